@@ -1,0 +1,34 @@
+# The house's rules for every target: warnings are errors, one library per room, one test per file.
+
+find_package(Threads REQUIRED)
+
+set(HADAL_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined or thread")
+
+add_library(hadal_rules INTERFACE)
+target_include_directories(hadal_rules INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(hadal_rules INTERFACE -Wall -Wextra -Wshadow=local -Wnon-virtual-dtor -Werror)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  # clang has no -Wshadow=local; its plain -Wshadow also warns of constructor arguments.
+  get_target_property(rules hadal_rules INTERFACE_COMPILE_OPTIONS)
+  list(REMOVE_ITEM rules -Wshadow=local)
+  set_target_properties(hadal_rules PROPERTIES INTERFACE_COMPILE_OPTIONS "${rules}")
+endif()
+# Same input, same bits: the compiler may not fuse or reorder on its own; kernels ask by name.
+target_compile_options(hadal_rules INTERFACE -ffp-contract=off)
+if(HADAL_SANITIZE)
+  target_compile_options(hadal_rules INTERFACE -fsanitize=${HADAL_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(hadal_rules INTERFACE -fsanitize=${HADAL_SANITIZE})
+endif()
+
+# hadal_room(NAME [LINK libs...]): the library of src/NAME, from its .cpp files.
+function(hadal_room name)
+  cmake_parse_arguments(ROOM "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  if(sources)
+    add_library(hadal_${name} STATIC ${sources})
+    target_link_libraries(hadal_${name} PUBLIC hadal_rules Threads::Threads ${ROOM_LINK})
+  else()
+    add_library(hadal_${name} INTERFACE)
+    target_link_libraries(hadal_${name} INTERFACE hadal_rules Threads::Threads ${ROOM_LINK})
+  endif()
+endfunction()
