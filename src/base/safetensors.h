@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// safetensors files and folders: mapped, checked against their size, read without copying.
+//
+//   TRY(Safetensors file, Safetensors::open("model.safetensors"));
+//   const Tensor* x = file.find("embed.weight");
+//
+// Format: 8 bytes little-endian N, N bytes of JSON {name: {dtype, shape, data_offsets}}, data.
+// Nothing in a file is trusted: every count is bounded by the file's size before it is used,
+// shape · dtype must equal the offsets' span, and spans may not overlap or leave the file.
+// A Safetensors may be read from any thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/tensor.h"
+
+namespace hadal {
+
+class Safetensors {
+ public:
+  // One file, mapped read-only.
+  static Result<Safetensors> open(const std::string& path);
+  // A folder: model.safetensors, or model.safetensors.index.json and its shards.
+  static Result<Safetensors> open_folder(const std::string& path);
+  // Bytes already in memory; for tests and fuzzing.
+  static Result<Safetensors> parse(std::string bytes, std::string_view name);
+
+  // nullptr when there is none.  The tensor points into the mapping and keeps it alive.
+  const Tensor* find(const std::string& name) const;
+  const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+ private:
+  std::map<std::string, Tensor> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// Writes to a temporary file beside `path`, syncs and renames: the old file stays until the new
+// one is whole.  Tensors must be in host memory; order is that of the list.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+Status write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                         const std::map<std::string, std::string>& metadata);
+
+}  // namespace hadal

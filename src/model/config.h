@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// ModelConfig: what config.json says of a model, read once and checked.
+//
+// Accepts the published files of V4-Flash, V4-Pro (flat) and V4.1-Flash (nested in text_config),
+// and Hadal's own models, which are V4.1-shaped.  Every key of model-spec §1.1 is read and
+// checked; an unknown key or value is refused by name.  A config that was opened is consistent
+// in itself; whether the tensors fit it is checked when weights are loaded.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "ops/ops.h"
+
+namespace hadal {
+
+enum class Family { v4, v41 };
+
+// Wider than any published model by an order of magnitude; keeps hostile numbers small.
+struct ConfigLimits {
+  static constexpr int64_t kWidth = 1 << 20;
+  static constexpr int64_t kLayers = 4096;
+  static constexpr int64_t kExperts = 1 << 16;
+  static constexpr int64_t kContext = int64_t{1} << 32;
+};
+
+struct RopeScaling {
+  double factor = 16;
+  double beta_fast = 32;
+  double beta_slow = 1;
+  int64_t original_positions = 65536;
+};
+
+struct EngramConfig {
+  std::vector<int64_t> layers;
+  std::vector<int64_t> table_rows;  // one a layer: the sum of its primes
+  int64_t max_ngram = 4;            // orders 2 … max_ngram
+  int64_t prime_base = 0;           // engram_vocab_size: where the prime search starts
+  int64_t heads = 8;
+  int64_t head_width = 256;
+  int64_t pad_id = 2;
+  int64_t compressed_vocab = 0;
+
+  bool present() const { return !layers.empty(); }
+  int64_t columns() const { return (max_ngram - 1) * heads; }
+};
+
+struct DraftConfig {  // MTP (V4) or DSpark (V4.1, V4-Flash-0731)
+  int64_t layers = 0;          // num_nextn_predict_layers
+  int64_t block = 0;           // dspark_block_size; 0: an MTP block
+  int64_t noise_id = 0;
+  std::vector<int64_t> target_layers;
+  int64_t markov_rank = 0;
+  int64_t experts = 0;         // 0: as the backbone
+  int64_t experts_per_token = 0;
+};
+
+struct VisionConfig {  // §7.1; read and counted, run by a later part of the model
+  int64_t layers = 0;  // 0: no vision input
+  int64_t width = 0;
+  int64_t heads = 0;
+  int64_t intermediate = 0;
+  int64_t patch = 14;
+  double rope_theta = 10000;
+  int64_t downsample = 3;
+  int64_t max_image_tokens = 1024;
+  int64_t min_pixels = 0;
+  std::optional<double> max_aspect;
+};
+
+// Hadal's own: rows of the shared vocabulary that stand for pictures and clips.
+struct VisualVocabulary {
+  int64_t first_id = 0;   // ids first_id … first_id + groups·codes - 1
+  int64_t groups = 0;     // 0: none
+  int64_t codes = 0;
+};
+
+enum class WeightFormat { bf16, fp8, fp8_fp4 };  // dense fp8; experts fp8 or fp4
+
+struct ModelConfig {
+  Family family = Family::v41;
+  std::string architecture;      // "DeepseekV4ForCausalLM", …
+
+  int64_t vocab = 0;
+  int64_t width = 0;             // d
+  int64_t layers = 0;
+  int64_t heads = 0;
+  int64_t head_width = 0;        // c
+  int64_t rope_width = 0;        // r
+  int64_t query_rank = 0;
+  int64_t output_groups = 0;
+  int64_t output_rank = 0;
+  int64_t window = 0;            // W, includes the current token
+  std::vector<int64_t> compress_ratios;  // one a layer, then one a draft layer
+  double rope_theta = 10000;
+  double compress_rope_theta = 160000;
+  RopeScaling rope_scaling;
+  int64_t max_positions = 0;
+
+  int64_t index_heads = 0;
+  int64_t index_width = 0;
+  int64_t index_topk = 0;
+  std::vector<int64_t> kv_sources;      // V4.1: "Full" layers
+  std::vector<int64_t> index_sources;   // V4.1: layers with an indexer
+  int64_t candidate_source = -1;        // -1: no candidate pool
+  int64_t candidate_blocks = 0;
+  int64_t candidate_block_size = 0;
+
+  int64_t experts = 0;
+  int64_t shared_experts = 1;
+  int64_t experts_per_token = 0;
+  int64_t expert_width = 0;
+  int64_t hash_layers = 0;
+  Scoring scoring = Scoring::sqrt_softplus;
+  bool normalise_weights = true;
+  double route_scale = 1;
+  double gate_temperature = 1;
+  double swiglu_limit = 0;
+
+  int64_t streams = 4;           // S
+  int64_t sinkhorn_rounds = 20;
+  double hc_epsilon = 1e-6;
+  double norm_epsilon = 1e-6;
+
+  EngramConfig engram;
+  DraftConfig draft;
+  VisionConfig vision;
+  VisualVocabulary visual;
+
+  WeightFormat weights = WeightFormat::bf16;
+  int64_t weight_block = 128;    // FP8 scale tile, and the activation block
+  int64_t bos_id = 0, eos_id = 1;
+  std::optional<int64_t> pad_id, image_id;
+  double initializer_range = 0.02;
+
+  static Result<ModelConfig> parse(std::string_view json, std::string_view name);
+  static Result<ModelConfig> open(const std::string& path);  // config.json, or its folder
+  std::string to_json() const;  // in the published layout; parse(to_json()) gives the same config
+
+  // ---- what follows from it (§1.2, §1.3)
+  int64_t ratio(int64_t layer) const { return compress_ratios[static_cast<size_t>(layer)]; }
+  bool is_kv_source(int64_t layer) const;     // owns compressed rows (V4: every ratio > 0)
+  bool is_index_source(int64_t layer) const;  // runs an indexer (V4: ratio 4)
+  // The layer whose compressed rows (or choice) `layer` reads; -1: none (ratio 0, or V4's HCA
+  // for the choice).
+  int64_t kv_source_of(int64_t layer) const;
+  int64_t index_source_of(int64_t layer) const;
+  bool overlapping(int64_t layer) const { return family == Family::v4 && ratio(layer) == 4; }
+  // The first layer of the decoder half: after its compressor has read a token, older tokens
+  // matter to layers from here on only through their windows (§1.3).  `layers` when there is none.
+  int64_t decoder_start() const;
+  int64_t engram_index(int64_t layer) const;  // position in engram.layers, or -1
+};
+
+}  // namespace hadal
