@@ -2,6 +2,14 @@
 
 find_package(Threads REQUIRED)
 
+# build/<preset>/hadal, wherever its room is.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+
+find_program(HADAL_CCACHE ccache)
+if(HADAL_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${HADAL_CCACHE})
+endif()
+
 set(HADAL_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined or thread")
 
 add_library(hadal_rules INTERFACE)
@@ -16,7 +24,8 @@ endif()
 # Same input, same bits: the compiler may not fuse or reorder on its own; kernels ask by name.
 target_compile_options(hadal_rules INTERFACE -ffp-contract=off)
 if(HADAL_SANITIZE)
-  target_compile_options(hadal_rules INTERFACE -fsanitize=${HADAL_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(hadal_rules INTERFACE -fsanitize=${HADAL_SANITIZE}
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(hadal_rules INTERFACE -fsanitize=${HADAL_SANITIZE})
 endif()
 

@@ -61,3 +61,12 @@ file(STRINGS ${HADAL_C10_LIBRARY} old_layout LIMIT_COUNT 1
 if(old_layout)
   target_compile_definitions(hadal_libtorch INTERFACE _GLIBCXX_USE_CXX11_ABI=0)
 endif()
+
+# hadal_precompile_torch(TARGET): read libtorch's headers once per target instead of once per file
+# (ten seconds each).  A room that has no .cpp file yet has nothing to precompile.
+function(hadal_precompile_torch target)
+  get_target_property(type ${target} TYPE)
+  if(NOT type STREQUAL INTERFACE_LIBRARY)
+    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src/backends/torch/libtorch.h)
+  endif()
+endfunction()
