@@ -1,0 +1,94 @@
+# What ./run and ./test share: packages, one build at a time, quiet unless something is wrong.
+# Read by bash with `source`; expects $root, the project's folder.  Standard output belongs to
+# the program that is started afterwards, so every word from here goes to standard error.
+
+build_packages=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libpcre2-dev libicu-dev
+                libcli11-dev libspdlog-dev libxxhash-dev)
+torch_packages=(libtorch-dev libgloo-dev libopenblas-dev)
+test_packages=(libgtest-dev)
+
+say() { printf 'hadal: %s\n' "$*" >&2; }
+
+# stop CODE LINE...: says why, and ends.
+stop() {
+  local code=$1 line
+  shift
+  for line in "$@"; do say "$line"; done
+  exit "$code"
+}
+
+# show_log FILE: what a failed step printed.
+show_log() { cat -- "$1" >&2; }
+
+# need_packages PACKAGE...: installs those that this Debian lacks.
+need_packages() {
+  if ! command -v dpkg-query >/dev/null; then
+    say "no dpkg-query here, so these are taken to be installed: $*"
+    return
+  fi
+  local package missing=() present
+  # Lines like "installed cmake"; names that dpkg never heard of give an error and no line.
+  present=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
+  for package in "$@"; do
+    grep -qxF "installed $package" <<<"$present" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+
+  local as_root=() ask=()
+  if ((EUID != 0)); then
+    [[ -t 0 && -t 2 ]] || ask=(-n)  # nobody is there to type a password
+    if ! command -v sudo >/dev/null || ! sudo "${ask[@]}" true; then
+      stop 2 "Debian packages are missing: ${missing[*]}" \
+        "and neither root nor sudo is at hand; as root, type:" \
+        "  apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    as_root=(sudo "${ask[@]}")
+  fi
+  say "installing Debian packages: ${missing[*]}"
+  local log="$root/build/apt.log"
+  mkdir -p "$root/build"
+  if ! "${as_root[@]}" apt-get update >"$log" 2>&1 </dev/null ||
+     ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y \
+         --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" \
+         >>"$log" 2>&1 </dev/null; then
+    show_log "$log"
+    stop 1 "apt-get could not install: ${missing[*]}"
+  fi
+}
+
+# configured PRESET: its build files are there, belong to this folder and are newer than the presets.
+configured() {
+  local folder="$root/build/$1"
+  [[ -f $folder/build.ninja && ! $root/CMakePresets.json -nt $folder/build.ninja ]] &&
+    grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$folder/CMakeCache.txt"
+}
+
+# build PRESET [TARGET]: configures where needed, and compiles what changed.
+build() {
+  local preset=$1 target=${2:-all} folder="$root/build/$1"
+  local log="$folder/build.log"
+  mkdir -p "$folder"
+  if ! configured "$preset"; then
+    say "configuring build/$preset"
+    (cd "$root" && cmake --fresh --preset "$preset") >"$log" 2>&1 </dev/null ||
+      { show_log "$log"; stop 1 "configuring build/$preset failed"; }
+  fi
+  # A build that has nothing to do says nothing; the others take from seconds to minutes.
+  if [[ $(ninja -C "$folder" -n "$target" 2>&1) != *"no work to do"* ]]; then
+    say "building build/$preset"
+  fi
+  ninja -C "$folder" "$target" >"$log" 2>&1 </dev/null ||
+    { show_log "$log"; stop 1 "building build/$preset failed"; }
+}
+
+# one_at_a_time COMMAND...: waits for any other ./run or ./test that installs or builds here.
+one_at_a_time() {
+  mkdir -p "$root/build"
+  exec {lock}>"$root/build/.lock"
+  if ! flock -n "$lock"; then
+    say "waiting for another build here"
+    flock "$lock"
+  fi
+  "$@"
+  exec {lock}>&-
+}
