@@ -33,6 +33,8 @@ inline std::optional<int64_t> checked_count(std::span<const int64_t> dimensions)
   return count;
 }
 
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
 }  // namespace hadal

@@ -82,14 +82,22 @@ inline uint8_t float_to_e2m1(float value) {
   const float magnitude = std::fabs(value);
   // Half-way points between neighbours; a tie goes to the even code.
   uint8_t code = 0;
-  if (magnitude <= 0.25f) code = 0;
-  else if (magnitude < 0.75f) code = 1;
-  else if (magnitude <= 1.25f) code = 2;
-  else if (magnitude < 1.75f) code = 3;
-  else if (magnitude <= 2.5f) code = 4;
-  else if (magnitude < 3.5f) code = 5;
-  else if (magnitude <= 5.0f) code = 6;
-  else code = 7;
+  if (magnitude <= 0.25f)
+    code = 0;
+  else if (magnitude < 0.75f)
+    code = 1;
+  else if (magnitude <= 1.25f)
+    code = 2;
+  else if (magnitude < 1.75f)
+    code = 3;
+  else if (magnitude <= 2.5f)
+    code = 4;
+  else if (magnitude < 3.5f)
+    code = 5;
+  else if (magnitude <= 5.0f)
+    code = 6;
+  else
+    code = 7;
   return static_cast<uint8_t>(code | (std::signbit(value) ? 8 : 0));
 }
 

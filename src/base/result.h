@@ -82,28 +82,28 @@ using Status = Result<Ok>;
 #define HADAL_PASTE(a, b) HADAL_PASTE_(a, b)
 
 // TRY(declaration, expression): declares from the value, or returns the error.
-#define TRY(declaration, ...)                                          \
-  auto HADAL_PASTE(result_, __LINE__) = (__VA_ARGS__);                 \
-  if (!HADAL_PASTE(result_, __LINE__))                                 \
-    return HADAL_PASTE(result_, __LINE__).error();                     \
+#define TRY(declaration, ...)                                                         \
+  auto HADAL_PASTE(result_, __LINE__) = (__VA_ARGS__);                                \
+  if (!HADAL_PASTE(result_, __LINE__)) return HADAL_PASTE(result_, __LINE__).error(); \
   declaration = HADAL_PASTE(result_, __LINE__).take()
 
 // TRY_STATUS(expression): returns the error, if there is one.
-#define TRY_STATUS(...)                                                \
-  if (auto HADAL_PASTE(status_, __LINE__) = (__VA_ARGS__);             \
-      !HADAL_PASTE(status_, __LINE__))                                 \
+#define TRY_STATUS(...)                                                                     \
+  if (auto HADAL_PASTE(status_, __LINE__) = (__VA_ARGS__); !HADAL_PASTE(status_, __LINE__)) \
   return HADAL_PASTE(status_, __LINE__).error()
 
 // A bug, not bad input: prints where and what, and stops the program.
-#define CHECK(condition, ...)                                          \
-  do {                                                                 \
-    if (!(condition))                                                  \
-      ::hadal::stop_on_bug(__FILE__, __LINE__,                         \
+#define CHECK(condition, ...)                                                                      \
+  do {                                                                                             \
+    if (!(condition))                                                                              \
+      ::hadal::stop_on_bug(__FILE__, __LINE__,                                                     \
                            ::hadal::detail::join_text(#condition " " __VA_OPT__(, ) __VA_ARGS__)); \
   } while (false)
 
 #ifdef NDEBUG
-#define DCHECK(...) do {} while (false)
+#define DCHECK(...) \
+  do {              \
+  } while (false)
 #else
 #define DCHECK(...) CHECK(__VA_ARGS__)
 #endif

@@ -49,13 +49,13 @@ struct EngramConfig {
   int64_t columns() const { return (max_ngram - 1) * heads; }
 };
 
-struct DraftConfig {  // MTP (V4) or DSpark (V4.1, V4-Flash-0731)
-  int64_t layers = 0;          // num_nextn_predict_layers
-  int64_t block = 0;           // dspark_block_size; 0: an MTP block
+struct DraftConfig {   // MTP (V4) or DSpark (V4.1, V4-Flash-0731)
+  int64_t layers = 0;  // num_nextn_predict_layers
+  int64_t block = 0;   // dspark_block_size; 0: an MTP block
   int64_t noise_id = 0;
   std::vector<int64_t> target_layers;
   int64_t markov_rank = 0;
-  int64_t experts = 0;         // 0: as the backbone
+  int64_t experts = 0;  // 0: as the backbone
   int64_t experts_per_token = 0;
 };
 
@@ -74,8 +74,8 @@ struct VisionConfig {  // §7.1; read and counted, run by a later part of the mo
 
 // Hadal's own: rows of the shared vocabulary that stand for pictures and clips.
 struct VisualVocabulary {
-  int64_t first_id = 0;   // ids first_id … first_id + groups·codes - 1
-  int64_t groups = 0;     // 0: none
+  int64_t first_id = 0;  // ids first_id … first_id + groups·codes - 1
+  int64_t groups = 0;    // 0: none
   int64_t codes = 0;
 };
 
@@ -83,18 +83,18 @@ enum class WeightFormat { bf16, fp8, fp8_fp4 };  // dense fp8; experts fp8 or fp
 
 struct ModelConfig {
   Family family = Family::v41;
-  std::string architecture;      // "DeepseekV4ForCausalLM", …
+  std::string architecture;  // "DeepseekV4ForCausalLM", …
 
   int64_t vocab = 0;
-  int64_t width = 0;             // d
+  int64_t width = 0;  // d
   int64_t layers = 0;
   int64_t heads = 0;
-  int64_t head_width = 0;        // c
-  int64_t rope_width = 0;        // r
+  int64_t head_width = 0;  // c
+  int64_t rope_width = 0;  // r
   int64_t query_rank = 0;
   int64_t output_groups = 0;
   int64_t output_rank = 0;
-  int64_t window = 0;            // W, includes the current token
+  int64_t window = 0;                    // W, includes the current token
   std::vector<int64_t> compress_ratios;  // one a layer, then one a draft layer
   double rope_theta = 10000;
   double compress_rope_theta = 160000;
@@ -104,9 +104,9 @@ struct ModelConfig {
   int64_t index_heads = 0;
   int64_t index_width = 0;
   int64_t index_topk = 0;
-  std::vector<int64_t> kv_sources;      // V4.1: "Full" layers
-  std::vector<int64_t> index_sources;   // V4.1: layers with an indexer
-  int64_t candidate_source = -1;        // -1: no candidate pool
+  std::vector<int64_t> kv_sources;     // V4.1: "Full" layers
+  std::vector<int64_t> index_sources;  // V4.1: layers with an indexer
+  int64_t candidate_source = -1;       // -1: no candidate pool
   int64_t candidate_blocks = 0;
   int64_t candidate_block_size = 0;
 
@@ -121,7 +121,7 @@ struct ModelConfig {
   double gate_temperature = 1;
   double swiglu_limit = 0;
 
-  int64_t streams = 4;           // S
+  int64_t streams = 4;  // S
   int64_t sinkhorn_rounds = 20;
   double hc_epsilon = 1e-6;
   double norm_epsilon = 1e-6;
@@ -132,7 +132,7 @@ struct ModelConfig {
   VisualVocabulary visual;
 
   WeightFormat weights = WeightFormat::bf16;
-  int64_t weight_block = 128;    // FP8 scale tile, and the activation block
+  int64_t weight_block = 128;  // FP8 scale tile, and the activation block
   int64_t bos_id = 0, eos_id = 1;
   std::optional<int64_t> pad_id, image_id;
   double initializer_range = 0.02;

@@ -16,8 +16,20 @@ namespace hadal {
 
 // What a tensor is part of: the rows of `inspect`'s table.
 enum class Part {
-  embedding, head, norms, attention, compressor, indexer, streams, router, shared_expert,
-  experts, engram_table, engram_projection, draft, vision
+  embedding,
+  head,
+  norms,
+  attention,
+  compressor,
+  indexer,
+  streams,
+  router,
+  shared_expert,
+  experts,
+  engram_table,
+  engram_projection,
+  draft,
+  vision
 };
 std::string_view part_name(Part part);
 
@@ -38,15 +50,15 @@ enum class TrainGroup { muon, muon_heads, adamw, adamw_no_decay, engram, frozen 
 enum class Initial { normal, ones, zeros, hc_base, hc_scale, hash_table };
 
 struct TensorSpec {
-  std::string name;      // published name, "layers.3.attn.wq_a.weight"
-  Shape shape;           // logical shape [out, in]
+  std::string name;  // published name, "layers.3.attn.wq_a.weight"
+  Shape shape;       // logical shape [out, in]
   Part part = Part::norms;
   Storing storing = Storing::plain_bf16;
   TrainGroup group = TrainGroup::adamw;
   Initial initial = Initial::normal;
-  int64_t layer = -1;    // -1: outside the layers; draft layers continue after the backbone
-  int64_t expert = -1;   // routed experts: which
-  int64_t heads = 1;     // muon_heads: how many equal row blocks are orthogonalised apart
+  int64_t layer = -1;   // -1: outside the layers; draft layers continue after the backbone
+  int64_t expert = -1;  // routed experts: which
+  int64_t heads = 1;    // muon_heads: how many equal row blocks are orthogonalised apart
 };
 
 // In the published order of modules.  `include_vision` and drafts are counted by inspect; the

@@ -79,10 +79,10 @@ enum class Scoring { sqrt_softplus, softmax, sigmoid };
 struct RouterOptions {
   int64_t experts_per_token = 0;
   Scoring scoring = Scoring::sqrt_softplus;
-  bool normalise = true;      // divide by the sum of the chosen
-  float weight_epsilon = 0;   // added to that sum: 0 in V4, 1e-20 in V4.1
-  float scale = 1;            // multiplies the weights
-  float temperature = 1;      // divides the logits
+  bool normalise = true;     // divide by the sum of the chosen
+  float weight_epsilon = 0;  // added to that sum: 0 in V4, 1e-20 in V4.1
+  float scale = 1;           // multiplies the weights
+  float temperature = 1;     // divides the logits
 };
 struct Routes {
   Tensor ids_TN;      // i64 chosen experts, in descending order of selection score
@@ -102,9 +102,9 @@ struct MixWeights {
   Tensor scale;  // f32 [3]; [1]
 };
 struct MixOptions {
-  int64_t rounds = 20;        // Sinkhorn iterations
+  int64_t rounds = 20;  // Sinkhorn iterations
   float norm_epsilon = 1e-6f;
-  float epsilon = 1e-6f;      // hc_eps
+  float epsilon = 1e-6f;  // hc_eps
 };
 struct Mix {
   Tensor pre_TS;    // weights that collapse the streams into the sublayer's input
@@ -150,7 +150,7 @@ class Ops {
   virtual Tensor hadamard(const Tensor& x) = 0;
   // Quantise and dequantise the last axis (§8.3).  Straight through for gradients.
   virtual Tensor round_to(const Tensor& x, RowFormat format, int64_t tail) = 0;
-  virtual Tensor add(const Tensor& a, const Tensor& b) = 0;  // same shape
+  virtual Tensor add(const Tensor& a, const Tensor& b) = 0;            // same shape
   virtual Tensor take_rows(const Tensor& x, const Tensor& ids_N) = 0;  // leading axis
 
   // ---- rows: the caches

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Quantise-and-dequantise of one row, as the official kernels do it (model-spec §8.3).
+// Shared by back ends on the host, so that roundings agree to the bit.
+#pragma once
+
+#include "ops/ops.h"
+
+namespace hadal {
+
+// In place over `width` channels; `tail` is used by fp8_64_tail alone.
+void round_row(float* row, int64_t width, RowFormat format, int64_t tail);
+
+}  // namespace hadal
