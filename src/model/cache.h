@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// Cache and batch: which rows of which pool every token writes and sees.
+//
+// A batch is ragged: T rows of tokens from several sequences, each a span of consecutive
+// positions.  Prefill, decode, drafting and training are the same call with other spans.  The
+// cache of a model is pools of rows; what a token writes and sees are row ids, computed here by
+// pure arithmetic and tested alone.
+//
+// Per sequence slot
+//   window pool of every layer      a ring of window-1+max_chunk rows, position p at p mod ring
+//   compressed pool, ratio m        entry j (tokens m·j … m·j+m-1) at row j of the slot's region
+//   state pools, ratio m > 1        pooling inputs of recent tokens, a ring of k·m-1+max_chunk
+//                                   rows rounded up to whole groups (k = 2 where groups overlap)
+// The rings are long enough for every query of a chunk to find the rows that its own position
+// calls for: so a chunk of any size sees exactly what token-by-token decoding sees (§3.4).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "model/config.h"
+#include "ops/ops.h"
+
+namespace hadal {
+
+// `count` rows of the batch, from row `first_row`: positions start, start+1, … of one sequence.
+struct Span {
+  int64_t slot = 0;
+  int64_t first_row = 0;
+  int64_t count = 0;
+  int64_t start = 0;
+};
+
+struct Batch {
+  std::vector<int64_t> ids;     // T token ids
+  std::vector<Span> spans;      // in row order, covering all rows
+  std::vector<int64_t> wanted;  // rows whose logits are asked for, ascending
+  // Positions before this one (one a span; empty: 0) will never be asked about again once the
+  // compressors have read them: layers of the decoder half may skip rows that no later layer and
+  // no later token can see (§1.3).  Set by who knows the end of the prompt.
+  std::vector<int64_t> needed_from;
+
+  // One span more.
+  void append(int64_t slot, int64_t start, const std::vector<int64_t>& tokens);
+  int64_t rows() const { return static_cast<int64_t>(ids.size()); }
+  Tensor ids_T() const;
+  Tensor positions_T() const;
+};
+
+// Row ids of one compression ratio for one batch.
+struct GroupPlan {
+  Tensor state_ids_T;        // where each token's pooling inputs go
+  Tensor phase_T;            // position mod ratio (row of the APE table)
+  Tensor member_ids_GN;      // state rows of the groups that this batch completes
+  Tensor entry_ids_G;        // rows of the compressed pool they fill
+  Tensor entry_positions_G;  // ratio·j: the position their rotation uses
+  Tensor first_T;            // first row of the sequence's region
+  Tensor count_T;            // entries visible to each token: floor((t+1)/ratio)
+  Tensor all_ids_TN;         // those rows, padded with -1 (only for layers without an indexer)
+};
+
+struct Plan {
+  Tensor write_ids_T;                   // window ring rows of the tokens
+  Tensor window_ids_TW;                 // rows each token sees, oldest first, -1 before the start
+  std::map<int64_t, GroupPlan> groups;  // by ratio
+};
+
+struct CacheOptions {
+  int64_t slots = 1;
+  int64_t max_positions = 0;  // 0: the model's own limit
+  int64_t max_chunk = 512;    // most rows of one sequence in one batch
+};
+
+struct LayerCache {
+  Tensor window;                      // [slots·ring, K]
+  Tensor compressed;                  // layers that own compressed rows: [slots·entries, K]
+  Tensor index_keys;                  // … and index keys: [slots·entries, index width]
+  Tensor state_values, state_scores;  // pooling inputs
+  Tensor index_state_values, index_state_scores;  // V4's indexer has a compressor of its own
+};
+
+class Cache {
+ public:
+  Cache(const ModelConfig& config, Ops& ops, const CacheOptions& options);
+
+  // Ids of all rows that `batch` writes and sees.  Needs nothing but positions.
+  Plan plan(const Batch& batch) const;
+
+  // The last tokens of a slot's sequence before `position`, oldest first, at most `count`: what
+  // Engram looks back on.  The model notes tokens as it reads them.
+  std::vector<int64_t> recent(int64_t slot, int64_t position, int64_t count) const;
+  void note(const Batch& batch);
+
+  // Everything a sequence needs to go on from `length` positions, as named host tensors, and the
+  // way back.  A stored cache is hostile: sizes are checked, contents are the caller's checksum.
+  std::vector<std::pair<std::string, Tensor>> save(int64_t slot, int64_t length);
+  Status load(int64_t slot, int64_t length, const std::map<std::string, Tensor>& tensors);
+
+  const CacheOptions& options() const { return options_; }
+  int64_t ring() const { return ring_; }
+
+  std::vector<LayerCache> layers;
+
+ private:
+  GroupPlan plan_groups(const Batch& batch, int64_t ratio, bool overlap) const;
+  int64_t entries_of(int64_t ratio) const;
+  int64_t state_ring_of(int64_t ratio, bool overlap) const;
+  // Rows of one slot inside each pool of a layer, for save and load.
+  std::vector<std::pair<std::string, Tensor>> slot_views(int64_t slot, int64_t length);
+
+  const ModelConfig config_;
+  Ops& ops_;
+  CacheOptions options_;
+  int64_t ring_ = 0;
+  std::vector<std::vector<int64_t>> tokens_;  // one list a slot
+};
+
+}  // namespace hadal
