@@ -73,12 +73,24 @@ build() {
     (cd "$root" && cmake --fresh --preset "$preset") >"$log" 2>&1 </dev/null ||
       { show_log "$log"; stop 1 "configuring build/$preset failed"; }
   fi
-  # A build that has nothing to do says nothing; the others take from seconds to minutes.
-  if [[ $(ninja -C "$folder" -n "$target" 2>&1) != *"no work to do"* ]]; then
-    say "building build/$preset"
-  fi
-  ninja -C "$folder" "$target" >"$log" 2>&1 </dev/null ||
+  ninja -C "$folder" "$target" 2>&1 </dev/null | told "build/$preset" >"$log" ||
     { show_log "$log"; stop 1 "building build/$preset failed"; }
+}
+
+# told NAME: passes ninja's output on, and says so when there is work; to a person, how far it is.
+told() {
+  local line last=
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    [[ $line == \[+([0-9])/+([0-9])\]* && $line != *"] Re-"* ]] || continue
+    if [[ -t 2 ]]; then
+      printf '\rhadal: building %s %s ' "$1" "${line%%]*}]" >&2
+    elif [[ ! $last ]]; then
+      say "building $1"
+    fi
+    last=$line
+  done
+  [[ ! $last || ! -t 2 ]] || printf '\n' >&2
 }
 
 # one_at_a_time COMMAND...: waits for any other ./run or ./test that installs or builds here.
