@@ -7,6 +7,7 @@
 // Format: 8 bytes little-endian N, N bytes of JSON {name: {dtype, shape, data_offsets}}, data.
 // Nothing in a file is trusted: every count is bounded by the file's size before it is used,
 // shape · dtype must equal the offsets' span, and spans may not overlap or leave the file.
+// What is not checked: a file that is cut after it was opened (base/file.h), and the numbers.
 // A Safetensors may be read from any thread.
 #pragma once
 
@@ -29,7 +30,8 @@ class Safetensors {
   // Bytes already in memory; for tests and fuzzing.
   static Result<Safetensors> parse(std::string bytes, std::string_view name);
 
-  // nullptr when there is none.  The tensor points into the mapping and keeps it alive.
+  // nullptr when there is none.  The tensor points into the mapping and keeps it alive (one that
+  // lies unaligned in the file is a copy).
   const Tensor* find(const std::string& name) const;
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -40,7 +42,8 @@ class Safetensors {
 };
 
 // Writes to a temporary file beside `path`, syncs and renames: the old file stays until the new
-// one is whole.  Tensors must be in host memory; order is that of the list.
+// one is whole.  Tensors must be in host memory.  Order is that of the list, wider elements first:
+// so every tensor is aligned, without holes, which other readers of the format refuse.
 struct NamedTensor {
   std::string name;
   Tensor tensor;

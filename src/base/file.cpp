@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// Files over POSIX calls.
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace hadal {
+namespace {
+
+std::string reason(int code) { return std::generic_category().message(code); }
+
+// Closes on every way out.
+struct Descriptor {
+  int number;
+  ~Descriptor() {
+    if (number >= 0) close(number);
+  }
+};
+
+struct OpenFile {
+  int descriptor;
+  int64_t size;
+};
+
+// O_NONBLOCK: opening a pipe must not wait for its other end.
+Result<OpenFile> open_regular(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return fail(path, ": cannot be opened: ", reason(errno));
+  struct stat about {};
+  if (fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode)) {
+    close(descriptor);
+    return fail(path, ": is not a regular file");
+  }
+  return OpenFile{descriptor, about.st_size};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string& path) {
+  TRY(const OpenFile file, open_regular(path));
+  const Descriptor closing{file.descriptor};
+  const char* bytes = nullptr;
+  if (file.size > 0) {
+    void* address = mmap(nullptr, static_cast<size_t>(file.size), PROT_READ, MAP_PRIVATE,
+                         file.descriptor, 0);
+    if (address == MAP_FAILED)
+      return fail_machine(path, ": ", file.size, " bytes cannot be mapped: ", reason(errno));
+    bytes = static_cast<const char*>(address);
+  }
+  return std::shared_ptr<MappedFile>(new MappedFile(bytes, file.size));
+}
+
+MappedFile::~MappedFile() {
+  if (bytes_) munmap(const_cast<char*>(bytes_), static_cast<size_t>(size_));
+}
+
+bool is_file(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
+bool is_folder(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
+Result<std::string> read_file(const std::string& path, int64_t limit_bytes) {
+  TRY(const OpenFile file, open_regular(path));
+  const Descriptor closing{file.descriptor};
+  if (file.size > limit_bytes)
+    return fail(path, ": ", file.size, " bytes, at most ", limit_bytes, " are read");
+  std::string bytes(static_cast<size_t>(file.size), '\0');
+  size_t filled = 0;
+  while (filled < bytes.size()) {
+    const ssize_t got = read(file.descriptor, bytes.data() + filled, bytes.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_machine(path, ": cannot be read: ", reason(errno));
+    if (got == 0) return fail(path, ": ended after ", filled, " of ", bytes.size(), " bytes");
+    filled += static_cast<size_t>(got);
+  }
+  return bytes;
+}
+
+Result<AtomicFile> AtomicFile::create(const std::string& path) {
+  // Two writers of one path must not share a temporary file.
+  static std::atomic<int64_t> serial{0};
+  std::string temporary =
+      path + "." + std::to_string(getpid()) + "-" + std::to_string(serial++) + ".partial";
+  const int descriptor =
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (descriptor < 0) return fail(temporary, ": cannot be written: ", reason(errno));
+  return AtomicFile(path, std::move(temporary), descriptor);
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  close(descriptor_);
+  unlink(temporary_.c_str());
+}
+
+Status AtomicFile::write(const void* bytes, int64_t count) {
+  const char* next = static_cast<const char*>(bytes);
+  while (count > 0) {
+    // One call writes at most 2 GiB on Linux.
+    const size_t asked = static_cast<size_t>(std::min<int64_t>(count, 1 << 30));
+    const ssize_t written = ::write(descriptor_, next, asked);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return fail_machine(path_, ": cannot be written: ", reason(errno));
+    next += written;
+    count -= written;
+  }
+  return Ok{};
+}
+
+Status AtomicFile::commit() {
+  if (fsync(descriptor_) != 0)
+    return fail_machine(path_, ": cannot be written: ", reason(errno));
+  const int closed = close(std::exchange(descriptor_, -1));
+  if (closed != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int code = errno;
+    unlink(temporary_.c_str());
+    return fail_machine(path_, ": cannot be written: ", reason(code));
+  }
+  // The rename itself survives a power cut once the folder is on disk.
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  const Descriptor parent{
+      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (parent.number >= 0) fsync(parent.number);
+  return Ok{};
+}
+
+}  // namespace hadal

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Files: mapped for reading, replaced as a whole when written.
+//
+//   TRY(std::shared_ptr<MappedFile> file, MappedFile::open(path));
+//   TRY(AtomicFile file, AtomicFile::create(path));
+//   TRY_STATUS(file.write(bytes, count));
+//   TRY_STATUS(file.commit());                 // until here, `path` is as it was
+//
+// A mapping may be read from any thread; an AtomicFile belongs to one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace hadal {
+
+// A regular file, mapped read-only; pages come from disk when they are touched.  The file must
+// not be cut while it is mapped: the system answers a read past its end with SIGBUS.
+class MappedFile {
+ public:
+  static Result<std::shared_ptr<MappedFile>> open(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const char* bytes() const { return bytes_; }
+  int64_t size() const { return size_; }
+
+ private:
+  MappedFile(const char* bytes, int64_t size) : bytes_(bytes), size_(size) {}
+  const char* bytes_;
+  int64_t size_;
+};
+
+bool is_file(const std::string& path);
+bool is_folder(const std::string& path);
+
+// The whole of a small file; one longer than `limit_bytes` is refused before it is read.
+Result<std::string> read_file(const std::string& path, int64_t limit_bytes);
+
+// Writes beside `path` and renames at the end; a crash or a full disk leaves the old file.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> create(const std::string& path);
+  ~AtomicFile();  // without commit(): the new bytes are forgotten
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+
+  Status write(const void* bytes, int64_t count);
+  Status commit();  // syncs the bytes, renames, syncs the folder
+
+ private:
+  AtomicFile(std::string path, std::string temporary, int descriptor)
+      : path_(std::move(path)), temporary_(std::move(temporary)), descriptor_(descriptor) {}
+  std::string path_;
+  std::string temporary_;
+  int descriptor_;  // -1: committed, failed or moved from
+};
+
+}  // namespace hadal
