@@ -41,7 +41,7 @@ mirror=${HADAL_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 suite=${HADAL_DEBIAN_SUITE:-bookworm}
 
 books="wordnet-base dict-foldoc dict-jargon dict-elements dict-vera dict-devil
- fortunes fortunes-min iso-codes doc-debian debian-faq"
+ fortunes fortunes-min iso-codes debian-faq"
 manuals="manpages manpages-dev bash coreutils util-linux git-man findutils grep
  sed tar gawk mawk procps diffutils openssh-client curl wget rsync gzip xz-utils
  bzip2 libc-bin e2fsprogs login passwd mount bsdextrautils man-db less make
@@ -49,7 +49,7 @@ manuals="manpages manpages-dev bash coreutils util-linux git-man findutils grep
  iputils-ping hostname file bc dc patch cpio zip unzip ed m4 tmux screen sudo cron
  at logrotate lsof strace binutils flex bison parted fdisk kmod udev systemd
  iptables tcpdump netcat-openbsd ethtool acl attr debianutils devscripts quilt rcs
- netpbm texinfo jq moreutils tree mtools dosfstools btrfs-progs lvm2 nfs-common
+ texinfo jq moreutils tree mtools dosfstools btrfs-progs lvm2 nfs-common
  bind9-dnsutils whois traceroute socat"
 
 apt_options=(-q -o "Dir::State::lists=$work/lists" -o "Dir::Cache::archives=$work/deb"

@@ -68,23 +68,24 @@ my $foul = qr/\b(?:nigg\w*|fag(?:got)?s?|kike|spic|chink|gook|wetback|coon|darky
     rap(?:e|ed|ist|ing)|porn\w*|blow ?job|dildo|negro(?:es|id)?|jigaboo|tits|titties|
     jew(?:ess|ish princess)|polack\w*|pussy|penis|vagina|orgasm\w*|masturbat\w*|incest\w*)\b/xi;
 
-my (%seen, %docs, %bytes, @lines, %held, $refused);
+my (%seen, %docs, %bytes, %plain, @lines, %held, $refused);
 sub emit {
-    my ($source, $key, $json, $again) = @_;
+    my ($source, $key, $json, $plain, $again) = @_;
     if ($json =~ $foul) { $refused++; return; }
     return if !$again && $seen{$json}++;
     $key = lc $key;
     $key =~ s/[^a-z0-9\x80-\xff]+/ /g;
     $key =~ s/^ | $//g;
     $docs{$source}++;
-    $bytes{$source} += length $json;
+    $bytes{$source} += 1 + length $json;
+    $plain{$source} += $plain;
     my $order = hash($json . "#" . ($again // 0)) * 4294967296 + hash("second:$json");
     push @lines, [$order, hash("valid:$key") % 1000 < 15 ? 1 : 0, $json];
 }
 sub text {
     my ($source, $key, $text) = @_;
     $text = clean($text);
-    emit($source, $key, '{"text":' . quote($text) . '}') if length $text > 20 && length $text <= 2200;
+    emit($source, $key, '{"text":' . quote($text) . '}', length $text) if length $text > 20 && length $text <= 2200;
 }
 sub chat {
     my ($source, $key, $ask, $answer, $again) = @_;
@@ -92,7 +93,7 @@ sub chat {
     $answer = clean($answer);
     return if !length $ask || !length $answer || length $answer > 2000;
     emit($source, $key, '{"messages":[{"role":"user","content":' . quote($ask)
-        . '},{"role":"assistant","content":' . quote($answer) . '}]}', $again);
+        . '},{"role":"assistant","content":' . quote($answer) . '}]}', length($ask) + length($answer), $again);
 }
 
 sub read_all {
@@ -166,6 +167,7 @@ sub read_wordnet {
                 while ($rest =~ /"([^"]+)"/g) { push @examples, $1; }
             }
             $def =~ s/[;:,]\s*$//;
+                        $def =~ s{([;,])(?=[A-Za-z])}{$1 }g;
             $def =~ s/\s+/ /g;
             $synset{"$pos$off"} = { pos => $pos, lex => $lex, words => \@words, def => $def,
                 examples => \@examples, up => \@up, anti => \@anti, instance => $instance };
@@ -231,6 +233,7 @@ sub wordnet {
         next if !@s || $lemma =~ /[^a-z' .-]/ || length $lemma > 24;
         my $words = 1 + ($lemma =~ tr/ / /);
         next if $words > 3;
+        next if $lemma =~ /^capital of | capital$/;
         my $all = 0;
         my %order = (n => 0, v => 1, a => 2, r => 3);
         for (@s) { $_->[3] = $count{"$lemma $_->[0] $_->[1]"} // 0; $all += $_->[3]; }
@@ -247,16 +250,16 @@ sub wordnet {
         }
         # How often a word is asked for goes by how often it is used.
         my $n;
-        if ($all >= 12) { $n = 4; }
-        elsif ($all >= 3) { $n = 3; }
-        elsif ($all >= 1) { $n = 2; }
+        if ($all >= 20) { $n = 4; }
+        elsif ($all >= 5) { $n = 3; }
+        elsif ($all >= 1) { $n = $all >= 2 ? 2 : 1; }
         elsif ($first->{instance}) { $n = $first->{def} =~ /capital|country|republic|kingdom|river|ocean|continent|mountain/ ? 1 : 0; }
         elsif ($words == 1) {
-            my $odds = $first->{lex} =~ /^(?:05|20)$/ && $first->{pos} eq 'n' ? 0.35 : 0.55;
-            $odds = 0.3 if $lemma =~ /(?:ness|ly|ing|ed)$/ || length $lemma > 13;
+            my $odds = $first->{lex} =~ /^(?:05|20)$/ && $first->{pos} eq 'n' ? 0.2 : 0.4;
+            $odds = 0.2 if $lemma =~ /(?:ness|ly|ing|ed)$/ || length $lemma > 13;
             $n = share("one:$lemma", $odds) ? 1 : 0;
         }
-        elsif ($words == 2) { $n = share("two:$lemma", $proper ? 0.08 : 0.16) ? 1 : 0; }
+        elsif ($words == 2) { $n = share("two:$lemma", $proper ? 0.05 : 0.1) ? 1 : 0; }
         else { $n = 0; }
         next unless $n;
         $total{$lemma} = $all;
@@ -297,7 +300,7 @@ sub wordnet {
         chat($src, $lemma, $_, $answer) for grep { !$once{$_}++ } @ask;
 
         # Word from meaning.
-        if ($all > 0 && lc $first->{words}[0] eq $lemma && length $first->{def} > 20 && share("rev:$lemma", 0.35)) {
+        if ($all > 0 && lc $first->{words}[0] eq $lemma && length $first->{def} > 20 && share("rev:$lemma", 0.3)) {
             my $def = $first->{def};
             $def =~ s/^\([^)]*\)\s*//;
             my ($ask) = pick("revq:$lemma", 1, "Which word means: $def?", "What is the word for \"$def\"?",
@@ -309,7 +312,7 @@ sub wordnet {
         }
         # Synonyms.
         my @syn = grep { lc $_ ne $lemma } @{ $first->{words} };
-        if (@syn && $all > 0 && share("syn:$lemma", 0.45)) {
+        if (@syn && $all > 0 && share("syn:$lemma", 0.4)) {
             @syn = @syn[0 .. 4] if @syn > 5;
             my ($ask) = pick("synq:$lemma", 1, "What is a synonym for \"$d\"?", "Give me synonyms of $d.", "Another word for $d?",
                 "synonyms of $d", "What is another word for \"$d\"?", "Name a synonym of $d.");
@@ -334,7 +337,7 @@ sub wordnet {
         if ($all > 0) {
             my $stem = $lemma;
             $stem =~ s/(?:e|y)$// if length $stem > 4;
-            my @ex = grep { /\b\Q$stem\E/i && length $_ > 12 && length $_ < 140 } map { @{ $synset{ $_->[2] }{examples} } } @use;
+            my @ex = grep { /\b\Q$stem\E/i && length $_ > 16 && length $_ < 140 && tr{ }{} >= 3 } map { @{ $synset{ $_->[2] }{examples} } } @use;
             if (@ex && share("ex:$lemma", 0.6)) {
                 my ($x) = pick("ex:$lemma", 1, @ex);
                 $x = ucfirst $x;
@@ -360,14 +363,14 @@ my @kinds = (
     [garment => 'thing', 'garment'], [tool => 'thing', 'tool', '06'],
     [metal => 'stuff', 'metal', '27'], [beverage => 'stuff', 'drink', '13'], [fabric => 'stuff', 'fabric', '06'],
     [disease => 'state', 'disease', '26'], [emotion => 'state', 'emotion', '12'], [color => 'state', 'color', '07'],
-    [sport => 'state', 'sport', '04'], [language => 'none', 'language', '10'], ['body part' => 'none', 'part of the body', '08'],
+    [sport => 'state', 'sport', '04'], ['body part' => 'none', 'part of the body', '08'],
     [person => 'person', 'person', '03'], [animal => 'none', 'animal', '03'], [plant => 'none', 'plant', '03'],
     [fruit => 'none', 'fruit', '13'], [vegetable => 'none', 'vegetable', '13'], [dog => 'none', 'dog', '05'],
     [snake => 'none', 'snake', '05'], [ship => 'none', 'ship', '06'], [boat => 'none', 'boat', '06'],
     [container => 'none', 'container', '06'], [machine => 'none', 'machine', '06'], [flower => 'none', 'flower', '20'],
     [relative => 'none', 'relative', '18'], [scientist => 'none', 'scientist', '18'], [musician => 'none', 'musician', '18'],
     [worker => 'none', 'worker', '18'], [dish => 'none', 'dish', '13'], [game => 'none', 'game', '04'],
-    [gem => 'none', 'gem', '21'], [boat => 'none', 'boat', '06'], [dance => 'none', 'dance', '04'],
+    [gem => 'none', 'gem', '21'], [dance => 'none', 'dance', '04'],
 );
 
 sub taxonomy {
@@ -393,22 +396,22 @@ sub taxonomy {
         my @mine = grep { $above->{$_} } @list;
         next if !$known && !share("tax:$lemma", @mine ? 0.45 : 0.03);
         my $d = $shown{$lemma};
-        my $one = $countable{ $s->{lex} } ? with_article($d) : $d;
+        my $one = $countable{ $s->{lex} } || $s->{lex} eq "08" && grep({ $kind{$_}[0] eq "part of the body" } @mine) ? with_article($d) : $d;
         my $up = $synset{"n$s->{up}[0]"}{words}[0];
         my $direct = ucfirst($one) . " is a kind of $up.";
         # A word can mean several things; "no" must hold for all of them.
         my %any;
         for (grep { $_->[0] eq 'n' } @{ $senses{$lemma} }) { $any{ $_->[2] } = 1; $any{$_} = 1 for keys %{ ancestors($_->[2]) }; }
-        my $best = $direct;
+        my $best;
         if (@mine) {
             # Nearest kind first.
             my @near = sort { keys(%{ ancestors($b) }) <=> keys(%{ ancestors($a) }) || $a cmp $b } @mine;
             my $name = $kind{ $near[0] }[0];
-            $best = ucfirst($one) . " is a kind of $name.";
+            $best = $name =~ m{ of } ? "It is a $name." : "It is a kind of $name.";
             push @{ $members{$name} }, [$lemma, $one] if $total->{$lemma} > 0 || share("mem:$lemma", 0.2);
             for my $k ($known ? @near[0 .. ($#near > 1 ? 1 : $#near)] : $near[0]) {
                 my $n = $kind{$k}[0];
-                my ($yes) = pick("yes:$lemma$n", 1, "Yes. " . ucfirst($one) . " is a kind of $n.", "Yes, $one is " . with_article($n) . ".");
+                my ($yes) = pick("yes:$lemma$n", 1, "Yes. " . ucfirst($one) . ($n =~ m{ of } ? " is a $n." : " is a kind of $n."), "Yes, $one is " . with_article($n) . ".");
                 chat($src, $lemma, "Is $one " . with_article($n) . "?", $yes);
             }
             # Kinds of the same group exclude each other; other groups do too
@@ -416,10 +419,11 @@ sub taxonomy {
             my %group = map { $kind{$_}[1] => 1 } @mine;
             my @not = grep { !$any{$_} && $kind{$_}[1] ne 'none' && !($kind{$_}[1] eq 'person' && $group{animal})
                 && !($kind{$_}[1] eq 'animal' && $group{person}) } @list;
-            for my $k (pick("not:$lemma", $known ? 2 : 1, @not)) {
+            my @close = grep { $group{ $kind{$_}[1] } } @not;
+            @not = @close if @close && share("close:$lemma", 0.6);
+            for my $k (pick("not:$lemma", 1, @not)) {
                 my $n = $kind{$k}[0];
-                my $is = $one;
-                chat($src, $lemma, "Is $one " . with_article($n) . "?", "No. " . ucfirst($one) . " is not " . with_article($n) . ". It is a kind of $name.");
+                chat($src, $lemma, "Is $one " . with_article($n) . "?", "No. " . ucfirst($one) . " is not " . with_article($n) . ". $best");
             }
         }
         if ($known && share("what kind:$lemma", @mine ? 0.7 : 0.25) || share("kind:$lemma", 0.1)) {
@@ -448,6 +452,7 @@ sub capitals {
         my $city = $s->{words}[0];
         next unless $s->{def} =~ /^(?:the |a )?(?:national )?capital(?: and [a-z -]+?(?:city|port|center))?(?: of| and .* of) (?:the )?((?:[A-Z][A-Za-z']+)(?: (?:and |of )?[A-Z][A-Za-z']+)*)(?:$|[;,.]| (?:in|on|at|located|and|near|where|since)\b)/;
         my $land = $1;
+        $land = "the $land" if $land =~ m{Islands|States|Republic|Kingdom|Netherlands|Philippines|Bahamas|Maldives|Gambia|Emirates|Union|Caribbean};
         chat($src, $land, $_, "The capital of $land is $city.")
             for pick("cap:$land", 3, "What is the capital of $land?", "capital of $land", "Which city is the capital of $land?", "Tell me the capital of $land.");
         chat($src, $land, "$city is the capital of which place?", "$city is the capital of $land.") if share("capof:$land", 0.5);
@@ -498,7 +503,7 @@ sub foldoc {
         $def =~ s/  +/ /g;
         next if $def =~ /^(?:See|Or) \S+(?: \S+){0,3}\.?$/ || length $def < 45 || $def =~ /<[a-z.]+@|^\(Or|^E-mail/;
         $def = shorten($def, 420) or next;
-        next unless share("foldoc:$head", 0.75);
+        next unless share("foldoc:$head", 0.65);
         chat($src, $head, $_, "$head: $def") for pick("foldoc:$head", 1,
             "What is $head in computing?", "What does $head mean in computing?", "Define $head (computing).", "In computing, what is $head?", "$head (computing)");
     }
@@ -519,9 +524,10 @@ sub jargon {
         $def =~ s/[{}]//g;
         $def =~ s/^\[[^\]]*\]\s*//;
         $def =~ s/^1\.\s+//;
+        $def =~ s{\s+2\. .*}{}s;
         next if length $def < 40;
         $def = shorten($def, 700) or next;
-        chat($src, $head, $_, "$head: $def") for pick("jargon:$head", 2,
+        chat($src, $head, $_, "$head: $def") for pick("jargon:$head", 1,
             "What does \"$head\" mean in hacker slang?", "What do hackers mean by \"$head\"?", "hacker slang: $head", "Define $head in hacker jargon.");
     }
 }
@@ -549,7 +555,8 @@ sub vera {
     my %long;
     for (dictd('dict-vera', 'vera')) {
         my ($head, $body) = @$_;
-        my (undef, @rest) = split /\n/, $body;
+        my ($name, @rest) = split /\n/, $body;
+        $head = $name if lc $name eq lc $head;
         my $means = unwrap(join "\n", @rest);
         $means =~ s/\s*\([^()]*\)$//;
         $means =~ s/,? "[^"]*"$//;
@@ -559,7 +566,7 @@ sub vera {
     for my $w (sort keys %long) {
         my %once;
         my @m = grep { !$once{ lc $_ }++ } @{ $long{$w} };
-        next unless share("vera:$w", length $w > 4 ? 0.3 : 0.5);
+        next unless share("vera:$w", length $w > 4 ? 0.15 : 0.3);
         @m = @m[0 .. 2] if @m > 3;
         chat($src, $w, $_, "$w stands for " . join(', or ', @m) . ".") for pick("vera:$w", 1,
             "What does $w stand for?", "What does the acronym $w mean?", "Spell out $w.", "what does $w stand for");
@@ -618,7 +625,7 @@ sub fortunes {
                     my $half = int(length($x) * 0.4);
                     if ($x =~ /\A(.{$half}\S*)\s+(.+)\z/s) {
                         my ($head, $tail) = ($1, $2);
-                        chat($package, $key, pick($x, 1, "Finish this saying: ", "Complete this: ", "How does this go on? ", "Continue: ") . unwrap($head), unwrap($tail));
+                        chat($package, $key, (pick($x, 1, "Finish this saying: ", "Complete this: ", "How does this go on? ", "Continue: "))[0] . unwrap($head), unwrap($tail));
                     }
                 }
             }
@@ -744,6 +751,8 @@ sub descriptions {
         $first = "$first " . unwrap($para[1]) if @para > 1 && length $first < 120;
         next if length $first < 40 || $first =~ /^This (?:is a |package (?:is|contains the|provides the) )?(?:dummy|transitional|metapackage)/;
         $first = shorten($first, 420) or next;
+        $first =~ s{\s+[^.!?]*:$}{};
+        next if length $first < 40;
         next unless $about{$p} == 2 || share("deb:$p", $about{$p} ? 0.75 : 0.4);
         $short =~ s/\s+$//;
         my ($ask) = pick("debq:$p", 1, "What is the Debian package $p?", "What is the Debian package $p?", "What is $p in Debian?", "What does the package $p do?",
@@ -772,11 +781,12 @@ sub codes {
     my $src = 'iso-codes';
     for my $e (entries('iso_3166-1', 'iso_3166_entry')) {
         my $n = $e->{common_name} // $e->{name};
+        delete $e->{official_name} if ($e->{official_name} // "") =~ m{,};
         next if $n =~ /,/;
         chat($src, $n, $_, "The country code of $n is $e->{alpha_2_code}.") for pick("cc:$n", 2, "What is the country code of $n?", "What is the ISO code of $n?", "country code of $n", "Which two letters stand for $n?");
         chat($src, $n, $_, "$e->{alpha_2_code} is the country code of $n.") for pick("cd:$n", 1, "Which country has the code $e->{alpha_2_code}?", "Which country is $e->{alpha_2_code}?");
         chat($src, $n, "What is the official name of $n?", "The official name of $n is $e->{official_name}.") if $e->{official_name};
-        chat($src, $n, $_, "$n is a country or territory" . ($e->{official_name} ? ", officially $e->{official_name}" : '') . ". Its country code is $e->{alpha_2_code}.") for "Is $n a country?";
+        chat($src, $n, $_, "$n is a country or territory" . ($e->{official_name} ? ", officially the $e->{official_name}" : '') . ". Its country code is $e->{alpha_2_code}.") for "Is $n a country?";
     }
     for my $e (entries('iso_4217', 'iso_4217_entry')) {
         my ($c, $n) = ($e->{letter_code}, $e->{currency_name});
@@ -797,10 +807,6 @@ sub codes {
 # -------------------------------------------------------------- Debian's papers
 
 sub papers {
-    my $dir = "$root/doc-debian/usr/share/doc/debian";
-    for my $name (qw(social-contract.txt.gz debian-manifesto.gz constitution.txt.gz bug-reporting.txt.gz)) {
-        chunks('doc-debian', $name, read_all("$dir/$name")) if -e "$dir/$name";
-    }
     my $faq = "$root/debian-faq/usr/share/doc/debian/FAQ/debian-faq.en.txt.gz";
     chunks('debian-faq', 'faq', read_all($faq)) if -e $faq;
 }
@@ -871,7 +877,9 @@ close $valid or die;
 my %licence = (
     'wordnet-base' => 'WordNet-3.0', 'dict-foldoc' => 'GFDL-1.1+ (no invariants)', 'dict-jargon' => 'public-domain',
     'dict-devil' => 'public-domain', 'dict-vera' => 'GFDL-1.1+ (no invariants)', 'dict-elements' => 'public-domain',
-    'iso-codes' => 'LGPL-2.1+', 'fortunes' => 'BSD and public sayings', 'fortunes-min' => 'BSD and public sayings',
+    'iso-codes' => 'LGPL-2.1+', 'fortunes' => 'BSD (sayings quoted from many)', 'fortunes-min' => 'BSD (sayings quoted from many)',
+    "debian-faq" => "copying and changing allowed under the same terms",
+    "tcpdump" => "BSD-3-clause", "kmod" => "GPL-2+, LGPL-2.1+ (notice in libkmod2)", "parted" => "GPL-3+ (notice in libparted2)", "zip" => "Info-ZIP", "unzip" => "Info-ZIP",
     'smalltalk' => 'as the project', 'debian-descriptions' => 'as each package, all in main',
 );
 my %version;
@@ -880,8 +888,9 @@ if (open my $f, '<', "$work/versions.txt") { while (<$f>) { chomp; my ($p, $v) =
 # Short names from a machine-readable copyright file, else those it points to.
 sub licence_of {
     my ($p) = @_;
+    $p = "manpages" if $p eq "manpages-dev";
     return $licence{$p} if $licence{$p};
-    my ($file) = grep { -e } map { "$root/$p/usr/share/doc/$p/copyright$_" } '', '.gz';
+    my ($file) = grep { -e } glob("$root/$p/usr/share/doc/*/copyright{,.gz}");
     return 'see the package' unless $file;
     my $all = read_all($file);
     my %n;
@@ -895,15 +904,16 @@ sub licence_of {
 }
 
 open my $sources, '>', "$out/SOURCES.txt" or die "SOURCES.txt: $!";
-my $sum = 0;
-my $row = sub { my $l = sprintf "%-20s %-26s %7s %9s  %s\n", @_; print $sources $l; print $l; };
-$row->('package', 'version', 'docs', 'bytes', 'licence');
+my ($sum, $text) = (0, 0);
+my $row = sub { my $l = sprintf "%-20s %-26s %7s %9s %9s  %s\n", @_; print $sources $l; print $l; };
+$row->('package', 'version', "docs", "text", "bytes", "licence");
 for my $p (sort { $bytes{$b} <=> $bytes{$a} } keys %bytes) {
-    $row->($p, $version{$p} // '-', $docs{$p}, $bytes{$p}, licence_of($p));
+    $row->($p, $version{$p} // '-', $docs{$p}, $plain{$p}, $bytes{$p}, licence_of($p));
     $sum += $bytes{$p};
+    $text += $plain{$p};
 }
-$row->('total', '', scalar @lines, $sum, '');
-$row->('train.jsonl', '', $nt, $bt, '');
-$row->('valid.jsonl', '', $nv, $bv, '');
+$row->('total', '', scalar @lines, $text, $sum, '');
+$row->('train.jsonl', '', $nt, "", $bt, "");
+$row->('valid.jsonl', '', $nv, "", $bv, "");
 close $sources;
 print "refused by the word list: ", $refused // 0, "\n";
