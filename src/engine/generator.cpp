@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The loop of decoding: sample, hand out, read, again.
+#include "engine/generator.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace hadal {
+namespace {
+
+bool is_set(const std::atomic<bool>* flag) {
+  return flag && flag->load(std::memory_order_relaxed);
+}
+
+// Samples and hands out until the answer is over.
+Finish run(Session& session, const GenerateOptions& options, const TokenSink& sink,
+           std::vector<int64_t>& ids) {
+  const auto& ends = options.end_ids;
+  while (true) {
+    if (is_set(options.cancel)) return Finish::cancelled;
+    const Sample token = pick_token(session.logits(), options.sampler, session.length());
+    ids.push_back(token.id);
+    if (std::find(ends.begin(), ends.end(), token.id) != ends.end()) return Finish::end;
+    if (sink(token) == Flow::stop) return Finish::stop;
+    if (static_cast<int64_t>(ids.size()) == options.max_tokens) return Finish::length;
+    if (session.room() == 0) return Finish::context;
+    session.append(token.id);
+  }
+}
+
+}  // namespace
+
+std::string_view finish_name(Finish finish) {
+  switch (finish) {
+    case Finish::end:
+      return "end";
+    case Finish::stop:
+      return "stop";
+    case Finish::length:
+      return "length";
+    case Finish::context:
+      return "context";
+    case Finish::cancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+Generated generate(Session& session, const GenerateOptions& options, const TokenSink& sink) {
+  CHECK(session.length() > 0, "nothing to continue from");
+  const auto start = std::chrono::steady_clock::now();
+  Generated answer;
+  answer.finish = run(session, options, sink, answer.ids);
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+  answer.seconds = passed.count();
+  return answer;
+}
+
+}  // namespace hadal

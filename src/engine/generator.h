@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// The generator: tokens one after the other, until something ends the answer.
+//
+//   TRY(Prefill prefill, session.extend(prompt, &cancel));
+//   Generated answer = generate(session, options, [&](const Sample& token) {
+//     return show(token.id) ? Flow::go_on : Flow::stop;
+//   });
+//
+// The end-of-sequence token is counted and kept in `ids`, but not handed to the callback.  The
+// last token was not read by the model yet: the next extend() reads it with what follows.
+// One thread at a time; `cancel` may be set from any thread, or from a signal handler.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "engine/sampler.h"
+#include "engine/session.h"
+
+namespace hadal {
+
+struct GenerateOptions {
+  SamplerOptions sampler;
+  int64_t max_tokens = 0;  // 0: as many as the context holds
+  std::vector<int64_t> end_ids;
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+// Why an answer ended.
+enum class Finish {
+  end,        // an end-of-sequence token
+  stop,       // the callback: a stop string
+  length,     // max_tokens
+  context,    // the sequence is as long as the cache
+  cancelled,  // the cancel flag
+};
+std::string_view finish_name(Finish finish);
+
+enum class Flow { go_on, stop };
+using TokenSink = std::function<Flow(const Sample& token)>;
+
+struct Generated {
+  std::vector<int64_t> ids;
+  Finish finish = Finish::length;
+  double seconds = 0;
+};
+
+// Requires: the session holds at least one token.
+Generated generate(Session& session, const GenerateOptions& options, const TokenSink& sink);
+
+}  // namespace hadal

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// A session: which tokens must be read, and reading them in chunks.
+#include "engine/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "engine/session_file.h"
+
+namespace hadal {
+
+Session::Session(Model& model, Ops& ops, Cache& cache, SessionOptions options)
+    : model_(model), ops_(ops), cache_(cache), options_(std::move(options)) {
+  const int64_t asked = cache.options().max_positions;
+  capacity_ = asked > 0 ? asked : model.config().max_positions;
+}
+
+Status Session::check_ids(std::span<const int64_t> ids) const {
+  const int64_t count = static_cast<int64_t>(ids.size()), vocab = model_.config().vocab;
+  if (ids.empty()) return fail("the prompt has no tokens, expected at least 1");
+  if (count > capacity_)
+    return fail("the prompt has ", count, " tokens, the context holds ", capacity_);
+  for (size_t at = 0; at < ids.size(); ++at)
+    if (ids[at] < 0 || ids[at] >= vocab)
+      return fail("token ", at, " of the prompt is ", ids[at], ", expected 0 to ", vocab - 1);
+  return Ok{};
+}
+
+// How many of the tokens in the cache can be kept for a prompt whose last logits alone are wanted.
+int64_t Session::reusable(std::span<const int64_t> ids, int64_t needed_from) const {
+  const auto [mine, theirs] = std::mismatch(ids_.begin(), ids_.end(), ids.begin(), ids.end());
+  const int64_t common = mine - ids_.begin();
+  if (common == length() && theirs == ids.end() && logits_V_.defined()) return common;
+  const int64_t kept = std::min(common, static_cast<int64_t>(ids.size()) - 1);
+  if (needed_from < needed_from_) return 0;
+  if (kept == length()) return kept;
+  const int64_t oldest = std::max(oldest_return_, written_ - cache_.options().max_chunk);
+  return kept >= oldest ? kept : 0;
+}
+
+void Session::truncate(int64_t length) {
+  if (length == 0) reset();
+  ids_.resize(static_cast<size_t>(length));
+  logits_V_ = {};
+}
+
+void Session::reset() {
+  ids_.clear();
+  logits_V_ = {};
+  written_ = oldest_return_ = needed_from_ = 0;
+}
+
+void Session::read(std::span<const int64_t> chunk, int64_t needed_from, bool wants_logits) {
+  Batch batch;
+  batch.append(options_.slot, length(), {chunk.begin(), chunk.end()});
+  if (wants_logits) batch.wanted = {batch.rows() - 1};
+  if (needed_from > 0) batch.needed_from = {needed_from};
+  const Tensor logits_WV = model_.forward(batch, cache_);
+  ids_.insert(ids_.end(), chunk.begin(), chunk.end());
+  written_ = std::max(written_, length());
+  needed_from_ = std::max(needed_from_, needed_from);
+  logits_V_ = wants_logits ? ops_.to_host(logits_WV) : Tensor();
+}
+
+Result<Prefill> Session::extend(std::span<const int64_t> ids, const std::atomic<bool>* cancel) {
+  TRY_STATUS(check_ids(ids));
+  const auto start = std::chrono::steady_clock::now();
+  const int64_t count = static_cast<int64_t>(ids.size());
+  const int64_t needed_from = options_.prompt_shortcut ? count - 1 : 0;
+  Prefill prefill;
+  prefill.reused = reusable(ids, needed_from);
+  if (prefill.reused < length()) truncate(prefill.reused);
+  while (length() < count && !prefill.cancelled) {
+    const int64_t chunk = std::min(cache_.options().max_chunk, count - length());
+    read(ids.subspan(ids_.size(), static_cast<size_t>(chunk)), needed_from,
+         length() + chunk == count);
+    prefill.cancelled = length() < count && cancel && cancel->load(std::memory_order_relaxed);
+  }
+  prefill.read = length() - prefill.reused;
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+  prefill.seconds = passed.count();
+  return prefill;
+}
+
+void Session::append(int64_t id) {
+  CHECK(room() > 0, "a sequence of ", length(), " tokens fills its cache");
+  CHECK(id >= 0 && id < model_.config().vocab, id);
+  read(std::span(&id, 1), 0, true);
+}
+
+std::span<const float> Session::logits() const {
+  if (!logits_V_.defined()) return {};
+  return {logits_V_.data<float>(), static_cast<size_t>(logits_V_.count())};
+}
+
+// What decides the bits in a cache besides the model: another back end or rounding gives others.
+std::string Session::numerics() const {
+  const bool published = model_.options().rounding == Rounding::published;
+  return std::string(ops_.name()) + "/" + (published ? "published" : "none");
+}
+
+Status Session::save(const std::string& path, const std::string& note) const {
+  if (options_.fingerprint.empty()) return fail(path, ": this session cannot be stored");
+  StoredSession stored{.fingerprint = options_.fingerprint,
+                       .numerics = numerics(),
+                       .note = note,
+                       .needed_from = needed_from_,
+                       .ids = {},
+                       .logits = logits_V_,
+                       .cache = {}};
+  if (length() > 0)
+    for (auto& [name, tensor] : cache_.save(options_.slot, length()))
+      stored.cache.emplace(name, tensor);
+  return write_session(path, stored);
+}
+
+Result<std::string> Session::load(const std::string& path) {
+  TRY(StoredSession stored, read_session(path));
+  if (stored.fingerprint != options_.fingerprint)
+    return fail(path, ": saved with another model: fingerprint ", stored.fingerprint,
+                ", this one is ", options_.fingerprint);
+  if (stored.numerics != numerics())
+    return fail(path, ": saved with back end/rounding ", stored.numerics, ", this is ", numerics());
+  if (!stored.ids.empty()) {
+    if (Status status = check_ids(stored.ids); !status)
+      return fail(path, ": ", status.error().message);
+    if (stored.logits.defined() && stored.logits.count() != model_.config().vocab)
+      return fail(path, ": ", stored.logits.count(), " logits, expected ", model_.config().vocab);
+    TRY_STATUS(cache_.load(options_.slot, static_cast<int64_t>(stored.ids.size()), stored.cache));
+  }
+  ids_ = std::move(stored.ids);
+  logits_V_ = stored.logits;
+  written_ = oldest_return_ = length();
+  needed_from_ = stored.needed_from;
+  return stored.note;
+}
+
+}  // namespace hadal
