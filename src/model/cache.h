@@ -85,13 +85,14 @@ class Cache {
  public:
   Cache(const ModelConfig& config, Ops& ops, const CacheOptions& options);
 
-  // Ids of all rows that `batch` writes and sees.  Needs nothing but positions.
-  Plan plan(const Batch& batch) const;
+  // Ids of all rows that `batch` writes and sees.  Needs nothing but positions.  `list_all` also
+  // lists every visible entry for layers that have an indexer.
+  Plan plan(const Batch& batch, bool list_all = false) const;
 
-  // The last tokens of a slot's sequence before `position`, oldest first, at most `count`: what
-  // Engram looks back on.  The model notes tokens as it reads them.
-  std::vector<int64_t> recent(int64_t slot, int64_t position, int64_t count) const;
+  // Notes the tokens of a batch; what Engram looks back on.
   void note(const Batch& batch);
+  // The token at a position of a slot's sequence, as noted.
+  int64_t token_at(int64_t slot, int64_t position) const;
 
   // Everything a sequence needs to go on from `length` positions, as named host tensors, and the
   // way back.  A stored cache is hostile: sizes are checked, contents are the caller's checksum.
@@ -104,13 +105,22 @@ class Cache {
   std::vector<LayerCache> layers;
 
  private:
-  GroupPlan plan_groups(const Batch& batch, int64_t ratio, bool overlap) const;
-  int64_t entries_of(int64_t ratio) const;
-  int64_t state_ring_of(int64_t ratio, bool overlap) const;
-  // Rows of one slot inside each pool of a layer, for save and load.
-  std::vector<std::pair<std::string, Tensor>> slot_views(int64_t slot, int64_t length);
+  // A pool of one layer, and where a slot's live rows are in it.
+  struct LiveRows {
+    std::string name;
+    Tensor* pool;
+    std::vector<int64_t> ids;
+  };
 
-  const ModelConfig config_;
+  void plan_window(const Batch& batch, Plan& plan) const;
+  GroupPlan plan_groups(const Batch& batch, int64_t ratio, bool list_all) const;
+  void make_pools(int64_t layer);
+  bool overlapping_ratio(int64_t ratio) const;
+  int64_t entries_of(int64_t ratio) const;     // compressed rows a slot
+  int64_t state_ring_of(int64_t ratio) const;  // state rows a slot
+  std::vector<LiveRows> live_rows(int64_t slot, int64_t length);
+
+  ModelConfig config_;
   Ops& ops_;
   CacheOptions options_;
   int64_t ring_ = 0;

@@ -82,10 +82,11 @@ class Model {
   // Requires: spans continue what the cache holds, ids < vocab, at most max_chunk rows a span.
   virtual Tensor forward(const Batch& batch, Cache& cache) = 0;
 
-  // V4's extra-token block (§6.1): logits for the token after next, from the last forward's
-  // streams of every row; next_T are the ids that followed.  Empty when the model has none.
-  virtual Tensor draft_logits(const Batch& batch, const Tensor& next_T) {
-    (void)batch, (void)next_T;
+  // V4's extra-token block (§6.1): for every row of the last forward's batch the logits of the
+  // token after next, given next_T, the ids that followed each row.  Undefined tensor when the
+  // model has no such block.
+  virtual Tensor draft_logits(const Batch& batch, const Tensor& next_T, Cache& cache) {
+    (void)batch, (void)next_T, (void)cache;
     return {};
   }
 

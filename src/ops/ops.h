@@ -151,7 +151,10 @@ class Ops {
   // Quantise and dequantise the last axis (§8.3).  Straight through for gradients.
   virtual Tensor round_to(const Tensor& x, RowFormat format, int64_t tail) = 0;
   virtual Tensor add(const Tensor& a, const Tensor& b) = 0;            // same shape
-  virtual Tensor take_rows(const Tensor& x, const Tensor& ids_N) = 0;  // leading axis
+  // Rows of the leading axis, of any element type.
+  virtual Tensor take_rows(const Tensor& x, const Tensor& ids_N) = 0;
+  // The same numbers, through which no gradient flows.
+  virtual Tensor detach(const Tensor& x) { return x; }
 
   // ---- rows: the caches
   // pool[ids[t]] = rows[t]; id -1 writes nothing.  The one verb that changes an argument.

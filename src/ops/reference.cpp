@@ -201,10 +201,10 @@ class ReferenceOps final : public Ops {
   Tensor take_rows(const Tensor& x, const Tensor& ids) override {
     Shape shape = x.shape();
     shape[0] = ids.count();
-    Tensor out = floats(shape);
+    Tensor out = Tensor::zeros(x.dtype(), shape);
+    const int64_t row_bytes = x.row_width() * element_bytes(x.dtype());
     for (int64_t i = 0; i < ids.count(); ++i)
-      std::copy_n(x.data<float>() + index_at(ids, i) * x.row_width(), x.row_width(),
-                  out.data<float>() + i * x.row_width());
+      std::copy_n(x.raw() + index_at(ids, i) * row_bytes, row_bytes, out.raw() + i * row_bytes);
     return out;
   }
 

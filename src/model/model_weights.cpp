@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// From published names to the structures of the forward pass.
+#include "model/model_weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "ops/weight_rows.h"
+
+namespace hadal {
+namespace {
+
+// Looks tensors up by name.  The first failure is kept and ends the binding; later look-ups give
+// empty weights, so that the structure below reads as a list.
+class Binder {
+ public:
+  Binder(const ModelConfig& config, const WeightSource& source, Ops& ops,
+         const ModelOptions& options)
+      : source_(source), ops_(ops), options_(options), specs_(tensor_list(config)) {
+    for (const TensorSpec& spec : specs_) by_name_.emplace(spec.name, &spec);
+  }
+
+  Weight weight(const std::string& name) {
+    const Weight raw = find(name);
+    return raw.defined() ? ops_.prepare(raw) : raw;
+  }
+
+  // Small vectors and mixing matrices, which verbs take as f32.
+  Tensor vector(const std::string& name) {
+    const Weight raw = find(name);
+    if (!raw.defined()) return {};
+    Tensor values = raw.values;
+    if (values.dtype() == DType::bf16 || values.dtype() == DType::f16) values = widened(values);
+    return ops_.prepare(values);
+  }
+
+  Tensor table(const std::string& name) {
+    const Weight raw = find(name);
+    return raw.defined() ? ops_.prepare(raw.values) : Tensor{};
+  }
+
+  bool has(const std::string& name) const { return by_name_.contains(name); }
+  const std::optional<Error>& error() const { return error_; }
+
+ private:
+  static Tensor widened(const Tensor& values) {
+    const Weight row{values.reshaped({1, values.count()}), {}, 1, 1};
+    return dequantise(row).reshaped(values.shape());
+  }
+
+  Weight find(const std::string& name) {
+    if (error_) return {};
+    const auto spec = by_name_.find(name);
+    CHECK(spec != by_name_.end(), "no tensor is called ", name);
+    Result<Weight> weight = source_(*spec->second);
+    if (!weight) {
+      error_ = weight.error();
+      return {};
+    }
+    done_ += weight->values.bytes();
+    if (options_.progress) options_.progress(done_, 0);
+    return weight.take();
+  }
+
+  const WeightSource& source_;
+  Ops& ops_;
+  const ModelOptions& options_;
+  std::vector<TensorSpec> specs_;
+  std::unordered_map<std::string, const TensorSpec*> by_name_;
+  std::optional<Error> error_;
+  int64_t done_ = 0;
+};
+
+MixWeights bind_mix(Binder& bind, const std::string& prefix) {
+  return {bind.vector(prefix + "_fn"), bind.vector(prefix + "_base"),
+          bind.vector(prefix + "_scale")};
+}
+
+AttentionWeights bind_attention(Binder& bind, const std::string& prefix) {
+  AttentionWeights w;
+  w.query_down = bind.weight(prefix + "wq_a.weight");
+  w.query_norm = bind.vector(prefix + "q_norm.weight");
+  w.query_up = bind.weight(prefix + "wq_b.weight");
+  w.row = bind.weight(prefix + "wkv.weight");
+  w.row_norm = bind.vector(prefix + "kv_norm.weight");
+  w.sink_H = bind.vector(prefix + "attn_sink");
+  w.out_down = bind.weight(prefix + "wo_a.weight");
+  w.out_up = bind.weight(prefix + "wo_b.weight");
+  return w;
+}
+
+CompressorWeights bind_compressor(Binder& bind, const std::string& prefix) {
+  CompressorWeights w;
+  w.values = bind.weight(prefix + "wkv.weight");
+  if (bind.has(prefix + "wgate.weight")) w.scores = bind.weight(prefix + "wgate.weight");
+  if (bind.has(prefix + "ape")) w.ape = bind.weight(prefix + "ape");
+  w.norm = bind.vector(prefix + "norm.weight");
+  return w;
+}
+
+IndexerWeights bind_indexer(Binder& bind, const std::string& prefix) {
+  IndexerWeights w;
+  w.query_up = bind.weight(prefix + "wq_b.weight");
+  w.heads = bind.weight(prefix + "weights_proj.weight");
+  if (bind.has(prefix + "compressor.wkv.weight"))
+    w.compressor = bind_compressor(bind, prefix + "compressor.");
+  if (bind.has(prefix + "wk.weight")) {
+    w.key = bind.weight(prefix + "wk.weight");
+    w.key_norm = bind.vector(prefix + "k_norm.weight");
+  }
+  return w;
+}
+
+FeedForwardWeights bind_feed_forward(Binder& bind, const std::string& prefix) {
+  FeedForwardWeights w;
+  w.router = bind.weight(prefix + "gate.weight");
+  if (bind.has(prefix + "gate.bias")) w.bias_E = bind.vector(prefix + "gate.bias");
+  if (bind.has(prefix + "gate.tid2eid")) w.table = bind.table(prefix + "gate.tid2eid");
+  for (int64_t e = 0; bind.has(prefix + "experts." + std::to_string(e) + ".w1.weight"); ++e) {
+    const std::string expert = prefix + "experts." + std::to_string(e) + ".";
+    w.experts.gate.push_back(bind.weight(expert + "w1.weight"));
+    w.experts.down.push_back(bind.weight(expert + "w2.weight"));
+    w.experts.up.push_back(bind.weight(expert + "w3.weight"));
+  }
+  w.shared_gate = bind.weight(prefix + "shared_experts.w1.weight");
+  w.shared_down = bind.weight(prefix + "shared_experts.w2.weight");
+  w.shared_up = bind.weight(prefix + "shared_experts.w3.weight");
+  return w;
+}
+
+LayerWeights bind_layer(Binder& bind, const ModelConfig& config, Ops& ops,
+                        const std::string& prefix, int64_t ratio) {
+  LayerWeights w;
+  w.attention_mix = bind_mix(bind, prefix + "hc_attn");
+  w.feed_forward_mix = bind_mix(bind, prefix + "hc_ffn");
+  w.attention_norm = bind.vector(prefix + "attn_norm.weight");
+  w.feed_forward_norm = bind.vector(prefix + "ffn_norm.weight");
+  w.attention = bind_attention(bind, prefix + "attn.");
+  if (bind.has(prefix + "attn.compressor.wkv.weight"))
+    w.compressor = bind_compressor(bind, prefix + "attn.compressor.");
+  if (bind.has(prefix + "attn.indexer.wq_b.weight"))
+    w.indexer = bind_indexer(bind, prefix + "attn.indexer.");
+  w.feed_forward = bind_feed_forward(bind, prefix + "ffn.");
+  if (bind.has(prefix + "engram.embed.weight")) {
+    w.engram.table = bind.weight(prefix + "engram.embed.weight");
+    w.engram.projection = bind.weight(prefix + "engram.wkv.weight");
+    w.engram.q_weight_SD = bind.vector(prefix + "engram.q_weight");
+    w.engram.k_weight_SD = bind.vector(prefix + "engram.k_weight");
+  }
+  w.rope = rope_table(config, ratio);
+  w.rope.frequencies = ops.prepare(w.rope.frequencies);
+  return w;
+}
+
+DraftWeights bind_draft(Binder& bind, const ModelConfig& config, Ops& ops,
+                        const std::string& prefix) {
+  DraftWeights w;
+  w.embedding_projection = bind.weight(prefix + "e_proj.weight");
+  w.stream_projection = bind.weight(prefix + "h_proj.weight");
+  w.embedding_norm = bind.vector(prefix + "enorm.weight");
+  w.stream_norm = bind.vector(prefix + "hnorm.weight");
+  w.norm = bind.vector(prefix + "norm.weight");
+  w.head_mix = bind_mix(bind, prefix + "hc_head");
+  w.block = bind_layer(bind, config, ops, prefix, 0);
+  return w;
+}
+
+}  // namespace
+
+Result<ModelWeights> bind_weights(const ModelConfig& config, const WeightSource& source, Ops& ops,
+                                  const ModelOptions& options) {
+  Binder bind(config, source, ops, options);
+  ModelWeights w;
+  w.embedding = bind.weight("embed.weight");
+  w.head = bind.weight("head.weight");
+  w.norm = bind.vector("norm.weight");
+  if (config.family == Family::v4) w.head_mix = bind_mix(bind, "hc_head");
+  const std::vector<EngramHash> hashes = engram_hashes(config.engram);
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    const std::string prefix = "layers." + std::to_string(layer) + ".";
+    w.layers.push_back(bind_layer(bind, config, ops, prefix, config.ratio(layer)));
+    const int64_t engram = config.engram_index(layer);
+    if (engram >= 0) w.layers.back().engram.hash = hashes[static_cast<size_t>(engram)];
+  }
+  const bool extra_token = config.family == Family::v4 && config.draft.block == 0;
+  for (int64_t draft = 0; extra_token && draft < config.draft.layers; ++draft)
+    w.drafts.push_back(bind_draft(bind, config, ops, "mtp." + std::to_string(draft) + "."));
+  if (bind.error()) return *bind.error();
+  return w;
+}
+
+RopeTable rope_table(const ModelConfig& config, int64_t ratio) {
+  const int64_t width = config.rope_width;
+  const double base = ratio == 0 ? config.rope_theta : config.compress_rope_theta;
+  const RopeScaling& scaling = config.rope_scaling;
+  // The channel whose wave turns `turns` times over the original context.
+  auto channel = [&](double turns) {
+    return static_cast<double>(width) *
+           std::log(static_cast<double>(scaling.original_positions) / (turns * 2 * M_PI)) /
+           (2 * std::log(base));
+  };
+  const double low = std::max(std::floor(channel(scaling.beta_fast)), 0.0);
+  double high = std::min(std::ceil(channel(scaling.beta_slow)), static_cast<double>(width - 1));
+  if (high == low) high += 0.001;  // the official guard against a division by zero
+  RopeTable table;
+  table.width = width;
+  table.frequencies = Tensor::zeros(DType::f32, {width / 2});
+  for (int64_t i = 0; i < width / 2; ++i) {
+    // Computed in f32 like the published tables.
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(width);
+    float frequency = 1.0f / std::pow(static_cast<float>(base), exponent);
+    if (ratio > 0) {
+      const float ramp =
+          static_cast<float>(std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0));
+      frequency = frequency / static_cast<float>(scaling.factor) * ramp + frequency * (1 - ramp);
+    }
+    table.frequencies.data<float>()[i] = frequency;
+  }
+  return table;
+}
+
+}  // namespace hadal

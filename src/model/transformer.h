@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// What V4 and V4.1 share: one attention over rows by index, compressors, experts, logits.
+//
+// Names carry shapes (see ops.h):  T tokens  D width  S streams  H heads  K head width
+//   R query rank  G groups completed in this batch  I index width
+#pragma once
+
+#include "model/model.h"
+#include "model/model_weights.h"
+
+namespace hadal {
+
+// What one forward pass carries along: the batch, and the row ids that follow from it.
+struct Pass {
+  Batch batch;
+  Plan plan;
+  Tensor ids_T;
+  Tensor positions_T;
+  std::vector<int64_t> wanted;  // rows of this batch whose logits are asked for
+  Cache& cache;
+};
+
+// Where the families differ in data, not in steps.
+struct FamilyTraits {
+  bool normalise_query_heads = false;  // V4's weightless norm of every query head
+  bool rotate_index = false;           // V4's Hadamard rotation of index queries and keys
+  RowFormat window = RowFormat::f32;
+  RowFormat compressed = RowFormat::f32;
+  RowFormat index = RowFormat::f32;
+  float weight_epsilon = 0;  // in the sum of the chosen routing weights
+};
+FamilyTraits traits_of(Family family);
+
+class Transformer : public Model {
+ public:
+  Transformer(const ModelConfig& config, ModelWeights weights, Ops& ops,
+              const ModelOptions& options);
+
+ protected:
+  Pass begin(const Batch& batch, Cache& cache) const;
+
+  // x·wᵀ, x rounded first where the weight is quantised and roundings are on (§8.3).
+  Tensor linear(const Tensor& x, const Weight& w) const;
+  Tensor norm(const Tensor& x, const Tensor& gain) const;
+  Tensor rounded(const Tensor& x, RowFormat format) const;
+
+  // ---- attention, in the order of §3.1
+  Tensor query_latent(const LayerWeights& w, const Tensor& x_TD) const;  // [T, R]
+  void keep_window_rows(int64_t layer, const LayerWeights& w, const Tensor& x_TD, Pass& pass);
+  // Pools the groups that this batch completes -> [G, width], normalised, not yet rotated.
+  Tensor compress(const CompressorWeights& w, const Tensor& x_TD, const GroupPlan& plan,
+                  Tensor& state_values, Tensor& state_scores, int64_t width);
+  void keep_compressed_rows(int64_t layer, const LayerWeights& w, const Tensor& latent_GK,
+                            const GroupPlan& plan, Pass& pass);
+  void keep_index_keys(int64_t layer, const LayerWeights& w, Tensor key_GI, const GroupPlan& plan,
+                       Pass& pass);
+  // Indexer scores of every visible entry -> [T, N].
+  Tensor index_scores(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
+                      const Tensor& latent_TR, const Tensor& keys, const GroupPlan& plan,
+                      const Pass& pass) const;
+  Tensor attend(int64_t layer, const LayerWeights& w, const Tensor& latent_TR,
+                const Sight& compressed, const Tensor& scores_TN, const Pass& pass) const;
+
+  // ---- the rest of a layer
+  Tensor feed_forward(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
+                      const Pass& pass) const;
+  Tensor logits(const Tensor& x_TD, const Tensor& gain, const Pass& pass) const;
+
+  void see(int64_t layer, std::string_view name, const Tensor& value) const {
+    if (observer_) observer_->tensor(layer, name, value);
+  }
+  const GroupPlan& groups_of(int64_t layer, const Pass& pass) const {
+    return pass.plan.groups.at(config_.ratio(layer));
+  }
+  MixOptions mix_options() const;
+
+  ModelWeights weights_;
+  FamilyTraits traits_;
+};
+
+std::unique_ptr<Model> make_v4(const ModelConfig& config, ModelWeights weights, Ops& ops,
+                               const ModelOptions& options);
+std::unique_ptr<Model> make_v41(const ModelConfig& config, ModelWeights weights, Ops& ops,
+                                const ModelOptions& options,
+                                const std::vector<int32_t>& compressed_ids);
+
+}  // namespace hadal
