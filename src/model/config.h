@@ -20,12 +20,22 @@ namespace hadal {
 
 enum class Family { v4, v41 };
 
-// Wider than any published model by an order of magnitude; keeps hostile numbers small.
+// Wider than any published model by an order of magnitude; keeps hostile numbers small, so that
+// sums of sizes over all tensors stay far below 2^63 and lists of tensors fit in memory.
 struct ConfigLimits {
   static constexpr int64_t kWidth = 1 << 20;
+  static constexpr int64_t kHeadsWidth = 1 << 24;    // heads times their width
+  static constexpr int64_t kVocab = 1 << 24;
   static constexpr int64_t kLayers = 4096;
-  static constexpr int64_t kExperts = 1 << 16;
+  static constexpr int64_t kExperts = 1 << 16;       // of one layer
+  static constexpr int64_t kAllExperts = 1 << 18;    // of all layers
   static constexpr int64_t kContext = int64_t{1} << 32;
+  static constexpr int64_t kDraftLayers = 16;
+  static constexpr int64_t kEngramLayers = 16;
+  static constexpr int64_t kEngramHeads = 32;
+  static constexpr int64_t kEngramWidth = 4096;
+  static constexpr int64_t kEngramOrder = 8;
+  static constexpr int64_t kPrimeBase = int64_t{1} << 31;
 };
 
 struct RopeScaling {
@@ -33,6 +43,8 @@ struct RopeScaling {
   double beta_fast = 32;
   double beta_slow = 1;
   int64_t original_positions = 65536;
+
+  bool operator==(const RopeScaling&) const = default;
 };
 
 struct EngramConfig {
@@ -47,6 +59,10 @@ struct EngramConfig {
 
   bool present() const { return !layers.empty(); }
   int64_t columns() const { return (max_ngram - 1) * heads; }
+  // The table sizes of every layer's columns, order-major (§5.2): for each layer and order the
+  // next `heads` primes from prime_base on that no column has taken.
+  std::vector<std::vector<int64_t>> primes() const;
+  bool operator==(const EngramConfig&) const = default;
 };
 
 struct DraftConfig {   // MTP (V4) or DSpark (V4.1, V4-Flash-0731)
@@ -57,6 +73,8 @@ struct DraftConfig {   // MTP (V4) or DSpark (V4.1, V4-Flash-0731)
   int64_t markov_rank = 0;
   int64_t experts = 0;  // 0: as the backbone
   int64_t experts_per_token = 0;
+
+  bool operator==(const DraftConfig&) const = default;
 };
 
 struct VisionConfig {  // §7.1; read and counted, run by a later part of the model
@@ -70,6 +88,8 @@ struct VisionConfig {  // §7.1; read and counted, run by a later part of the mo
   int64_t max_image_tokens = 1024;
   int64_t min_pixels = 0;
   std::optional<double> max_aspect;
+
+  bool operator==(const VisionConfig&) const = default;
 };
 
 // Hadal's own: rows of the shared vocabulary that stand for pictures and clips.
@@ -77,6 +97,8 @@ struct VisualVocabulary {
   int64_t first_id = 0;  // ids first_id … first_id + groups·codes - 1
   int64_t groups = 0;    // 0: none
   int64_t codes = 0;
+
+  bool operator==(const VisualVocabulary&) const = default;
 };
 
 enum class WeightFormat { bf16, fp8, fp8_fp4 };  // dense fp8; experts fp8 or fp4
@@ -149,11 +171,13 @@ struct ModelConfig {
   // for the choice).
   int64_t kv_source_of(int64_t layer) const;
   int64_t index_source_of(int64_t layer) const;
+  // V4's CSA: groups of 4 overlap, and an indexer chooses among them.
   bool overlapping(int64_t layer) const { return family == Family::v4 && ratio(layer) == 4; }
   // The first layer of the decoder half: after its compressor has read a token, older tokens
   // matter to layers from here on only through their windows (§1.3).  `layers` when there is none.
   int64_t decoder_start() const;
   int64_t engram_index(int64_t layer) const;  // position in engram.layers, or -1
+  bool operator==(const ModelConfig&) const = default;
 };
 
 }  // namespace hadal

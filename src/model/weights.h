@@ -65,6 +65,17 @@ struct TensorSpec {
 // loader leaves out what it does not run.
 std::vector<TensorSpec> tensor_list(const ModelConfig& config);
 
+// A tensor of a checkpoint's file.
+struct StoredTensor {
+  std::string name;
+  DType dtype;
+  Shape shape;
+};
+// What a tensor of the list is in the files of a checkpoint in the configuration's format: the
+// weight and, where it is quantised, its scales.  (For plain tensors readers should take BF16
+// and F32 alike: published files are not known to agree, model-spec §12.5.)
+std::vector<StoredTensor> stored_tensors(const TensorSpec& spec, const ModelConfig& config);
+
 // Stored name of the scales that go with a quantised weight: ".weight" -> ".scale".
 std::string scale_name(const std::string& weight_name);
 
