@@ -148,10 +148,10 @@ std::string python_json_string(std::string_view text) {
   return out + '"';
 }
 
-std::string json_kind(const Json& value) {
-  std::string name = value.type_name();
-  bool vowel = name == "array" || name == "object";
-  return name == "null" ? name : (vowel ? "an " : "a ") + name;
+std::string with_article(std::string_view noun) {
+  if (noun == "null") return "null";
+  bool vowel = noun == "array" || noun == "object";
+  return (vowel ? "an " : "a ") + std::string(noun);
 }
 
 }  // namespace hadal

@@ -37,6 +37,10 @@ std::string python_json(const OrderedJson& value);
 std::string python_json_string(std::string_view text);
 
 // "an array", "a string", ...: for messages.
-std::string json_kind(const Json& value);
+std::string with_article(std::string_view noun);
+template <typename Value>
+std::string json_kind(const Value& value) {
+  return with_article(value.type_name());
+}
 
 }  // namespace hadal
