@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Dense verbs: tables, matrices, norms, turns, activations, roundings.
+#include "backends/torch/rounding.h"
+#include "backends/torch/torch_verbs.h"
+
+#include <cmath>
+
+namespace hadal {
+
+Tensor TorchOps::embed(const Weight& table_, const Tensor& ids_) {
+  const at::Tensor table_VD = matrix(table_), ids = ints(ids_);
+  const int64_t per_row = ids.dim() == 2 ? ids.size(1) : 1;
+  return wrap(at::embedding(table_VD, ids).view({ids.size(0), per_row * table_VD.size(1)}));
+}
+
+Tensor TorchOps::linear(const Tensor& x, const Weight& w_OI) {
+  return wrap(at::linear(real(x), matrix(w_OI)));
+}
+
+Tensor TorchOps::linear_grouped(const Tensor& x_, const Weight& w_, int64_t groups) {
+  const at::Tensor x = real(x_), w = matrix(w_);
+  const int64_t tokens = x.size(0), inputs = w.size(1), outputs = w.size(0);
+  const at::Tensor x_GTI = x.reshape({tokens, groups, inputs}).transpose(0, 1);
+  const at::Tensor w_GIO = w.view({groups, outputs / groups, inputs}).transpose(1, 2);
+  return wrap(at::bmm(x_GTI, w_GIO).transpose(0, 1).reshape({tokens, outputs}));
+}
+
+Tensor TorchOps::rms_norm(const Tensor& x_, const Tensor& weight, float epsilon) {
+  const at::Tensor x = real(x_);
+  const at::Tensor normal = x * at::rsqrt(x.square().mean(-1, true) + epsilon);
+  return wrap(weight.defined() ? normal * real(weight) : normal);
+}
+
+Tensor TorchOps::rope(const Tensor& x_, const Tensor& positions_T, const RopeTable& table,
+                      Turn turn) {
+  const at::Tensor x = real(x_);
+  const int64_t width = x.size(-1), tail = table.width;
+  // The angle is the f32 product of §3.2, whatever precision follows.
+  const at::Tensor frequencies = unwrap(table.frequencies).to(device_, at::kFloat);
+  at::Tensor angle = at::outer(ints(positions_T).to(at::kFloat), frequencies).to(precision_);
+  if (x.dim() == 3) angle = angle.unsqueeze(1);
+  const at::Tensor cosine = angle.cos();
+  const at::Tensor sine = turn == Turn::forward ? angle.sin() : -angle.sin();
+  std::vector<int64_t> pairs = x.sizes().vec();
+  pairs.back() = tail / 2;
+  pairs.push_back(2);
+  const at::Tensor turning = x.narrow(-1, width - tail, tail).reshape(pairs);
+  const at::Tensor a = turning.select(-1, 0), b = turning.select(-1, 1);
+  const at::Tensor turned =
+      at::stack({a * cosine - b * sine, a * sine + b * cosine}, -1).flatten(-2);
+  return wrap(at::cat({x.narrow(-1, 0, width - tail), turned}, -1));
+}
+
+Tensor TorchOps::swiglu(const Tensor& gate_, const Tensor& up_, float limit) {
+  at::Tensor gate = real(gate_), up = real(up_);
+  if (limit > 0) {
+    gate = gate.clamp_max(limit);
+    up = up.clamp(-limit, limit);
+  }
+  return wrap(at::silu(gate) * up);
+}
+
+Tensor TorchOps::hadamard(const Tensor& x_) {
+  const at::Tensor x = real(x_);
+  const int64_t width = x.size(-1);
+  at::Tensor rows = x;
+  for (int64_t half = 1; half < width; half *= 2) {
+    rows = rows.reshape({-1, width / (2 * half), 2, half});
+    const at::Tensor a = rows.select(2, 0), b = rows.select(2, 1);
+    rows = at::stack({a + b, a - b}, 2);
+  }
+  return wrap(rows.reshape(x.sizes()) * (1.0 / std::sqrt(static_cast<double>(width))));
+}
+
+Tensor TorchOps::round_to(const Tensor& x, RowFormat format, int64_t tail) {
+  return format == RowFormat::f32 ? x : wrap(round_through(real(x), format, tail));
+}
+
+Tensor TorchOps::add(const Tensor& a, const Tensor& b) {
+  return wrap(real(a) + real(b));
+}
+
+Tensor TorchOps::take_rows(const Tensor& x, const Tensor& ids_N) {
+  return wrap(unwrap(x).to(device_).index_select(0, ints(ids_N).view(-1)));
+}
+
+Tensor TorchOps::detach(const Tensor& x) {
+  return x.defined() ? wrap(unwrap(x).detach()) : x;
+}
+
+}  // namespace hadal
