@@ -41,7 +41,7 @@ class CheckpointSource {
     std::unordered_set<std::string> known;
     for (const TensorSpec& spec : tensor_list(config_)) {
       known.insert(spec.name);
-      known.insert(scale_name(spec.name));
+      if (spec.name.ends_with(".weight")) known.insert(scale_name(spec.name));
     }
     for (const auto& [name, tensor] : file_.tensors())
       if (!known.contains(name) && !name.starts_with("mtp."))
