@@ -130,7 +130,8 @@ void write_call(Prompt& prompt, const ToolCall& call, const DsmlNames& names) {
   write_tag(prompt, "<", names.invoke);
   prompt.text(" name=\"").text(call.name).text("\">\n");
   bool first = true;
-  for (const auto& [name, value] : call_parameters(call).items()) {
+  const OrderedJson parameters = call_parameters(call);
+  for (const auto& [name, value] : parameters.items()) {
     if (!first) prompt.text("\n");
     first = false;
     write_tag(prompt, "<", names.parameter);
