@@ -119,7 +119,7 @@ void add_rounding_cases(std::vector<Case>& cases, Numbers& numbers) {
                          [=](Ops& ops, const Inputs& in) {
                            return Inputs{ops.round_to(in[0], format, 16)};
                          },
-                         format == RowFormat::f32});
+                         format == RowFormat::f32 && size == 1.0f});
 }
 
 }  // namespace
