@@ -17,7 +17,9 @@
 namespace hadal {
 namespace {
 
-std::string reason(int code) { return std::generic_category().message(code); }
+std::string reason(int code) {
+  return std::generic_category().message(code);
+}
 
 // Closes on every way out.
 struct Descriptor {
@@ -51,8 +53,8 @@ Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string& path) {
   const Descriptor closing{file.descriptor};
   const char* bytes = nullptr;
   if (file.size > 0) {
-    void* address = mmap(nullptr, static_cast<size_t>(file.size), PROT_READ, MAP_PRIVATE,
-                         file.descriptor, 0);
+    void* address =
+        mmap(nullptr, static_cast<size_t>(file.size), PROT_READ, MAP_PRIVATE, file.descriptor, 0);
     if (address == MAP_FAILED)
       return fail_machine(path, ": ", file.size, " bytes cannot be mapped: ", reason(errno));
     bytes = static_cast<const char*>(address);
@@ -128,8 +130,7 @@ Status AtomicFile::write(const void* bytes, int64_t count) {
 }
 
 Status AtomicFile::commit() {
-  if (fsync(descriptor_) != 0)
-    return fail_machine(path_, ": cannot be written: ", reason(errno));
+  if (fsync(descriptor_) != 0) return fail_machine(path_, ": cannot be written: ", reason(errno));
   const int closed = close(std::exchange(descriptor_, -1));
   if (closed != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
     const int code = errno;

@@ -29,7 +29,7 @@ constexpr int64_t kLengthBytes = 8;
 constexpr int64_t kHeaderLimitBytes = 100'000'000;  // the format's own limit
 constexpr size_t kRankLimit = 8;                    // published checkpoints use 2
 constexpr size_t kNameLimitBytes = 512;
-constexpr int64_t kIndexLimitBytes = 64 << 20;      // the longest published index has 9 MB
+constexpr int64_t kIndexLimitBytes = 64 << 20;  // the longest published index has 9 MB
 constexpr size_t kShardLimit = 10'000;
 // A tensor whose first byte is not aligned to its element is copied; a table of 100 GB must not be.
 constexpr int64_t kRealignLimitBytes = int64_t{1} << 30;
@@ -117,8 +117,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   bool null() override { return refuse("null where a value belongs"); }
   bool boolean(bool) override { return refuse("true or false where none belongs"); }
   bool binary(nlohmann::json::binary_t&) override { return refuse("binary values are not JSON"); }
-  bool parse_error(size_t position, const std::string&,
-                   const nlohmann::json::exception&) override {
+  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) override {
     error_ = fail(name_, ": header: not valid JSON at byte ", position);
     return false;
   }
@@ -446,8 +445,8 @@ Result<Safetensors> Safetensors::open_folder(const std::string& path) {
 
 Result<Safetensors> Safetensors::parse(std::string bytes, std::string_view name) {
   const auto keeper = std::make_shared<std::string>(std::move(bytes));
-  TRY(File file, read_file_bytes(
-                     Bytes{keeper->data(), static_cast<int64_t>(keeper->size()), keeper}, name));
+  TRY(File file,
+      read_file_bytes(Bytes{keeper->data(), static_cast<int64_t>(keeper->size()), keeper}, name));
   Safetensors result;
   result.tensors_ = std::move(file.tensors);
   result.metadata_ = std::move(file.metadata);

@@ -24,11 +24,11 @@ enum class Family { v4, v41 };
 // sums of sizes over all tensors stay far below 2^63 and lists of tensors fit in memory.
 struct ConfigLimits {
   static constexpr int64_t kWidth = 1 << 20;
-  static constexpr int64_t kHeadsWidth = 1 << 24;    // heads times their width
+  static constexpr int64_t kHeadsWidth = 1 << 24;  // heads times their width
   static constexpr int64_t kVocab = 1 << 24;
   static constexpr int64_t kLayers = 4096;
-  static constexpr int64_t kExperts = 1 << 16;       // of one layer
-  static constexpr int64_t kAllExperts = 1 << 18;    // of all layers
+  static constexpr int64_t kExperts = 1 << 16;     // of one layer
+  static constexpr int64_t kAllExperts = 1 << 18;  // of all layers
   static constexpr int64_t kContext = int64_t{1} << 32;
   static constexpr int64_t kDraftLayers = 16;
   static constexpr int64_t kEngramLayers = 16;

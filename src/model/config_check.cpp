@@ -48,9 +48,8 @@ class Check {
          ", expected an even number up to head_dim ", c.head_width);
     need(c.heads % c.output_groups == 0, "o_groups", c.output_groups,
          " does not divide num_attention_heads ", c.heads);
-    need(c.heads * c.head_width <= Limits::kHeadsWidth, "head_dim",
-         "times num_attention_heads is ", c.heads * c.head_width, ", at most ",
-         Limits::kHeadsWidth);
+    need(c.heads * c.head_width <= Limits::kHeadsWidth, "head_dim", "times num_attention_heads is ",
+         c.heads * c.head_width, ", at most ", Limits::kHeadsWidth);
     need(c.output_groups * c.output_rank <= Limits::kHeadsWidth, "o_lora_rank",
          "times o_groups is ", c.output_groups * c.output_rank, ", at most ", Limits::kHeadsWidth);
     // Cached rows are rounded in whole blocks (§3.6).
@@ -64,8 +63,8 @@ class Check {
   void schedule() {
     const int64_t expected = c.layers + c.draft.layers;
     need(static_cast<int64_t>(c.compress_ratios.size()) == expected, "compress_ratios",
-         c.compress_ratios.size(), " entries, expected ", c.layers, " layers and ",
-         c.draft.layers, " draft layers");
+         c.compress_ratios.size(), " entries, expected ", c.layers, " layers and ", c.draft.layers,
+         " draft layers");
     if (problem_) return;
     for (int64_t layer = c.layers; layer < expected; ++layer)
       need(c.ratio(layer) == 0, "compress_ratios", "draft layer ", layer, " has ratio ",
@@ -129,9 +128,9 @@ class Check {
     if (problem_) return;
     // The pool counts entries of one source.
     for (int64_t layer : c.index_sources)
-      need(layer < c.candidate_source ||
-               c.kv_source_of(layer) == c.kv_source_of(c.candidate_source),
-           key, "layer ", layer, " chooses among rows of layer ", c.kv_source_of(layer));
+      need(
+          layer < c.candidate_source || c.kv_source_of(layer) == c.kv_source_of(c.candidate_source),
+          key, "layer ", layer, " chooses among rows of layer ", c.kv_source_of(layer));
   }
 
   void experts() {
@@ -215,6 +214,8 @@ class Check {
 
 }  // namespace
 
-void check_config(const ModelConfig& config, Problem& problem) { Check(config, problem).all(); }
+void check_config(const ModelConfig& config, Problem& problem) {
+  Check(config, problem).all();
+}
 
 }  // namespace hadal

@@ -119,8 +119,8 @@ void read_engram(ModelConfig& config, Fields& text) {
   engram.layers =
       text.integers_or_none("engram_layer_ids", {0, Limits::kLayers}, Limits::kEngramLayers);
   if (!engram.present() && !text.has("engram_num_embeddings")) return;
-  engram.table_rows = text.integers("engram_num_embeddings", {1, int64_t{1} << 40},
-                                    Limits::kEngramLayers);
+  engram.table_rows =
+      text.integers("engram_num_embeddings", {1, int64_t{1} << 40}, Limits::kEngramLayers);
   engram.max_ngram = text.integer("engram_max_ngram_size", {2, Limits::kEngramOrder});
   engram.prime_base = text.integer("engram_vocab_size", {2, Limits::kPrimeBase});
   engram.heads = text.integer("engram_n_heads", {1, Limits::kEngramHeads});
@@ -137,8 +137,7 @@ void read_draft(ModelConfig& config, Fields& text) {
   draft.target_layers = text.integers_or_none("dspark_target_layer_ids", kIds, Limits::kLayers);
   draft.markov_rank = text.integer_or("dspark_markov_rank", {0, Limits::kWidth}, 0);
   draft.experts = text.integer_or("dspark_n_routed_experts", {0, Limits::kExperts}, 0);
-  draft.experts_per_token =
-      text.integer_or("dspark_num_experts_per_tok", {0, Limits::kExperts}, 0);
+  draft.experts_per_token = text.integer_or("dspark_num_experts_per_tok", {0, Limits::kExperts}, 0);
   const int64_t told = text.integer("num_nextn_predict_layers", {0, Limits::kDraftLayers});
   // V4-Flash-0731 tells the number of its DSpark layers by the schedule alone (§1.2).
   const int64_t scheduled = static_cast<int64_t>(config.compress_ratios.size()) - config.layers;

@@ -50,7 +50,8 @@ struct Reals {
 class Fields {
  public:
   Fields(const nlohmann::json& object, std::string path, Problem& problem)
-      : object_(object.is_object() ? object : nothing()), path_(std::move(path)),
+      : object_(object.is_object() ? object : nothing()),
+        path_(std::move(path)),
         problem_(problem) {
     if (!object.is_object()) problem_.report(path_, "expected an object");
   }
@@ -139,8 +140,7 @@ class Fields {
     if (has(key)) word(key, {value});
   }
   void only_boolean(const std::string& key, bool value) {
-    if (has(key) && boolean(key) != value)
-      problem_.report(path(key), !value, ", expected ", value);
+    if (has(key) && boolean(key) != value) problem_.report(path(key), !value, ", expected ", value);
   }
 
   void finish() {
@@ -180,8 +180,8 @@ class Fields {
     }
     return value.get<int64_t>();
   }
-  std::vector<int64_t> integers_of(const nlohmann::json& value, const std::string& key,
-                                   Range range, size_t longest) {
+  std::vector<int64_t> integers_of(const nlohmann::json& value, const std::string& key, Range range,
+                                   size_t longest) {
     std::vector<int64_t> result;
     if (!value.is_array()) {
       problem_.report(path(key), "expected an array of integers");

@@ -16,8 +16,8 @@ class List {
   explicit List(const ModelConfig& config) : c(config) {}
 
   std::vector<TensorSpec> all() {
-    add("embed.weight", {c.vocab, c.width}, Part::embedding, Storing::plain_bf16,
-        TrainGroup::adamw, Initial::normal);
+    add("embed.weight", {c.vocab, c.width}, Part::embedding, Storing::plain_bf16, TrainGroup::adamw,
+        Initial::normal);
     for (layer_ = 0; layer_ < c.layers; ++layer_) {
       prefix_ = "layers." + std::to_string(layer_) + ".";
       block(c.experts);
@@ -61,8 +61,7 @@ class List {
     spec.heads = heads;
   }
   void norm(const std::string& name, int64_t width) {
-    add(name, {width}, Part::norms, Storing::plain_bf16, TrainGroup::adamw_no_decay,
-        Initial::ones);
+    add(name, {width}, Part::norms, Storing::plain_bf16, TrainGroup::adamw_no_decay, Initial::ones);
   }
   void small(const std::string& name, Shape shape, Part part, Initial initial) {
     add(name, std::move(shape), part, Storing::plain_f32, TrainGroup::adamw_no_decay, initial);
@@ -89,8 +88,10 @@ class List {
            c.heads * c.head_width / c.output_groups, Part::attention);
     matrix("attn.wo_b.weight", c.width, c.output_groups * c.output_rank, Part::attention);
     if (draft_) return;
-    if (c.family == Family::v4) v4_memory();
-    else v41_memory();
+    if (c.family == Family::v4)
+      v4_memory();
+    else
+      v41_memory();
   }
 
   // §3.3, §3.4
@@ -198,8 +199,10 @@ class List {
       layer_ = c.layers + i;
       prefix_ = "mtp." + std::to_string(i) + ".";
       block(d.experts > 0 ? d.experts : c.experts);
-      if (d.block == 0) mtp_ends();
-      else dspark_ends(i == 0, i == d.layers - 1);
+      if (d.block == 0)
+        mtp_ends();
+      else
+        dspark_ends(i == 0, i == d.layers - 1);
     }
     draft_ = false;
     layer_ = -1;
@@ -275,30 +278,34 @@ class List {
 
 std::string_view part_name(Part part) {
   static constexpr std::array<std::string_view, 14> kNames = {
-      "embedding", "head",          "norms",   "attention",    "compressor",        "indexer",
-      "streams",   "router",        "shared expert", "experts", "engram tables", "engram projections",
+      "embedding", "head",   "norms",         "attention", "compressor",    "indexer",
+      "streams",   "router", "shared expert", "experts",   "engram tables", "engram projections",
       "draft",     "vision"};
   return kNames[static_cast<size_t>(part)];
 }
 
-std::vector<TensorSpec> tensor_list(const ModelConfig& config) { return List(config).all(); }
+std::vector<TensorSpec> tensor_list(const ModelConfig& config) {
+  return List(config).all();
+}
 
 std::vector<StoredTensor> stored_tensors(const TensorSpec& spec, const ModelConfig& config) {
   constexpr int64_t kScaleColumns = 32;  // of experts in FP4 and of Engram's rows
   const bool quantised = config.weights != WeightFormat::bf16;
   const auto with_scales = [&](DType dtype, Shape shape, int64_t rows, int64_t columns) {
     Shape scales = {ceil_div(spec.shape[0], rows), ceil_div(spec.shape[1], columns)};
-    return std::vector<StoredTensor>{
-        {spec.name, dtype, std::move(shape)},
-        {scale_name(spec.name), DType::f8_e8m0, std::move(scales)}};
+    return std::vector<StoredTensor>{{spec.name, dtype, std::move(shape)},
+                                     {scale_name(spec.name), DType::f8_e8m0, std::move(scales)}};
   };
   const auto plain = [&](DType dtype) {
     return std::vector<StoredTensor>{{spec.name, dtype, spec.shape}};
   };
   switch (spec.storing) {
-    case Storing::plain_f32: return plain(DType::f32);
-    case Storing::table_i64: return plain(DType::i64);
-    case Storing::plain_bf16: return plain(DType::bf16);
+    case Storing::plain_f32:
+      return plain(DType::f32);
+    case Storing::table_i64:
+      return plain(DType::i64);
+    case Storing::plain_bf16:
+      return plain(DType::bf16);
     case Storing::engram_rows:
       if (!quantised) return plain(DType::bf16);
       return with_scales(DType::f8_e4m3, spec.shape, 1, kScaleColumns);
