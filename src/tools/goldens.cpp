@@ -75,9 +75,8 @@ class Comparison final : public Observer {
   void tensor(int64_t layer, std::string_view name, const Tensor& value) override {
     if (input_.empty()) return;
     const std::string part(name);
-    const std::string where = layer < 0 || part == "final_norm"
-                                  ? part
-                                  : "layers." + std::to_string(layer) + "." + part;
+    const std::string where =
+        layer < 0 || part == "final_norm" ? part : "layers." + std::to_string(layer) + "." + part;
     if (part == "attn.topk_idxs" || part == "ffn.gate.indices")
       compare_sets(part, where, ops_.to_host(value));
     else if (part != "ffn.gate.weights")  // in the order of choice, which has no meaning
@@ -271,11 +270,12 @@ Result<GoldenReport> check_goldens(const GoldenOptions& options, Ops& ops) {
 bool print_report(const GoldenReport& report, const GoldenOptions& options, std::string_view ops,
                   std::ostream& out) {
   out << std::left << std::setw(22) << "part" << std::setw(10) << "tensors" << std::setw(13)
-      << "worst rel L2" << "where\n";
+      << "worst rel L2"
+      << "where\n";
   for (const auto& [name, part] : report.parts)
     out << std::setw(22) << name << std::setw(10) << part.compared << std::setw(13)
-        << std::scientific << std::setprecision(2) << part.worst << part.tensor << "["
-        << part.index << "]" << (part.worst > options.tolerance ? "  over" : "") << "\n";
+        << std::scientific << std::setprecision(2) << part.worst << part.tensor << "[" << part.index
+        << "]" << (part.worst > options.tolerance ? "  over" : "") << "\n";
   const bool good = report.worst() <= options.tolerance && report.wrong_ids == 0;
   if (report.wrong_ids > 0)
     out << report.wrong_ids << " ids differ, the first at " << report.first_wrong_id << "\n";

@@ -22,21 +22,21 @@ namespace hadal {
 
 struct GoldenOptions {
   std::string folder;
-  std::string expected;         // another expected.safetensors than the folder's own
-  double tolerance = 1e-5;      // relative L2, of each compared tensor
+  std::string expected;     // another expected.safetensors than the folder's own
+  double tolerance = 1e-5;  // relative L2, of each compared tensor
 };
 
 // The worst deviation of one part ("logits", "attn.q") over all inputs and layers.
 struct GoldenPart {
-  double worst = 0;             // relative L2
-  std::string tensor;           // where
-  int64_t index = 0;            // the element that differs most
-  int64_t compared = 0;         // tensors looked at
+  double worst = 0;      // relative L2
+  std::string tensor;    // where
+  int64_t index = 0;     // the element that differs most
+  int64_t compared = 0;  // tensors looked at
 };
 
 struct GoldenReport {
   std::map<std::string, GoldenPart> parts;
-  int64_t wrong_ids = 0;        // greedy tokens, chosen experts or rows that differ
+  int64_t wrong_ids = 0;  // greedy tokens, chosen experts or rows that differ
   std::string first_wrong_id;
   int64_t compared = 0;
   double worst() const;
