@@ -26,7 +26,7 @@ class Check {
     experts();
     formats();
     tokens();
-    if (c.engram.present()) engram();
+    if (c.engram.present() || !c.engram.table_rows.empty()) engram();
     draft();
     if (c.vision.layers > 0) vision();
     if (c.visual.groups > 0) visual();

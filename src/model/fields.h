@@ -140,7 +140,8 @@ class Fields {
     if (has(key)) word(key, {value});
   }
   void only_boolean(const std::string& key, bool value) {
-    if (has(key) && boolean(key) != value) problem_.report(path(key), !value, ", expected ", value);
+    if (has(key) && boolean(key) != value)
+      problem_.report(path(key), value ? "false, expected true" : "true, expected false");
   }
 
   void finish() {
