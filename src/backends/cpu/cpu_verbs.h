@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// CpuOps: what the families of verbs share.  A verb's function checks shapes and splits the work;
+// the kernels compute.
+//
+//   dense.cpp  rows.cpp  experts.cpp  streams.cpp      the verbs, by family
+//   products.cpp                                       matrix products on the pool
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "backends/cpu/cpu_ops.h"
+#include "backends/cpu/kernels.h"
+#include "base/thread_pool.h"
+#include "ops/ops.h"
+
+namespace hadal::cpu {
+
+// Scratch of one thread, kept between calls so that the step path does not allocate.
+class Workspace {
+ public:
+  // kernel: lent to kernels; dense: rows of rare formats; first, second: the verb's own.
+  enum Slot { kernel, dense, first, second, kSlots };
+
+  float* floats(Slot slot, int64_t count);
+  std::vector<const float*> pointers;
+  std::vector<float> values;
+
+ private:
+  Tensor slots_[kSlots];
+};
+Workspace& workspace();
+
+// i64 or i32.
+inline int64_t index_at(const Tensor& ids, int64_t i) {
+  return ids.dtype() == DType::i32 ? ids.data<int32_t>()[i] : ids.data<int64_t>()[i];
+}
+
+// The weight as kernels read it.  Nothing for a layout that they do not know (scales of other
+// types, blocks that are not whole registers): such rows are decoded by ops/weight_rows.h.
+std::optional<Matrix> matrix_of(const Weight& weight);
+
+// Rows of x as products with a weight want them: copied only for packed FP4.
+struct ProductRows {
+  Rows rows;
+  Tensor packed;  // holds the copy
+};
+
+class CpuOps final : public Ops {
+ public:
+  explicit CpuOps(const CpuOptions& options);
+  std::string_view name() const override { return name_; }
+
+  Tensor embed(const Weight& table, const Tensor& ids) override;
+  Tensor linear(const Tensor& x, const Weight& w) override;
+  Tensor linear_grouped(const Tensor& x, const Weight& w, int64_t groups) override;
+  Tensor rms_norm(const Tensor& x, const Tensor& weight, float epsilon) override;
+  Tensor rope(const Tensor& x, const Tensor& positions, const RopeTable& table,
+              Turn turn) override;
+  Tensor swiglu(const Tensor& gate, const Tensor& up, float limit) override;
+  Tensor hadamard(const Tensor& x) override;
+  Tensor round_to(const Tensor& x, RowFormat format, int64_t tail) override;
+  Tensor add(const Tensor& a, const Tensor& b) override;
+  Tensor take_rows(const Tensor& x, const Tensor& ids) override;
+
+  void write_rows(Tensor& pool, const Tensor& ids, const Tensor& rows) override;
+  Tensor blend(const Tensor& values, const Tensor& scores, const Tensor& ids,
+               int64_t width) override;
+  Tensor score(const Tensor& q, const Tensor& w, const Tensor& keys, const Tensor& first,
+               const Tensor& count, float scale) override;
+  Tensor candidates(const Tensor& scores, const Tensor& count, int64_t block,
+                    int64_t keep) override;
+  Tensor mask_scores(const Tensor& scores, const Tensor& kept, int64_t block) override;
+  Tensor pick(const Tensor& scores, const Tensor& first, int64_t limit) override;
+  Tensor attend(const Tensor& q, const Sight& window, const Sight& compressed, const Tensor& sink,
+                float scale) override;
+
+  Routes route(const Tensor& logits, const Tensor& bias, const RouterOptions& options) override;
+  Routes route_by_table(const Tensor& logits, const Tensor& table, const Tensor& ids,
+                        const RouterOptions& options) override;
+  Tensor experts(const Tensor& x, const Routes& routes, const ExpertWeights& weights, float limit,
+                 RowFormat hidden) override;
+
+  Tensor spread(const Tensor& x, int64_t streams) override;
+  Mix mix(const Tensor& x, const MixWeights& weights, const MixOptions& options) override;
+  Tensor mix_head(const Tensor& x, const MixWeights& weights, const MixOptions& options) override;
+  Tensor narrow(const Tensor& x, const Tensor& pre) override;
+  Tensor widen(const Tensor& y, const Tensor& x, const Tensor& post, const Tensor& comb) override;
+  Tensor engram(const Tensor& x, const Tensor& kv, const Tensor& q_weight, const Tensor& k_weight,
+                const Tensor& dead, float epsilon) override;
+
+ private:
+  // ---- splitting
+
+  // work(begin, end) over rows; on the caller when rows · cost is not worth waking threads.  Cost
+  // is in simple operations on floats.
+  template <typename Work>
+  void split_rows(int64_t rows, int64_t cost, const Work& work) {
+    if (rows == 0) return;
+    if (rows * cost < kCostWorthThreads) return work(0, rows);
+    pool_.split(rows, 1, work);
+  }
+  // work(unit), dealt out in turns: units that grow along a sequence stay balanced.
+  template <typename Work>
+  void deal(int64_t units, int64_t cost, const Work& work) {
+    if (units * cost < kCostWorthThreads) {
+      for (int64_t unit = 0; unit < units; ++unit) work(unit);
+      return;
+    }
+    const int64_t parts = std::min(pool_.threads(), units);
+    pool_.run(parts, [&](int64_t part) {
+      for (int64_t unit = part; unit < units; unit += parts) work(unit);
+    });
+  }
+  // A wake-up costs five to ten microseconds; so many operations take about as long.
+  static constexpr int64_t kCostWorthThreads = 1 << 18;
+
+  // work(first, last) over a matrix's outputs, whose borders are whole tiles.
+  template <typename Work>
+  void split_outputs(int64_t outputs, int64_t cost, const Work& work) {
+    if (outputs * cost < kCostWorthThreads) return work(0, outputs);
+    pool_.split(outputs, 4, work);
+  }
+
+  // ---- products (products.cpp)
+
+  ProductRows product_rows(const Weight& weight, const float* x, int64_t rows);
+  void pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride);
+  // Outputs [first, last) on this thread; `product.matrix` is filled in here.
+  void multiply_here(const Weight& weight, Product product) const;
+  // The same, split over the pool by outputs and rows.
+  void multiply(const Weight& weight, const Product& product);
+
+  // ---- families
+
+  void round_rows(float* rows, int64_t count, int64_t width, RowFormat format, int64_t tail) const;
+  struct ExpertPass;
+  void gate_and_up(const ExpertPass& pass, const Rows& x, int64_t first, int64_t last) const;
+  void add_down(const ExpertPass& pass, float* out, int64_t first, int64_t last) const;
+  void run_experts(ExpertPass& pass, const float* x, float* out);
+
+  // μ of §2.1 [T, coefficients].
+  Tensor mix_coefficients(const Tensor& x, const Tensor& fn, float epsilon);
+
+  const KernelTable& kernels_;
+  ThreadPool pool_;
+  std::string name_;
+};
+
+}  // namespace hadal::cpu

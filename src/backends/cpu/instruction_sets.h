@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Which of the compiled kernel tables this machine can run.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace hadal {
+
+enum class InstructionSet : uint8_t {
+  portable,  // any machine
+  avx2,      // AVX2, FMA, F16C: Haswell (2013), Zen
+  avx512,    // AVX-512 F, BW, VL, DQ: Skylake-SP (2017), Zen 4
+};
+
+// Best first: the first one that the machine has is taken.
+inline constexpr std::array kInstructionSetsBestFirst = {
+    InstructionSet::avx512, InstructionSet::avx2, InstructionSet::portable};
+
+std::string_view instruction_set_name(InstructionSet set);
+bool machine_has(InstructionSet set);
+InstructionSet best_instruction_set();
+
+namespace cpu {
+struct KernelTable;
+// REQUIRES: machine_has(set).
+const KernelTable& kernels_for(InstructionSet set);
+}  // namespace cpu
+
+}  // namespace hadal

@@ -1,0 +1,715 @@
+// SPDX-License-Identifier: MIT
+// The inner loops, compiled once per instruction set (see vec.h for what may be called here).
+//
+// Every dot product is summed the same way, whatever the shape of the call: lane i of one
+// register adds up the terms i, i + lanes, i + 2·lanes, …; then the lanes are folded by one tree.
+// A tile of rows × outputs is many such sums side by side, never another order.  So a row gives
+// the same bits alone and among others, decoded on the fly or from a panel.
+//
+// Few rows (decode) read each weight once and decode it in registers.  Many rows (prefill) decode
+// a panel of outputs into the second-level cache and meet it in blocks of rows × depth; partial
+// sums wait as whole registers between blocks of depth, which costs no rounding.
+#include "backends/cpu/kernels.h"
+
+#include "backends/cpu/vec.h"
+
+namespace hadal::cpu::HADAL_CPU_ISA {
+namespace {
+
+constexpr int64_t kTileOutputs = 4;
+
+constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// ---- rows of a matrix, decoded kWidth elements at a time ----------------------------------------
+
+struct RowF32 {
+  static constexpr Format kFormat = Format::f32;
+  static constexpr int64_t kWidth = kLanes, kVectors = 1;
+  const float* values;
+
+  RowF32() = default;
+  RowF32(const uint8_t* row, const float*, int64_t) : values((const float*)row) {}
+  void decode(int64_t k, Vec* out) const { out[0] = load(values + k); }
+  void decode_part(int64_t k, int64_t n, Vec* out) const { out[0] = load_part(values + k, n); }
+};
+
+template <Format format, Vec (*widen)(const uint16_t*)>
+struct RowHalf {
+  static constexpr Format kFormat = format;
+  static constexpr int64_t kWidth = kLanes, kVectors = 1;
+  const uint16_t* values;
+
+  RowHalf() = default;
+  RowHalf(const uint8_t* row, const float*, int64_t) : values((const uint16_t*)row) {}
+  void decode(int64_t k, Vec* out) const { out[0] = widen(values + k); }
+  void decode_part(int64_t k, int64_t n, Vec* out) const {
+    uint16_t part[kLanes] = {};
+    __builtin_memcpy(part, values + k, (size_t)n * sizeof(uint16_t));
+    out[0] = widen(part);
+  }
+};
+using RowBf16 = RowHalf<Format::bf16, widen_bf16>;
+using RowF16 = RowHalf<Format::f16, widen_f16>;
+
+struct RowE4m3 {
+  static constexpr Format kFormat = Format::e4m3;
+  static constexpr int64_t kWidth = kLanes, kVectors = 1;
+  const uint8_t* values;
+  const float* scales;
+  int64_t block_shift;
+
+  RowE4m3() = default;
+  RowE4m3(const uint8_t* row, const float* row_scales, int64_t shift)
+      : values(row), scales(row_scales), block_shift(shift) {}
+  void decode(int64_t k, Vec* out) const {
+    out[0] = widen_e4m3(values + k) * broadcast(scales[k >> block_shift]);
+  }
+  void decode_part(int64_t k, int64_t n, Vec* out) const {
+    uint8_t part[kLanes] = {};
+    __builtin_memcpy(part, values + k, (size_t)n);
+    out[0] = widen_e4m3(part) * broadcast(scales[k >> block_shift]);
+  }
+};
+
+struct RowFp4 {
+  static constexpr Format kFormat = Format::fp4;
+  static constexpr int64_t kWidth = kFp4Block, kVectors = kFp4Vectors;
+  const uint8_t* values;
+  const float* scales;
+
+  RowFp4() = default;
+  RowFp4(const uint8_t* row, const float* row_scales, int64_t) : values(row), scales(row_scales) {}
+  void decode(int64_t k, Vec* out) const {
+    widen_fp4(values + k / 2, scales[k / kFp4Block], out);
+  }
+  void decode_part(int64_t k, int64_t n, Vec* out) const {
+    uint8_t part[kFp4Block / 2] = {};
+    __builtin_memcpy(part, values + k / 2, (size_t)(n / 2));
+    widen_fp4(part, scales[k / kFp4Block], out);
+  }
+};
+
+// The scales of a row as floats, kept for each place of a tile while the row of scales is the same.
+class TileScales {
+ public:
+  TileScales(const Matrix& matrix, float* scratch)
+      : matrix_(matrix), scratch_(scratch), stride_(stride(matrix.inputs)) {}
+
+  // One scale for 16 inputs at the most; a whole register is stored at the end.
+  static constexpr int64_t stride(int64_t inputs) { return inputs / 16 + 2 * kLanes; }
+
+  const float* of_row(int64_t row, int64_t place) {
+    if (matrix_.scales == nullptr) return nullptr;
+    float* out = scratch_ + place * stride_;
+    const int64_t scale_row = row / matrix_.block_rows;
+    if (scale_row != held_[place]) widen(scale_row, out);
+    held_[place] = scale_row;
+    return out;
+  }
+
+ private:
+  void widen(int64_t scale_row, float* out) const {
+    const float factor = matrix_.format == Format::e4m3 ? kE4m3ScaleFactor : 1.0f;
+    const int64_t count = matrix_.scale_columns;
+    if (matrix_.scales_are_floats) {
+      const float* in = (const float*)matrix_.scales + scale_row * count;
+      for (int64_t i = 0; i < count; ++i) out[i] = in[i] * factor;
+      return;
+    }
+    const uint8_t* in = matrix_.scales + scale_row * count;
+    int64_t i = 0;
+    for (; i + 16 <= count; i += kLanes) store(out + i, widen_e8m0(in + i) * factor);
+    for (; i < count; i += kLanes) {
+      uint8_t part[16] = {};
+      __builtin_memcpy(part, in + i, (size_t)smaller(kLanes, count - i));
+      store(out + i, widen_e8m0(part) * factor);
+    }
+  }
+
+  const Matrix& matrix_;
+  float* scratch_;
+  int64_t stride_;
+  int64_t held_[kTileOutputs] = {-1, -1, -1, -1};
+};
+
+// ---- tiles ------------------------------------------------------------------------------------
+
+// sums[m][n] += x[m] · w[n] over [begin, end).  `begin` is a multiple of Row::kWidth.
+template <typename Row, int64_t M>
+inline __attribute__((always_inline)) void accumulate(const float* const* x, const Row* w,
+                                                      int64_t begin, int64_t end,
+                                                      Vec (&sums)[M][kTileOutputs]) {
+  int64_t k = begin;
+  for (; k + Row::kWidth <= end; k += Row::kWidth) {
+    Vec weights[kTileOutputs][Row::kVectors];
+    for (int64_t n = 0; n < kTileOutputs; ++n) w[n].decode(k, weights[n]);
+    for (int64_t v = 0; v < Row::kVectors; ++v)
+      for (int64_t m = 0; m < M; ++m) {
+        const Vec row = load(x[m] + k + v * kLanes);
+        for (int64_t n = 0; n < kTileOutputs; ++n)
+          sums[m][n] = madd(row, weights[n][v], sums[m][n]);
+      }
+  }
+  if (k == end) return;
+  for (int64_t n = 0; n < kTileOutputs; ++n) {
+    Vec weights[Row::kVectors];
+    w[n].decode_part(k, end - k, weights);
+    for (int64_t v = 0; v < Row::kVectors; ++v)
+      for (int64_t m = 0; m < M; ++m) {
+        // Packed rows are filled up with zeros; plain ones end here.
+        const Vec row = Row::kVectors > 1 ? load(x[m] + k + v * kLanes)
+                                          : load_part(x[m] + k, end - k);
+        sums[m][n] = madd(row, weights[v], sums[m][n]);
+      }
+  }
+}
+
+template <int64_t M>
+inline void fold_tile(const Vec (&sums)[M][kTileOutputs], float (&out)[M][kTileOutputs]) {
+#if defined(__AVX512F__)
+  if constexpr (M == 4) {
+    store(out[0], sum_lanes_of_tile(sums));
+    return;
+  }
+#endif
+  for (int64_t m = 0; m < M; ++m) store_quad(out[m], sum_lanes_of_four(sums[m]));
+}
+
+// Writes `count` outputs of row t, beginning at output o.
+inline void write_outputs(const Product& p, int64_t t, int64_t o, int64_t count,
+                          const float* values) {
+  float* out = p.out.row(t) + (o - p.first);
+  if (p.add)
+    for (int64_t n = 0; n < count; ++n) out[n] += values[n];
+  else
+    for (int64_t n = 0; n < count; ++n) out[n] = values[n];
+}
+
+// Calls work.template run<m>() for a number of rows that is known only at run time.
+template <int64_t M, typename Work>
+inline void with_rows(int64_t m, const Work& work) {
+  if (m == M) {
+    work.template run<M>();
+  } else if constexpr (M > 1) {
+    with_rows<M - 1>(m, work);
+  }
+}
+
+// ---- products: few rows -------------------------------------------------------------------------
+
+template <typename Row>
+struct DirectProduct {
+  const Product& p;
+  float* scratch;
+
+  template <int64_t M>
+  void run() const {
+    const float* x[M];
+    for (int64_t m = 0; m < M; ++m) x[m] = p.x.row(m);
+    TileScales scales(p.matrix, scratch);
+    for (int64_t o = p.first; o < p.last; o += kTileOutputs) {
+      Row w[kTileOutputs];
+      for (int64_t n = 0; n < kTileOutputs; ++n) {
+        const int64_t row = smaller(o + n, p.last - 1);
+        w[n] = Row(p.matrix.values + row * p.matrix.row_bytes, scales.of_row(row, n),
+                   p.matrix.block_shift);
+      }
+      Vec sums[M][kTileOutputs] = {};
+      accumulate<Row, M>(x, w, 0, p.matrix.inputs, sums);
+      float folded[M][kTileOutputs];
+      fold_tile<M>(sums, folded);
+      for (int64_t m = 0; m < M; ++m)
+        write_outputs(p, m, o, smaller(kTileOutputs, p.last - o), folded[m]);
+    }
+  }
+};
+
+// ---- products: many rows ------------------------------------------------------------------------
+
+constexpr int64_t kRowBlock = 32 / kTileRows * kTileRows;
+constexpr int64_t kDepth = 512;  // 8 rows of it fill half of a 32 KiB first-level cache
+constexpr int64_t kMostPanelRows = 32;
+constexpr int64_t kPanelFloats = 65536;  // a quarter of a 1 MiB second-level cache
+constexpr int64_t kSumFloats = kRowBlock * kMostPanelRows * kLanes;
+
+// Not a power of two, so that rows of a panel do not fall into the same cache sets.
+constexpr int64_t panel_stride(int64_t inputs) { return round_up(inputs, kFp4Block) + 16; }
+
+constexpr int64_t panel_rows(int64_t inputs) {
+  const int64_t fitting = kPanelFloats / panel_stride(inputs) / kTileOutputs * kTileOutputs;
+  return fitting < kTileOutputs ? kTileOutputs : smaller(fitting, kMostPanelRows);
+}
+
+template <typename Row>
+void decode_row(const Row& row, int64_t inputs, float* out) {
+  int64_t k = 0;
+  Vec values[Row::kVectors];
+  for (; k + Row::kWidth <= inputs; k += Row::kWidth) {
+    row.decode(k, values);
+    for (int64_t v = 0; v < Row::kVectors; ++v) store(out + k + v * kLanes, values[v]);
+  }
+  if (k == inputs) return;
+  row.decode_part(k, inputs - k, values);
+  for (int64_t v = 0; v < Row::kVectors; ++v) store(out + k + v * kLanes, values[v]);
+}
+
+// One block of rows × one panel of outputs.
+struct PanelBlock {
+  const Product& p;
+  const float* panel;
+  int64_t stride, depth;        // of a panel row; its length without the padding
+  int64_t first_output, outputs;
+  int64_t first_row, rows;
+  float* waiting;               // sums between blocks of depth
+
+  // One tile over one block of depth.
+  struct Step {
+    const PanelBlock& block;
+    int64_t row, output, begin, end;
+
+    template <int64_t M>
+    void run() const {
+      const Product& p = block.p;
+      const float* x[M];
+      for (int64_t m = 0; m < M; ++m) x[m] = p.x.row(block.first_row + row + m);
+      RowF32 w[kTileOutputs];
+      for (int64_t n = 0; n < kTileOutputs; ++n)
+        w[n].values = block.panel + smaller(output + n, block.outputs - 1) * block.stride;
+      Vec sums[M][kTileOutputs] = {};
+      float* waiting = block.waiting + (row * kMostPanelRows + output * M) * kLanes;
+      if (begin > 0)
+        for (int64_t i = 0; i < M * kTileOutputs; ++i)
+          sums[i / kTileOutputs][i % kTileOutputs] = load(waiting + i * kLanes);
+      accumulate<RowF32, M>(x, w, begin, end, sums);
+      if (end < block.depth) {
+        for (int64_t i = 0; i < M * kTileOutputs; ++i)
+          store(waiting + i * kLanes, sums[i / kTileOutputs][i % kTileOutputs]);
+        return;
+      }
+      float folded[M][kTileOutputs];
+      fold_tile<M>(sums, folded);
+      for (int64_t m = 0; m < M; ++m)
+        write_outputs(p, block.first_row + row + m, block.first_output + output,
+                      smaller(kTileOutputs, block.outputs - output), folded[m]);
+    }
+  };
+
+  void run() const {
+    for (int64_t begin = 0; begin < depth; begin += kDepth)
+      for (int64_t output = 0; output < outputs; output += kTileOutputs)
+        for (int64_t row = 0; row < rows; row += kTileRows)
+          with_rows<kTileRows>(smaller(kTileRows, rows - row),
+                               Step{*this, row, output, begin, smaller(begin + kDepth, depth)});
+  }
+};
+
+template <typename Row>
+void panel_product(const Product& p, float* scratch) {
+  float* waiting = scratch;
+  float* panel = waiting + kSumFloats;
+  const int64_t stride = panel_stride(p.matrix.inputs), most = panel_rows(p.matrix.inputs);
+  TileScales scales(p.matrix, panel + most * stride);
+  const int64_t depth =
+      Row::kVectors > 1 ? round_up(p.matrix.inputs, kFp4Block) : p.matrix.inputs;
+  for (int64_t o = p.first; o < p.last; o += most) {
+    const int64_t outputs = smaller(most, p.last - o);
+    for (int64_t n = 0; n < outputs; ++n)
+      decode_row(Row(p.matrix.values + (o + n) * p.matrix.row_bytes, scales.of_row(o + n, 0),
+                     p.matrix.block_shift),
+                 p.matrix.inputs, panel + n * stride);
+    for (int64_t t = 0; t < p.rows; t += kRowBlock)
+      PanelBlock{p, panel, stride, depth, o, outputs, t, smaller(kRowBlock, p.rows - t), waiting}
+          .run();
+  }
+}
+
+int64_t product_scratch(int64_t inputs) {
+  return kSumFloats + panel_rows(inputs) * panel_stride(inputs) +
+         kTileOutputs * TileScales::stride(inputs);
+}
+
+template <typename Row>
+void product_of(const Product& p, float* scratch) {
+  if (p.rows <= kTileRows)
+    with_rows<kTileRows>(p.rows, DirectProduct<Row>{p, scratch});
+  else
+    panel_product<Row>(p, scratch);
+}
+
+void product(const Product& p, float* scratch) {
+  if (p.rows == 0 || p.first >= p.last) return;
+  switch (p.matrix.format) {
+    case Format::f32: return product_of<RowF32>(p, scratch);
+    case Format::bf16: return product_of<RowBf16>(p, scratch);
+    case Format::f16: return product_of<RowF16>(p, scratch);
+    case Format::e4m3: return product_of<RowE4m3>(p, scratch);
+    case Format::fp4: return product_of<RowFp4>(p, scratch);
+  }
+}
+
+void pack_pairs(const float* x, int64_t width, float* out) {
+  constexpr int64_t kHalf = kFp4Block / 2;
+  for (int64_t block = 0; block < width; block += kFp4Block, out += kFp4Block)
+    for (int64_t i = 0; i < kHalf; ++i) {
+      const int64_t even = block + 2 * i;
+      out[i] = even < width ? x[even] : 0.0f;
+      out[kHalf + i] = even + 1 < width ? x[even + 1] : 0.0f;
+    }
+}
+
+// ---- attention ----------------------------------------------------------------------------------
+
+constexpr float kMinusInfinity = -__builtin_inff();
+// Rows whose probabilities meet them at once: 64 rows × 64 channels stay in the first-level cache,
+// and partial sums of 64 terms keep long sums exact enough.
+constexpr int64_t kSightBlock = 64;
+
+int64_t attend_scratch(int64_t heads, int64_t count) { return heads * round_up(count, 16); }
+
+// logits[h][j] = scale · q[h] · rows[j] for one tile.
+struct LogitTile {
+  const Attention& a;
+  int64_t head, row;
+  float* logits;
+  int64_t stride;
+
+  template <int64_t M>
+  void run() const {
+    const float* x[M];
+    for (int64_t m = 0; m < M; ++m) x[m] = a.q + (head + m) * a.width;
+    RowF32 w[kTileOutputs];
+    for (int64_t n = 0; n < kTileOutputs; ++n) w[n].values = a.rows[smaller(row + n, a.count - 1)];
+    Vec sums[M][kTileOutputs] = {};
+    accumulate<RowF32, M>(x, w, 0, a.width, sums);
+    float folded[M][kTileOutputs];
+    fold_tile<M>(sums, folded);
+    for (int64_t m = 0; m < M; ++m)
+      for (int64_t n = 0; n < kTileOutputs; ++n)
+        logits[(head - a.first + m) * stride + row + n] = folded[m][n] * a.scale;
+  }
+};
+
+// Logits of one head become e^(logit - top); returns 1 / their sum with the sink's.
+float exponentiate(float* logits, int64_t count, int64_t stride, const float* sink) {
+  for (int64_t j = count; j < stride; ++j) logits[j] = kMinusInfinity;
+  Vec largest = broadcast(sink != nullptr ? *sink : kMinusInfinity);
+  for (int64_t j = 0; j < stride; j += kLanes) largest = larger(largest, load(logits + j));
+  const Vec top = broadcast(largest_lane(largest));
+  Vec sum = {};
+  for (int64_t j = 0; j < stride; j += kLanes) {
+    const Vec p = exponential(load(logits + j) - top);
+    store(logits + j, p);
+    sum += p;
+  }
+  float total = sum_lanes(sum);
+  if (sink != nullptr) total += exponential(broadcast(*sink) - top)[0];
+  return 1.0f / total;
+}
+
+// out[h][channels] += Σ_j p[h][j] · rows[j][channels] over one block of rows.
+struct AverageTile {
+  const Attention& a;
+  const float* probabilities;
+  int64_t stride, head, begin, end, channel;
+
+  template <int64_t M>
+  void run() const {
+    const int64_t left = a.width - channel;
+    if (left >= kTileOutputs * kLanes)
+      average<M, kTileOutputs>(kTileOutputs * kLanes);
+    else
+      for (int64_t c = 0; c < left; c += kLanes)
+        AverageTile{a, probabilities, stride, head, begin, end, channel + c}
+            .template average<M, 1>(smaller(kLanes, left - c));
+  }
+
+  template <int64_t M, int64_t V>
+  void average(int64_t channels) const {
+    Vec sums[M][V] = {};
+    const float* p = probabilities + (head - a.first) * stride;
+    for (int64_t j = begin; j < end; ++j) {
+      const float* row = a.rows[j] + channel;
+      Vec values[V];
+      for (int64_t v = 0; v < V; ++v)
+        values[v] = channels == V * kLanes ? load(row + v * kLanes) : load_part(row, channels);
+      for (int64_t m = 0; m < M; ++m) {
+        const Vec share = broadcast(p[m * stride + j]);
+        for (int64_t v = 0; v < V; ++v) sums[m][v] = madd(share, values[v], sums[m][v]);
+      }
+    }
+    for (int64_t m = 0; m < M; ++m) {
+      float* out = a.out + (head + m) * a.width + channel;
+      if (channels < kLanes)
+        store_part(out, load_part(out, channels) + sums[m][0], channels);
+      else
+        for (int64_t v = 0; v < V; ++v)
+          store(out + v * kLanes, load(out + v * kLanes) + sums[m][v]);
+    }
+  }
+};
+
+void scale_row(float* row, int64_t width, float factor) {
+  for (int64_t i = 0; i < width; ++i) row[i] *= factor;
+}
+
+void attend(const Attention& a, float* scratch) {
+  for (int64_t i = a.first * a.width; i < a.last * a.width; ++i) a.out[i] = 0.0f;
+  if (a.count == 0) return;
+  const int64_t stride = round_up(a.count, 16);
+  for (int64_t row = 0; row < a.count; row += kTileOutputs)
+    for (int64_t head = a.first; head < a.last; head += kTileRows)
+      with_rows<kTileRows>(smaller(kTileRows, a.last - head),
+                           LogitTile{a, head, row, scratch, stride});
+  // The inverse sum takes the place of the padding's neighbour only after its head was used.
+  for (int64_t head = a.first; head < a.last; ++head) {
+    float* logits = scratch + (head - a.first) * stride;
+    const float inverse = exponentiate(logits, a.count, stride,
+                                       a.sinks != nullptr ? a.sinks + head : nullptr);
+    scale_row(logits, a.count, inverse);
+  }
+  for (int64_t begin = 0; begin < a.count; begin += kSightBlock)
+    for (int64_t channel = 0; channel < a.width; channel += kTileOutputs * kLanes)
+      for (int64_t head = a.first; head < a.last; head += kTileRows)
+        with_rows<kTileRows>(smaller(kTileRows, a.last - head),
+                             AverageTile{a, scratch, stride, head, begin,
+                                         smaller(begin + kSightBlock, a.count), channel});
+}
+
+// ---- indexer ------------------------------------------------------------------------------------
+
+constexpr int64_t kKeyBlock = 16;
+
+// matches[n] += Σ_m weights[m] · relu(q[m] · key[n]), m ascending.
+struct MatchTile {
+  const Scores& s;
+  int64_t head, key, last_key;
+  float* matches;
+
+  template <int64_t M>
+  void run() const {
+    const float* x[M];
+    for (int64_t m = 0; m < M; ++m) x[m] = s.q + (head + m) * s.width;
+    RowF32 w[kTileOutputs];
+    for (int64_t n = 0; n < kTileOutputs; ++n)
+      w[n].values = s.keys + smaller(key + n, last_key) * s.width;
+    Vec sums[M][kTileOutputs] = {};
+    accumulate<RowF32, M>(x, w, 0, s.width, sums);
+    float folded[M][kTileOutputs];
+    fold_tile<M>(sums, folded);
+    for (int64_t m = 0; m < M; ++m)
+      for (int64_t n = 0; n < kTileOutputs; ++n)
+        matches[n] += s.weights[head + m] * (folded[m][n] > 0.0f ? folded[m][n] : 0.0f);
+  }
+};
+
+void score(const Scores& s) {
+  for (int64_t block = 0; block < s.count; block += kKeyBlock) {
+    float matches[kKeyBlock] = {};
+    const int64_t keys = smaller(kKeyBlock, s.count - block);
+    for (int64_t head = 0; head < s.heads; head += kTileRows)
+      for (int64_t n = 0; n < keys; n += kTileOutputs)
+        with_rows<kTileRows>(smaller(kTileRows, s.heads - head),
+                             MatchTile{s, head, block + n, s.count - 1, matches + n});
+    for (int64_t n = 0; n < keys; ++n) s.out[block + n] = matches[n] * s.scale;
+  }
+}
+
+// ---- compressor ---------------------------------------------------------------------------------
+
+// One register of channels.
+template <typename Load>
+inline Vec blend_channels(const Blend& b, const Load& load_at) {
+  Vec top = broadcast(kMinusInfinity);
+  for (int64_t n = 0; n < b.members; ++n) top = larger(top, load_at(b.scores[n]));
+  Vec sum = {}, total = {};
+  for (int64_t n = 0; n < b.members; ++n) {
+    const Vec p = exponential(load_at(b.scores[n]) - top);
+    sum += p;
+    total = madd(p, load_at(b.values[n]), total);
+  }
+  return b.members == 0 ? Vec{} : total / sum;
+}
+
+void blend(const Blend& b) {
+  int64_t c = 0;
+  for (; c + kLanes <= b.width; c += kLanes)
+    store(b.out + c, blend_channels(b, [c](const float* row) { return load(row + c); }));
+  const int64_t left = b.width - c;
+  if (left > 0)
+    store_part(b.out + c,
+               blend_channels(b, [c, left](const float* row) { return load_part(row + c, left); }),
+               left);
+}
+
+// ---- rows ---------------------------------------------------------------------------------------
+
+// Calls body(place, load, store) for each register of a row; `load` and `store` know the end.
+struct WholeAccess {
+  static Vec get(const float* p) { return load(p); }
+  static void put(float* p, Vec v) { store(p, v); }
+};
+struct PartAccess {
+  int64_t n;
+  Vec get(const float* p) const { return load_part(p, n); }
+  void put(float* p, Vec v) const { store_part(p, v, n); }
+};
+template <typename Body>
+inline void for_registers(int64_t width, const Body& body) {
+  int64_t i = 0;
+  for (; i + kLanes <= width; i += kLanes) body(i, WholeAccess{});
+  if (i < width) body(i, PartAccess{width - i});
+}
+
+float sum_of_squares(const float* x, int64_t width) {
+  Vec sum = {};
+  for_registers(width, [&](int64_t i, auto access) {
+    const Vec v = access.get(x + i);
+    sum = madd(v, v, sum);
+  });
+  return sum_lanes(sum);
+}
+
+float sum_of_products(const float* a, const float* b, const float* c, int64_t width) {
+  Vec sum = {};
+  for_registers(width, [&](int64_t i, auto access) {
+    sum = madd(access.get(a + i) * access.get(b + i), access.get(c + i), sum);
+  });
+  return sum_lanes(sum);
+}
+
+void rms_norm(const float* x, const float* weight, float epsilon, int64_t width, float* out) {
+  const float mean = sum_of_squares(x, width) / (float)width;
+  const Vec inverse = 1.0f / square_root(broadcast(mean + epsilon));
+  for_registers(width, [&](int64_t i, auto access) {
+    Vec v = access.get(x + i) * inverse;
+    if (weight != nullptr) v *= access.get(weight + i);
+    access.put(out + i, v);
+  });
+}
+
+void swiglu(const float* gate, const float* up, float limit, float factor, int64_t width,
+            float* out) {
+  const Vec top = broadcast(limit);
+  for_registers(width, [&](int64_t i, auto access) {
+    Vec g = access.get(gate + i), u = access.get(up + i);
+    if (limit > 0) {
+      g = at_most(g, top);
+      u = at_most(at_least(u, -top), top);
+    }
+    const Vec silu = g / (1.0f + exponential(-g));
+    access.put(out + i, silu * u * factor);
+  });
+}
+
+void hadamard(float* row, int64_t width) {
+  for (int64_t half = 1; half < width; half *= 2)
+    for (int64_t begin = 0; begin < width; begin += 2 * half)
+      for (int64_t i = begin; i < begin + half; ++i) {
+        const float a = row[i], b = row[i + half];
+        row[i] = a + b;
+        row[i + half] = a - b;
+      }
+  scale_row(row, width, (float)(1.0 / __builtin_sqrt((double)width)));
+}
+
+void add(const float* a, const float* b, int64_t width, float* out) {
+  for (int64_t i = 0; i < width; ++i) out[i] = a[i] + b[i];
+}
+
+void combine(const float* const* rows, const float* factors, int64_t count, int64_t width,
+             float* out) {
+  for_registers(width, [&](int64_t i, auto access) {
+    Vec sum = {};
+    for (int64_t j = 0; j < count; ++j)
+      sum = madd(broadcast(factors[j]), access.get(rows[j] + i), sum);
+    access.put(out + i, sum);
+  });
+}
+
+// ---- rounding to stored formats -----------------------------------------------------------------
+
+float largest_magnitude(const float* block, int64_t width) {
+  Vec largest = {};
+  for_registers(width, [&](int64_t i, auto access) {
+    largest = larger(largest, magnitude(access.get(block + i)));
+  });
+  return largest_lane(largest);
+}
+
+float power_of_two_at_least(float x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  bits = ((bits >> 23) + ((bits & 0x7fffffu) != 0 ? 1u : 0u)) << 23;
+  __builtin_memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+// Nearest, ties to even, to a float of `mantissa_bits` whose smallest normal is 2^least_exponent:
+// adding 1.5 · 2^(exponent - mantissa_bits + 23) leaves exactly the wanted bits.
+template <int32_t mantissa_bits, int32_t least_exponent>
+inline Vec round_to_mantissa(Vec positive) {
+  const IntVec least = broadcast_int((127 + least_exponent) << 23);
+  IntVec exponent = bits_of(positive) & 0x7f800000;
+  exponent = exponent > least ? exponent : least;
+  const Vec magic = floats_of(exponent + ((23 - mantissa_bits) << 23)) * 1.5f;
+  return (positive + magic) - magic;
+}
+
+Vec round_e4m3(Vec positive) {
+  return round_to_mantissa<3, -6>(at_most(positive, broadcast(448.0f)));
+}
+Vec round_e2m1(Vec positive) {
+  const Vec top = broadcast(6.0f);
+  return round_to_mantissa<1, 0>(positive < top ? positive : top);  // NaN too becomes 6
+}
+
+float block_scale(const float* block, int64_t width, Rounding rounding) {
+  const float amax = largest_magnitude(block, width);
+  if (rounding == Rounding::e4m3)
+    return power_of_two_at_least((amax < 1e-4f ? 1e-4f : amax) * (1.0f / 448.0f));
+  if (rounding == Rounding::e2m1_power)
+    return power_of_two_at_least((amax < 6.0f * 0x1p-126f ? 6.0f * 0x1p-126f : amax) *
+                                 (1.0f / 6.0f));
+  return round_e4m3(broadcast((amax < 6.0f * 0x1p-9f ? 6.0f * 0x1p-9f : amax) / 6.0f))[0];
+}
+
+void round_blocks(float* row, int64_t width, int64_t block, Rounding rounding) {
+  for (int64_t begin = 0; begin < width; begin += block) {
+    float* values = row + begin;
+    const int64_t count = smaller(block, width - begin);
+    const Vec scale = broadcast(block_scale(values, count, rounding));
+    for_registers(count, [&](int64_t i, auto access) {
+      const Vec v = access.get(values + i), quotient = v / scale;
+      const Vec rounded = rounding == Rounding::e4m3 ? round_e4m3(magnitude(quotient))
+                                                     : round_e2m1(magnitude(quotient));
+      access.put(values + i, with_sign_of(rounded, quotient) * scale);
+    });
+  }
+}
+
+}  // namespace
+
+#define HADAL_TEXT_(name) #name
+#define HADAL_TEXT(name) HADAL_TEXT_(name)
+
+const KernelTable kTable = {
+    HADAL_TEXT(HADAL_CPU_ISA),
+    product,
+    product_scratch,
+    pack_pairs,
+    attend,
+    attend_scratch,
+    score,
+    blend,
+    rms_norm,
+    sum_of_squares,
+    sum_of_products,
+    swiglu,
+    hadamard,
+    round_blocks,
+    add,
+    combine,
+};
+
+}  // namespace hadal::cpu::HADAL_CPU_ISA

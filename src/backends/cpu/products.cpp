@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// Matrix products on the pool: which layout the kernels see, and who computes which outputs.
+#include <algorithm>
+#include <bit>
+
+#include "backends/cpu/cpu_verbs.h"
+#include "ops/weight_rows.h"
+
+namespace hadal::cpu {
+namespace {
+
+constexpr int64_t kFp4Block = 32;       // inputs that share an FP4 scale
+constexpr int64_t kWidestRegister = 16;  // floats; a scale covers whole registers
+constexpr int64_t kTileOutputs = 4;
+constexpr int64_t kPanelOutputs = 32;   // with many rows, a thread decodes this many at a time
+
+std::optional<Format> format_of(const Weight& weight) {
+  switch (weight.values.dtype()) {
+    case DType::f32: return Format::f32;
+    case DType::bf16: return Format::bf16;
+    case DType::f16: return Format::f16;
+    case DType::f8_e4m3: return Format::e4m3;
+    case DType::i8: return Format::fp4;
+    default: return std::nullopt;
+  }
+}
+
+// Whether scales lie as the inner loops expect them.
+bool scales_fit(const Weight& weight, Format format) {
+  if (format != Format::e4m3 && format != Format::fp4) return !weight.quantised();
+  if (!weight.quantised()) return false;
+  const DType type = weight.scales.dtype();
+  if (type != DType::f8_e8m0 && type != DType::f32) return false;
+  if (format == Format::fp4) return weight.block_columns == kFp4Block;
+  return std::has_single_bit(static_cast<uint64_t>(weight.block_columns)) &&
+         weight.block_columns >= kWidestRegister;
+}
+
+}  // namespace
+
+std::optional<Matrix> matrix_of(const Weight& weight) {
+  const std::optional<Format> format = format_of(weight);
+  if (!format || !scales_fit(weight, *format)) return std::nullopt;
+  Matrix matrix;
+  matrix.format = *format;
+  matrix.values = weight.values.raw();
+  matrix.row_bytes = weight.values.size(-1) * element_bytes(weight.values.dtype());
+  matrix.inputs = weight.inputs();
+  if (weight.quantised()) {
+    matrix.scales = weight.scales.raw();
+    matrix.scales_are_floats = weight.scales.dtype() == DType::f32;
+    matrix.scale_columns = weight.scales.size(-1);
+    matrix.block_rows = weight.block_rows;
+    matrix.block_shift = std::countr_zero(static_cast<uint64_t>(weight.block_columns));
+  }
+  return matrix;
+}
+
+void CpuOps::pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride) {
+  split_rows(rows, width, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) kernels_.pack_pairs(x + t * width, width, out + t * stride);
+  });
+}
+
+ProductRows CpuOps::product_rows(const Weight& weight, const float* x, int64_t rows) {
+  const int64_t width = weight.inputs();
+  const std::optional<Matrix> matrix = matrix_of(weight);
+  if (!matrix || matrix->format != Format::fp4)
+    return {Rows{const_cast<float*>(x), width, nullptr}, {}};
+  const int64_t stride = (width + kFp4Block - 1) / kFp4Block * kFp4Block;
+  const Tensor packed = Tensor::empty(DType::f32, {rows, stride});
+  pack_rows(x, rows, width, packed.data<float>(), stride);
+  return {Rows{packed.data<float>(), stride, nullptr}, packed};
+}
+
+void CpuOps::multiply_here(const Weight& weight, Product product) const {
+  const int64_t inputs = weight.inputs();
+  float* scratch = workspace().floats(Workspace::kernel, kernels_.product_scratch(inputs));
+  if (const std::optional<Matrix> matrix = matrix_of(weight)) {
+    product.matrix = *matrix;
+    return kernels_.product(product, scratch);
+  }
+  // A rare layout: some rows at a time become f32.
+  float* dense = workspace().floats(Workspace::dense, kTileOutputs * inputs);
+  Product piece = product;
+  piece.matrix = Matrix{Format::f32, reinterpret_cast<const uint8_t*>(dense),
+                        inputs * static_cast<int64_t>(sizeof(float)), inputs};
+  for (int64_t o = product.first; o < product.last; o += kTileOutputs) {
+    piece.first = 0;
+    piece.last = std::min(kTileOutputs, product.last - o);
+    for (int64_t n = 0; n < piece.last; ++n) dequantise_row(weight, o + n, dense + n * inputs);
+    piece.out.base = product.out.base + (o - product.first);
+    kernels_.product(piece, scratch);
+  }
+}
+
+void CpuOps::multiply(const Weight& weight, const Product& product) {
+  const int64_t outputs = product.last - product.first;
+  if (product.rows * outputs * weight.inputs() < kCostWorthThreads)
+    return multiply_here(weight, product);
+  // Outputs first: then each weight is decoded by one thread.  Rows only when outputs run out.
+  const int64_t grain = product.rows > kTileOutputs ? kPanelOutputs : kTileOutputs;
+  const int64_t grains = (outputs + grain - 1) / grain;
+  const int64_t output_parts = std::min(pool_.threads(), grains);
+  const int64_t row_parts = std::clamp<int64_t>(product.rows / kPanelOutputs, 1,
+                                                pool_.threads() / output_parts);
+  pool_.run(output_parts * row_parts, [&](int64_t part) {
+    const int64_t o = part % output_parts, r = part / output_parts;
+    const int64_t row = product.rows * r / row_parts;
+    Product piece = product;
+    piece.first = product.first + grains * o / output_parts * grain;
+    piece.last = std::min(product.last, product.first + grains * (o + 1) / output_parts * grain);
+    piece.rows = product.rows * (r + 1) / row_parts - row;
+    piece.x.base += row * product.x.stride;
+    piece.out.base += row * product.out.stride + (piece.first - product.first);
+    multiply_here(weight, piece);
+  });
+}
+
+}  // namespace hadal::cpu

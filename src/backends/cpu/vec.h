@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+// Vec: the floats of one register, for the instruction set that this file is compiled for.
+//
+// The only file with intrinsics.  kernels.cpp is compiled once per set, each time with another
+// HADAL_CPU_ISA, and everything here lands in that set's namespace.  No inline function of the
+// standard library or of other rooms may be used here or there: the linker keeps one copy of
+// such a function, and it might keep one that the machine cannot run.
+//
+// Plain arithmetic is written with operators; only madd() fuses, and only where the set can.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#ifndef HADAL_CPU_ISA
+#define HADAL_CPU_ISA portable
+#endif
+
+namespace hadal::cpu::HADAL_CPU_ISA {
+
+#if defined(__AVX512F__)
+constexpr int64_t kLanes = 16;
+constexpr int64_t kTileRows = 4;  // 4 x 4 accumulators of 32 registers
+#elif defined(__AVX2__)
+constexpr int64_t kLanes = 8;
+constexpr int64_t kTileRows = 3;  // 3 x 4 accumulators, 3 rows and 1 weight fill 16 registers
+#else
+constexpr int64_t kLanes = 4;
+constexpr int64_t kTileRows = 2;
+#endif
+
+typedef float Vec __attribute__((vector_size(kLanes * 4)));
+typedef int32_t IntVec __attribute__((vector_size(kLanes * 4)));
+typedef float Quad __attribute__((vector_size(16)));
+
+// ---- bits and broadcasts
+
+inline Vec broadcast(float value) { return Vec{} + value; }
+inline IntVec broadcast_int(int32_t value) { return IntVec{} + value; }
+inline IntVec bits_of(Vec v) { return (IntVec)v; }
+inline Vec floats_of(IntVec v) { return (Vec)v; }
+
+// ---- memory
+
+inline Vec load(const float* p) {
+  Vec v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+inline void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof v); }
+inline void store_quad(float* p, Quad v) { __builtin_memcpy(p, &v, sizeof v); }
+
+// The first n < kLanes floats, then zeros.
+inline Vec load_part(const float* p, int64_t n) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+  Vec v = {};
+  __builtin_memcpy(&v, p, (size_t)n * sizeof(float));
+  return v;
+#endif
+}
+inline void store_part(float* p, Vec v, int64_t n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
+#else
+  __builtin_memcpy(p, &v, (size_t)n * sizeof(float));
+#endif
+}
+
+// ---- arithmetic
+
+inline Vec madd(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// A NaN in `v` stays; the limit is never NaN.
+inline Vec at_most(Vec v, Vec limit) { return v > limit ? limit : v; }
+inline Vec at_least(Vec v, Vec limit) { return v < limit ? limit : v; }
+// The larger; a NaN in `b` is passed over.
+inline Vec larger(Vec a, Vec b) { return b > a ? b : a; }
+inline Vec magnitude(Vec v) { return floats_of(bits_of(v) & 0x7fffffff); }
+inline Vec with_sign_of(Vec positive, Vec sign) {
+  return floats_of(bits_of(positive) | (bits_of(sign) & (int32_t)0x80000000));
+}
+
+inline Vec square_root(Vec v) {
+#if defined(__AVX512F__)
+  return _mm512_sqrt_ps(v);
+#elif defined(__AVX2__)
+  return _mm256_sqrt_ps(v);
+#else
+  for (int64_t i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
+
+// p · 2^n for whole n in [-151, 128], also where the result is subnormal or infinite.
+inline Vec times_power_of_two(Vec p, Vec n) {
+#if defined(__AVX512F__)
+  return _mm512_scalef_ps(p, n);
+#else
+  const IntVec whole = __builtin_convertvector(n, IntVec);
+  const IntVec half = whole >> 1;
+  return p * floats_of((half + 127) << 23) * floats_of((whole - half + 127) << 23);
+#endif
+}
+
+// e^x within 2 units in the last place: x = n·ln2 + r, a polynomial in r, times 2^n (Cephes expf).
+inline Vec exponential(Vec x) {
+  x = at_most(at_least(x, broadcast(-104.0f)), broadcast(89.0f));  // beyond: 0 and infinity
+  const Vec round = broadcast(12582912.0f);                        // 1.5 · 2^23
+  Vec n = madd(x, broadcast(1.44269504088896341f), round) - round;
+  n = n == n ? n : broadcast(0.0f);
+  Vec r = madd(n, broadcast(-0.693359375f), x);
+  r = madd(n, broadcast(2.12194440e-4f), r);
+  Vec p = broadcast(1.9875691500e-4f);
+  p = madd(p, r, broadcast(1.3981999507e-3f));
+  p = madd(p, r, broadcast(8.3334519073e-3f));
+  p = madd(p, r, broadcast(4.1665795894e-2f));
+  p = madd(p, r, broadcast(1.6666665459e-1f));
+  p = madd(p, r, broadcast(5.0000001201e-1f));
+  p = madd(p, r * r, r) + 1.0f;
+  return times_power_of_two(p, n);
+}
+
+// ---- sums over lanes
+//
+// One tree for every sum: lane i meets lane i + half, until four are left; of those 0 meets 2,
+// 1 meets 3, and the two sums meet.
+
+#if defined(__AVX512F__)
+inline Quad fold(Vec v) {
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+}
+#elif defined(__AVX2__)
+inline Quad fold(Vec v) {
+  return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+}
+#else
+inline Quad fold(Vec v) { return v; }
+#endif
+
+inline float sum_lanes(Vec v) {
+  const Quad q = fold(v);
+  return (q[0] + q[2]) + (q[1] + q[3]);
+}
+
+// The sums of four vectors.
+inline Quad sum_lanes_of_four(const Vec* v) {
+  const Quad a = fold(v[0]), b = fold(v[1]), c = fold(v[2]), d = fold(v[3]);
+  const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) +
+                  __builtin_shufflevector(a, b, 2, 6, 3, 7);  // a0+a2, b0+b2, a1+a3, b1+b3
+  const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) +
+                  __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+}
+
+#if defined(__AVX512F__)
+// Halves of a and b meet: [a0+a2, a1+a3, b0+b2, b1+b3] in blocks of four lanes.
+inline Vec fold_halves(Vec a, Vec b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+}
+// Blocks 0 and 1, 2 and 3 of a, then of b, meet.
+inline Vec fold_blocks(Vec a, Vec b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+// The sums of a 4 x 4 tile, row by row, by the same tree as sum_lanes.
+inline Vec sum_lanes_of_tile(const Vec (*tile)[4]) {
+  Vec column[4];
+  for (int n = 0; n < 4; ++n)
+    column[n] = fold_blocks(fold_halves(tile[0][n], tile[1][n]),
+                            fold_halves(tile[2][n], tile[3][n]));
+  const Vec ab = _mm512_add_ps(_mm512_unpacklo_ps(column[0], column[1]),
+                               _mm512_unpackhi_ps(column[0], column[1]));
+  const Vec cd = _mm512_add_ps(_mm512_unpacklo_ps(column[2], column[3]),
+                               _mm512_unpackhi_ps(column[2], column[3]));
+  const __m512d low = _mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+  const __m512d high = _mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+  return _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
+}
+#endif
+
+inline float largest_lane(Vec v) {
+  float largest = v[0];
+  for (int64_t i = 1; i < kLanes; ++i) largest = v[i] > largest ? v[i] : largest;
+  return largest;
+}
+
+// ---- stored formats, kLanes values at a time
+
+inline Vec widen_bf16(const uint16_t* p) {
+#if defined(__AVX512F__)
+  const __m256i codes = _mm256_loadu_si256((const __m256i*)p);
+  return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(codes), 16);
+#elif defined(__AVX2__)
+  const __m128i codes = _mm_loadu_si128((const __m128i*)p);
+  return (Vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32(codes), 16);
+#else
+  IntVec bits;
+  for (int64_t i = 0; i < kLanes; ++i) bits[i] = (int32_t)((uint32_t)p[i] << 16);
+  return floats_of(bits);
+#endif
+}
+
+inline Vec widen_f16(const uint16_t* p) {
+#if defined(__AVX512F__)
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
+#elif defined(__AVX2__)
+  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p));
+#else
+  // Exponent and mantissa into place, then the bias by a product, which makes subnormals right.
+  IntVec half;
+  for (int64_t i = 0; i < kLanes; ++i) half[i] = p[i];
+  const IntVec magnitude_bits = half & 0x7fff;
+  const Vec scaled = floats_of(magnitude_bits << 13) * 0x1p112f;
+  const Vec special = floats_of((magnitude_bits << 13) | 0x7f800000);
+  const Vec value = magnitude_bits >= 0x7c00 ? special : scaled;
+  return floats_of(bits_of(value) | ((half & 0x8000) << 16));
+#endif
+}
+
+// E4M3 values times 2^-8: read as f16, whose bias is larger by 8, subnormals come out right.
+// Scales are therefore kept times 2^8.
+constexpr float kE4m3ScaleFactor = 256.0f;
+#if defined(__AVX2__)
+inline __m128i e4m3_as_f16(__m128i words) {  // eight codes, sign-extended to words
+  const __m128i half = _mm_and_si128(_mm_slli_epi16(words, 7), _mm_set1_epi16((short)0xbfff));
+  const __m128i all_ones = _mm_set1_epi16(0x3f80);
+  return _mm_or_si128(half, _mm_cmpeq_epi16(_mm_and_si128(half, all_ones), all_ones));
+}
+#endif
+inline Vec widen_e4m3(const uint8_t* p) {
+#if defined(__AVX512F__)
+  const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p));
+  const __m256i half = _mm256_and_si256(_mm256_slli_epi16(words, 7),
+                                        _mm256_set1_epi16((short)0xbfff));
+  const __m256i all_ones = _mm256_set1_epi16(0x3f80);
+  const __m256i nan = _mm256_cmpeq_epi16(_mm256_and_si256(half, all_ones), all_ones);
+  return _mm512_cvtph_ps(_mm256_or_si256(half, nan));
+#elif defined(__AVX2__)
+  return _mm256_cvtph_ps(e4m3_as_f16(_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i*)p))));
+#else
+  IntVec code;
+  for (int64_t i = 0; i < kLanes; ++i) code[i] = p[i];
+  const IntVec magnitude_bits = code & 0x7f;
+  Vec value = floats_of(magnitude_bits << 20) * 0x1p112f;  // 2^120 less the 2^8 of the scale
+  value = magnitude_bits == 0x7f ? floats_of(broadcast_int(0x7fc00000)) : value;
+  return floats_of(bits_of(value) | ((code & 0x80) << 24));
+#endif
+}
+
+// E8M0 scales, kLanes at a time.  2^-127 is subnormal and 255 is NaN.
+inline Vec widen_e8m0(const uint8_t* p) {
+  IntVec code;
+#if defined(__AVX512F__)
+  code = (IntVec)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
+#elif defined(__AVX2__)
+  code = (IntVec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
+#else
+  for (int64_t i = 0; i < kLanes; ++i) code[i] = p[i];
+#endif
+  IntVec bits = code << 23;
+  bits = code == 0 ? broadcast_int(0x00400000) : bits;
+  bits = code == 0xff ? broadcast_int(0x7fc00000) : bits;
+  return floats_of(bits);
+}
+
+// A block of 32 packed E2M1 codes times its scale: the even elements, then the odd ones.
+constexpr int64_t kFp4Block = 32;
+constexpr int64_t kFp4Vectors = kFp4Block / kLanes;
+
+alignas(64) constexpr float kFp4Values[16] = {0.0f,  0.5f,  1.0f,  1.5f,  2.0f,  3.0f,
+                                              4.0f,  6.0f,  -0.0f, -0.5f, -1.0f, -1.5f,
+                                              -2.0f, -3.0f, -4.0f, -6.0f};
+
+inline void widen_fp4(const uint8_t* p, float scale, Vec* out) {
+#if defined(__AVX512F__)
+  const Vec table = load(kFp4Values) * scale;
+  const __m512i pairs = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
+  out[0] = _mm512_permutexvar_ps(pairs, table);  // uses the low four bits alone
+  out[1] = _mm512_permutexvar_ps(_mm512_srli_epi32(pairs, 4), table);
+#elif defined(__AVX2__)
+  const Vec table = load(kFp4Values) * scale;
+  const __m256i sign = _mm256_set1_epi32((int)0x80000000);
+  for (int64_t half = 0; half < 2; ++half) {
+    const __m256i pairs = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8 * half)));
+    const __m256i odd = _mm256_srli_epi32(pairs, 4);
+    const __m256i even_sign = _mm256_and_si256(_mm256_slli_epi32(pairs, 28), sign);
+    const __m256i odd_sign = _mm256_and_si256(_mm256_slli_epi32(odd, 28), sign);
+    out[half] = _mm256_xor_ps(_mm256_permutevar8x32_ps(table, pairs), (__m256)even_sign);
+    out[2 + half] = _mm256_xor_ps(_mm256_permutevar8x32_ps(table, odd), (__m256)odd_sign);
+  }
+#else
+  for (int64_t i = 0; i < kFp4Block / 2; ++i) {
+    out[i / kLanes][i % kLanes] = kFp4Values[p[i] & 15] * scale;
+    out[(kFp4Block / 2 + i) / kLanes][i % kLanes] = kFp4Values[p[i] >> 4] * scale;
+  }
+#endif
+}
+
+}  // namespace hadal::cpu::HADAL_CPU_ISA
