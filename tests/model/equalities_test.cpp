@@ -43,6 +43,9 @@ class Equalities : public testing::TestWithParam<Case> {
     return {map.data<int64_t>(), map.data<int64_t>() + map.count()};
   }
 
+  // The reference is slow; what it must hold shows on a few tokens beyond its window of 16.
+  int64_t length() const { return std::string(GetParam().backend) == "cpu" ? 150 : 40; }
+
   std::vector<int64_t> prompt(int64_t count, uint32_t seed = 7) const {
     std::mt19937 random(seed);
     std::vector<int64_t> ids;
@@ -89,11 +92,11 @@ class Equalities : public testing::TestWithParam<Case> {
 };
 
 TEST_P(Equalities, AnyChunksGiveTheSameBits) {
-  const std::vector<int64_t> ids = prompt(150);
+  const std::vector<int64_t> ids = prompt(length());
   Cache whole = cache();
-  const std::vector<float> expected = read(whole, ids, 0, {150});
+  const std::vector<float> expected = read(whole, ids, 0, {160});
   for (const std::vector<size_t>& chunks :
-       {std::vector<size_t>{1}, {2}, {3, 5, 7, 1}, {64}, {17}, {128}, {149, 1}}) {
+       {std::vector<size_t>{1}, {2}, {3, 5, 7, 1}, {64}, {17}, {128}, {39, 1}}) {
     Cache fresh = cache();
     expect_same_bits(read(fresh, ids, 0, chunks), expected,
                      "chunks of " + std::to_string(chunks.front()));
@@ -129,8 +132,8 @@ TEST_P(Equalities, InABatchIsAlone) {
 }
 
 TEST_P(Equalities, ResumedFromASavedCacheIsFresh) {
-  const std::vector<int64_t> ids = prompt(150);
-  for (size_t cut : {1u, 3u, 16u, 130u}) {
+  const std::vector<int64_t> ids = prompt(length());
+  for (size_t cut : {size_t{1}, size_t{3}, size_t{16}, ids.size() - 20}) {
     Cache first = cache();
     const std::vector<int64_t> head(ids.begin(), ids.begin() + static_cast<long>(cut));
     read(first, head, 0, {50});
@@ -145,11 +148,11 @@ TEST_P(Equalities, ResumedFromASavedCacheIsFresh) {
 }
 
 TEST_P(Equalities, RowsThatNothingNeedsMayBeDropped) {
-  const std::vector<int64_t> ids = prompt(150), more = prompt(200);
+  const std::vector<int64_t> ids = prompt(length()), more = prompt(40, 11);
   Cache whole = cache();
-  std::vector<float> expected = read(whole, ids, 0, {150});
+  std::vector<float> expected = read(whole, ids, 0, {160});
   expected.erase(expected.begin(), expected.end() - model_->config().vocab);
-  for (size_t chunk : {150u, 64u, 31u}) {
+  for (size_t chunk : {ids.size(), size_t{64}, size_t{31}}) {
     Cache shortcut = cache();
     Tensor logits;
     for (size_t from = 0; from < ids.size(); from += chunk) {
@@ -166,9 +169,9 @@ TEST_P(Equalities, RowsThatNothingNeedsMayBeDropped) {
     expect_same_bits(found, expected, "next token, chunks of " + std::to_string(chunk));
     // What follows is the same too: every window that later tokens look at is there.
     std::vector<int64_t> longer = ids;
-    longer.insert(longer.end(), more.begin(), more.begin() + 40);
+    longer.insert(longer.end(), more.begin(), more.end());
     Cache full = cache();
-    read(full, ids, 0, {150});
+    read(full, ids, 0, {160});
     expect_same_bits(read(shortcut, longer, ids.size(), {1}), read(full, longer, ids.size(), {9}),
                      "what follows, chunks of " + std::to_string(chunk));
   }
