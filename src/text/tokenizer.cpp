@@ -3,6 +3,7 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "text/byte_alphabet.h"
 
@@ -32,12 +33,26 @@ std::vector<int32_t> Tokenizer::encode_with_control(std::string_view text) const
   return ids;
 }
 
+// A piece that occurred before in this text is copied from where its ids stand already.
 void Tokenizer::encode_into(std::string_view text, std::vector<int32_t>& ids) const {
+  struct Stretch {
+    size_t begin, end;  // in ids
+  };
+  std::unordered_map<std::string_view, Stretch> known;
   std::vector<int32_t> symbols;
   pretokenizer_->split(text, [&](std::string_view piece) {
+    auto [found, is_new] = known.try_emplace(piece, Stretch{});
+    if (!is_new) {
+      for (size_t i = found->second.begin; i < found->second.end; ++i) {
+        int32_t id = ids[i];
+        ids.push_back(id);
+      }
+      return;
+    }
     symbols.clear();
     for (char byte : piece) symbols.push_back(byte_ids_[static_cast<uint8_t>(byte)]);
     merge_piece(merges_, symbols);
+    found->second = {ids.size(), ids.size() + symbols.size()};
     ids.insert(ids.end(), symbols.begin(), symbols.end());
   });
 }
