@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Dense verbs: tables, matrices, norms, turns, activations, roundings.
+#include "backends/torch/fused.h"
 #include "backends/torch/rounding.h"
 #include "backends/torch/torch_verbs.h"
 
@@ -27,6 +28,7 @@ Tensor TorchOps::linear_grouped(const Tensor& x_, const Weight& w_, int64_t grou
 
 Tensor TorchOps::rms_norm(const Tensor& x_, const Tensor& weight, float epsilon) {
   const at::Tensor x = real(x_);
+  if (fused_) return wrap(fused_norm(x, real(weight), epsilon));
   const at::Tensor normal = x * at::rsqrt(x.square().mean(-1, true) + epsilon);
   return wrap(weight.defined() ? normal * real(weight) : normal);
 }
@@ -38,6 +40,12 @@ Tensor TorchOps::rope(const Tensor& x_, const Tensor& positions_T, const RopeTab
   // The angle is the f32 product of §3.2, whatever precision follows.
   const at::Tensor frequencies = unwrap(table.frequencies).to(device_, at::kFloat);
   at::Tensor angle = at::outer(ints(positions_T).to(at::kFloat), frequencies).to(precision_);
+  if (fused_) {
+    if (turn == Turn::back) angle = -angle;
+    const at::Tensor sine = angle.sin();
+    return wrap(fused_turn(x, angle.cos().repeat_interleave(2, 1),
+                           at::stack({-sine, sine}, 2).flatten(1)));
+  }
   if (x.dim() == 3) angle = angle.unsqueeze(1);
   const at::Tensor cosine = angle.cos();
   const at::Tensor sine = turn == Turn::forward ? angle.sin() : -angle.sin();
@@ -53,6 +61,7 @@ Tensor TorchOps::rope(const Tensor& x_, const Tensor& positions_T, const RopeTab
 
 Tensor TorchOps::swiglu(const Tensor& gate_, const Tensor& up_, float limit) {
   at::Tensor gate = real(gate_), up = real(up_);
+  if (fused_) return wrap(fused_swiglu(gate, up, limit));
   if (limit > 0) {
     gate = gate.clamp_max(limit);
     up = up.clamp(-limit, limit);

@@ -85,16 +85,19 @@ Tensor TorchOps::experts(const Tensor& x_, const Routes& routes, const ExpertWei
   const int64_t tokens = x_TD.size(0), chosen = ids_TN.size(1);
   if (tokens == 0) return wrap(x_TD);
   const Plan plan = plan_of(ids_TN, static_cast<int64_t>(weights.gate.size()), device_);
-  const at::Tensor x = x_TD.index_select(0, plan.tokens);
-  const at::Tensor share = real(routes.weights_TN).view(-1).index_select(0, plan.pairs);
+  // One split of all instead of a slice for each: the way back of a slice writes the whole.
+  const std::vector<at::Tensor> inputs =
+      x_TD.index_select(0, plan.tokens).split_with_sizes(plan.rows);
+  const std::vector<at::Tensor> shares = real(routes.weights_TN)
+                                             .view({-1, 1})
+                                             .index_select(0, plan.pairs)
+                                             .split_with_sizes(plan.rows);
   std::vector<at::Tensor> outputs;
-  for (size_t e = 0, first = 0; e < plan.rows.size(); ++e) {
-    const int64_t start = static_cast<int64_t>(first), rows = plan.rows[e];
-    first += static_cast<size_t>(rows);
-    if (rows == 0) continue;
-    const Tensor x_e = wrap(x.narrow(0, start, rows));
+  for (size_t e = 0; e < plan.rows.size(); ++e) {
+    if (plan.rows[e] == 0) continue;
+    const Tensor x_e = wrap(inputs[e]);
     const Tensor gated = swiglu(linear(x_e, weights.gate[e]), linear(x_e, weights.up[e]), limit);
-    const at::Tensor weighted = real(gated) * share.narrow(0, start, rows).unsqueeze(1);
+    const at::Tensor weighted = real(gated) * shares[e];
     const Tensor hidden = round_to(wrap(weighted), hidden_format, 0);
     outputs.push_back(real(linear(hidden, weights.down[e])));
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The caches: writing, pooling, indexing, choosing and attending to rows by id.
+#include "backends/torch/fused.h"
 #include "backends/torch/torch_verbs.h"
 
 #include <algorithm>
@@ -146,6 +147,14 @@ Tensor TorchOps::attend(const Tensor& q_, const Sight& window, const Sight& comp
                         const Tensor& sink_H, float scale) {
   const at::Tensor q_THK = real(q_);
   const int64_t tokens = q_THK.size(0), heads = q_THK.size(1);
+  if (fused_) {
+    const auto sight_of = [&](const Sight& sight) {
+      return sight.ids_TN.defined() ? FusedSight{real(sight.rows_RK), ints(sight.ids_TN)}
+                                    : FusedSight{};
+    };
+    return wrap(
+        fused_attend(q_THK, sight_of(window), sight_of(compressed), real(sink_H), scale));
+  }
   std::vector<at::Tensor> rows, logits;
   for (const Sight* sight : {&window, &compressed}) {
     if (!sight->ids_TN.defined() || sight->ids_TN.size(1) == 0) continue;
