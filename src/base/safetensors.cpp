@@ -37,7 +37,7 @@ constexpr int64_t kRealignLimitBytes = int64_t{1} << 30;
 struct Entry {
   std::string dtype;
   Shape shape;
-  std::vector<int64_t> offsets;
+  std::vector<int64_t> offsets;  // two
   bool has_dtype = false, has_shape = false, has_offsets = false;
 };
 
@@ -58,6 +58,8 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
       const auto [entry, fresh] = header.entries.try_emplace(tensor_);
       if (!fresh) return refuse("given twice");
       entry_ = &entry->second;
+      entry_->shape.reserve(2);
+      entry_->offsets.reserve(2);
     }
     return true;
   }
@@ -65,6 +67,8 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     if (depth_-- == 2) {
       if (!in_metadata_ && !(entry_->has_dtype && entry_->has_shape && entry_->has_offsets))
         return refuse("needs dtype, shape and data_offsets");
+      if (!in_metadata_ && entry_->offsets.size() != 2)
+        return refuse("data_offsets: ", entry_->offsets.size(), " numbers, expected 2");
       tensor_.clear();
       in_metadata_ = false;
     }
@@ -185,23 +189,23 @@ Result<Header> read_header(const Bytes& bytes, int64_t length, std::string_view 
 // The type of a tensor whose shape, type and span fit each other and the file.
 Result<DType> proven_type(const std::string& tensor, const Entry& entry, int64_t data_bytes,
                           std::string_view name) {
-  const std::string where = std::string(name) + ": " + printable(tensor);
+  const auto refuse = [&](const auto&... parts) {
+    return fail(name, ": ", printable(tensor), ": ", parts...);
+  };
   const std::optional<DType> dtype = dtype_of_name(entry.dtype);
-  if (!dtype) return fail(where, ": dtype ", printable(entry.dtype), " is not known");
-  if (entry.offsets.size() != 2)
-    return fail(where, ": data_offsets: ", entry.offsets.size(), " numbers, expected 2");
+  if (!dtype) return refuse("dtype ", printable(entry.dtype), " is not known");
   const int64_t begin = entry.offsets[0], end = entry.offsets[1];
   if (begin > end || end > data_bytes)
-    return fail(where, ": data_offsets [", begin, ", ", end, "] leave the file's ", data_bytes,
-                " bytes of data");
+    return refuse("data_offsets [", begin, ", ", end, "] leave the file's ", data_bytes,
+                  " bytes of data");
   const std::optional<int64_t> count = checked_count(entry.shape);
   const std::optional<int64_t> bytes =
       count ? checked_mul(*count, element_bytes(*dtype)) : std::nullopt;
   if (!bytes)
-    return fail(where, ": shape ", shape_text(entry.shape), " of ", entry.dtype, " is too large");
+    return refuse("shape ", shape_text(entry.shape), " of ", entry.dtype, " is too large");
   if (*bytes != end - begin)
-    return fail(where, ": shape ", shape_text(entry.shape), " of ", entry.dtype, " needs ", *bytes,
-                " bytes, data_offsets give ", end - begin);
+    return refuse("shape ", shape_text(entry.shape), " of ", entry.dtype, " needs ", *bytes,
+                  " bytes, data_offsets give ", end - begin);
   return *dtype;
 }
 
@@ -288,8 +292,8 @@ Result<File> read_path(const std::string& path) {
 
 // {"metadata": {"total_size": bytes}, "weight_map": {tensor: shard}}
 struct Index {
-  std::map<std::string, std::string> shard_of;
   std::set<std::string> shards;
+  std::map<std::string, const std::string*> shard_of;  // into `shards`
   std::optional<int64_t> total_bytes;
 };
 
@@ -313,8 +317,8 @@ Result<Index> read_index(const std::string& path) {
     if (!shard.is_string() || !is_plain_file_name(shard.get_ref<const std::string&>()))
       return fail(path, ": ", printable(tensor), ": ", printable(shard.dump(-1, ' ', true)),
                   " is not the name of a file in this folder");
-    index.shards.insert(shard.get<std::string>());
-    index.shard_of.emplace_hint(index.shard_of.end(), tensor, shard.get<std::string>());
+    const std::string& name = *index.shards.insert(shard.get<std::string>()).first;
+    index.shard_of.emplace_hint(index.shard_of.end(), tensor, &name);
   }
   if (index.shards.size() > kShardLimit)
     return fail(path, ": ", index.shards.size(), " shards, at most ", kShardLimit);
@@ -332,15 +336,15 @@ Result<Index> read_index(const std::string& path) {
 // Index and shards must name the same tensors, in the same places.
 Status add_shard(File& all, File shard, const std::string& name, const Index& index,
                  const std::string& index_path) {
-  for (auto& [tensor, value] : shard.tensors) {
+  for (const auto& [tensor, value] : shard.tensors) {
     const auto placed = index.shard_of.find(tensor);
     if (placed == index.shard_of.end())
       return fail(index_path, ": ", printable(tensor), " is in ", name, " but not in weight_map");
-    if (placed->second != name)
+    if (*placed->second != name)
       return fail(index_path, ": ", printable(tensor), " is in ", name, ", weight_map says ",
-                  printable(placed->second));
-    all.tensors.emplace(tensor, std::move(value));
+                  printable(*placed->second));
   }
+  all.tensors.merge(shard.tensors);  // moves them; weight_map names each tensor for one shard
   for (auto& [key, value] : shard.metadata) all.metadata.emplace(key, std::move(value));
   return Ok{};
 }
@@ -348,7 +352,7 @@ Status add_shard(File& all, File shard, const std::string& name, const Index& in
 Status check_complete(const File& all, const Index& index, const std::string& path) {
   for (const auto& [tensor, shard] : index.shard_of)
     if (!all.tensors.contains(tensor))
-      return fail(path, ": ", printable(tensor), " is not in ", printable(shard),
+      return fail(path, ": ", printable(tensor), " is not in ", printable(*shard),
                   " as weight_map says");
   int64_t bytes = 0;  // each tensor lies in a file of its own span: the sum stays below 2^63
   for (const auto& [name, tensor] : all.tensors) bytes += tensor.bytes();

@@ -3,15 +3,22 @@
 #include "model/weights.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "base/safetensors.h"
 
 namespace hadal {
 namespace {
+
+namespace fs = std::filesystem;
 
 const std::string kGoldens = HADAL_TESTS_DIR "/goldens/";
 
@@ -123,6 +130,75 @@ TEST(TensorList, Fp8ExpertsHaveTilesOfScales) {
   const std::map<std::string, StoredTensor> stored = stored_of(*config);
   EXPECT_EQ(stored.at("layers.0.ffn.experts.0.w1.weight").dtype, DType::f8_e4m3);
   EXPECT_EQ(stored.at("layers.0.ffn.experts.0.w1.scale").shape, (Shape{1, 2}));
+}
+
+// ---- a checkpoint of the published size: headers alone are written and read, the data is a hole
+
+class SparseCheckpoint {
+ public:
+  explicit SparseCheckpoint(const ModelConfig& config) {
+    fs::create_directories(folder_);
+    for (const TensorSpec& spec : tensor_list(config))
+      for (const StoredTensor& tensor : stored_tensors(spec, config)) add(spec, tensor);
+    for (const auto& [name, shard] : shards_) write(name, shard);
+    const nlohmann::json index = {{"metadata", {{"total_size", total_bytes_}}},
+                                  {"weight_map", weight_map_}};
+    std::ofstream(folder_ / "model.safetensors.index.json") << index.dump();
+  }
+  ~SparseCheckpoint() { fs::remove_all(folder_); }
+  std::string folder() const { return folder_.string(); }
+  bool whole() const { return whole_; }
+
+ private:
+  struct Shard {
+    nlohmann::json header = nlohmann::json::object();
+    int64_t bytes = 0;
+  };
+  void add(const TensorSpec& spec, const StoredTensor& tensor) {
+    const std::string name = "model-" + std::to_string(spec.layer + 1) + ".safetensors";
+    Shard& shard = shards_[name];
+    int64_t bytes = element_bytes(tensor.dtype);
+    for (int64_t size : tensor.shape) bytes *= size;
+    shard.header[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
+                                 {"shape", tensor.shape},
+                                 {"data_offsets", {shard.bytes, shard.bytes + bytes}}};
+    shard.bytes += bytes;
+    total_bytes_ += bytes;
+    weight_map_[tensor.name] = name;
+  }
+  void write(const std::string& name, const Shard& shard) {
+    std::string header = shard.header.dump();
+    header.resize((header.size() + 7) / 8 * 8, ' ');  // large tensors must lie aligned
+    const uint64_t length = header.size();
+    std::ofstream file(folder_ / name, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(&length), 8);
+    file << header;
+    file.close();
+    std::error_code refused;
+    fs::resize_file(folder_ / name, 8 + length + static_cast<uint64_t>(shard.bytes), refused);
+    whole_ = whole_ && !refused;
+  }
+
+  const fs::path folder_ = fs::temp_directory_path() / ("hadal-sparse-" + std::to_string(getpid()));
+  std::map<std::string, Shard> shards_;
+  nlohmann::json weight_map_ = nlohmann::json::object();
+  int64_t total_bytes_ = 0;
+  bool whole_ = true;
+};
+
+TEST(TensorList, ACheckpointOfThePublishedSizeIsOpenedByItsHeaders) {
+  const Result<ModelConfig> config =
+      ModelConfig::open(HADAL_TESTS_DIR "/../presets/deepseek-v4.1-flash.json");
+  ASSERT_TRUE(config) << config.error().message;
+  const SparseCheckpoint checkpoint(*config);
+  if (!checkpoint.whole()) GTEST_SKIP() << "the file system keeps no sparse files of 100 GB";
+  const Result<Safetensors> files = Safetensors::open_folder(checkpoint.folder());
+  ASSERT_TRUE(files) << files.error().message;
+  EXPECT_EQ(files->tensors().size(), 96085u);
+  const Tensor* table = files->find("layers.14.engram.embed.weight");
+  ASSERT_TRUE(table);
+  EXPECT_EQ(table->shape(), (Shape{384016682, 256}));
+  EXPECT_EQ(table->data<uint8_t>()[table->bytes() - 1], 0);  // 98 GB into the file
 }
 
 }  // namespace
