@@ -34,7 +34,7 @@ struct SessionOptions {
   // what it cannot see (V4.1, model-spec §1.3).
   bool prompt_shortcut = true;
   // What a stored session must agree with (fingerprint.h); empty: sessions cannot be stored.
-  std::string fingerprint;
+  std::string fingerprint = {};
 };
 
 // What extend() did.

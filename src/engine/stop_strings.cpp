@@ -24,13 +24,17 @@ StopStrings::StopStrings(std::vector<std::string> stops) : stops_(std::move(stop
 std::string StopStrings::add(std::string_view piece) {
   if (found_) return "";
   held_ += piece;
-  size_t first = std::string::npos, open = 0;
+  size_t begin = std::string::npos, end = std::string::npos, open = 0;
   for (const std::string& stop : stops_) {
-    first = std::min(first, held_.find(stop));
     open = std::max(open, overlap(held_, stop));
+    const size_t at = held_.find(stop);
+    if (at == std::string::npos || std::pair(at + stop.size(), at) > std::pair(end, begin))
+      continue;
+    begin = at;
+    end = at + stop.size();
   }
-  found_ = first != std::string::npos;
-  const size_t shown = found_ ? first : held_.size() - open;
+  found_ = begin != std::string::npos;
+  const size_t shown = found_ ? begin : held_.size() - open;
   std::string safe = held_.substr(0, shown);
   held_ = found_ ? "" : held_.substr(shown);
   return safe;

@@ -6,8 +6,9 @@
 //   if (stops.found()) …                    // the rest of the answer is dropped
 //   shown = stops.flush();                  // at the end: what was held back in vain
 //
-// Held back is at most the longest stop string less one byte.  Where several end in the same
-// piece, the one that begins first counts.  One answer, one object, one thread.
+// Held back is at most the longest stop string less one byte.  Of several stop strings the one
+// that is complete first counts, so that nothing depends on the cuts.  One answer, one object, one
+// thread.
 #pragma once
 
 #include <string>

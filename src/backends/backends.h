@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Back ends by name: the one place that knows which were built.
+//
+//   TRY(std::unique_ptr<Ops> ops, open_backend({.name = "cpu", .threads = 4}));
+//
+// Any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ops/ops.h"
+
+namespace hadal {
+
+struct BackendOptions {
+  std::string name;         // one of built_backends()
+  std::string device = {};  // torch alone: "cuda:1", "npu"; empty: the host
+  int64_t threads = 0;      // cpu alone; 0: one a core
+};
+
+// Names, the best for generating first.
+std::vector<std::string> built_backends();
+
+Result<std::unique_ptr<Ops>> open_backend(const BackendOptions& options);
+
+}  // namespace hadal

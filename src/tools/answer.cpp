@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// One answer.
+#include "tools/answer.h"
+
+#include <array>
+#include <cstdio>
+
+#include "tools/interrupt.h"
+
+namespace hadal {
+namespace {
+
+// A call of a tool, as text: nobody runs tools here.
+void show_event(const CompletionEvent& event, std::string& reasoning, std::string& content) {
+  using Kind = CompletionEvent::Kind;
+  switch (event.kind) {
+    case Kind::reasoning:
+      reasoning += event.text;
+      break;
+    case Kind::content:
+    case Kind::call_arguments:
+      content += event.text;
+      break;
+    case Kind::call_begin:
+      content += event.text + "(";
+      break;
+    case Kind::call_end:
+      content += ")";
+      break;
+    case Kind::call_cancelled:
+    case Kind::end_of_turn:
+      break;
+  }
+}
+
+std::string rate(int64_t tokens, double seconds) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f/s",
+                seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0);
+  return text.data();
+}
+
+}  // namespace
+
+AnswerStream::AnswerStream(const Tokenizer& tokenizer, const AnswerForm& form)
+    : tokenizer_(tokenizer), raw_bytes_(form.raw_bytes), decoder_(tokenizer), stops_(form.stops) {
+  if (form.chat) reader_.emplace(*form.chat);
+}
+
+AnswerPiece AnswerStream::add(int64_t id) {
+  const int32_t token = static_cast<int32_t>(id);
+  // A conversation's reader knows its control tokens; plain text has none.
+  if (!reader_ && tokenizer_.is_special(token)) return {};
+  return read(raw_bytes_ ? decoder_.add_bytes(token) : decoder_.add(token), false);
+}
+
+AnswerPiece AnswerStream::finish() {
+  AnswerPiece piece = read(raw_bytes_ ? decoder_.flush_bytes() : decoder_.flush(), true);
+  piece.text += stops_.flush();
+  return piece;
+}
+
+AnswerPiece AnswerStream::read(const std::string& decoded, bool last) {
+  AnswerPiece piece;
+  std::string content = reader_ ? "" : decoded;
+  if (reader_) {
+    for (const CompletionEvent& event : reader_->add(decoded))
+      show_event(event, piece.reasoning, content);
+    if (last)
+      for (const CompletionEvent& event : reader_->finish())
+        show_event(event, piece.reasoning, content);
+  }
+  piece.text = stops_.add(content);
+  return piece;
+}
+
+Result<Answer> give_answer(OpenModel& open, const AnswerRequest& request, const AnswerSink& sink) {
+  const InterruptGuard guard;
+  Answer answer;
+  TRY(answer.prefill, open.session->extend(request.prompt, &interrupt_flag()));
+  if (answer.prefill.cancelled) {
+    answer.generated.finish = Finish::cancelled;
+    return answer;
+  }
+  AnswerStream stream(*open.tokenizer, request.form);
+  const GenerateOptions options{.sampler = request.sampler,
+                                .max_tokens = request.max_tokens,
+                                .end_ids = open.end_ids(),
+                                .cancel = &interrupt_flag()};
+  answer.generated = generate(*open.session, options, [&](const Sample& token) {
+    sink(token, stream.add(token.id));
+    return stream.stopped() ? Flow::stop : Flow::go_on;
+  });
+  sink(std::nullopt, stream.finish());
+  return answer;
+}
+
+std::string speed_line(const Answer& answer, uint64_t seed) {
+  const Prefill& prefill = answer.prefill;
+  const Generated& generated = answer.generated;
+  const int64_t count = static_cast<int64_t>(generated.ids.size());
+  std::string line = "prompt " + std::to_string(prefill.read + prefill.reused) + " tokens";
+  if (prefill.reused > 0) line += " (" + std::to_string(prefill.reused) + " cached)";
+  line += ", " + rate(prefill.read, prefill.seconds) + " · answer " + std::to_string(count) +
+          " tokens, " + rate(count, generated.seconds) + " · seed " + std::to_string(seed) + " · " +
+          std::string(finish_name(generated.finish));
+  return line;
+}
+
+}  // namespace hadal

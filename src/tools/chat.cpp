@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+// `hadal chat`.
+#include "tools/chat.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "tools/answer.h"
+#include "tools/conversation.h"
+#include "tools/interrupt.h"
+#include "tools/line_reader.h"
+#include "tools/open_model.h"
+#include "tools/options.h"
+#include "tools/output.h"
+
+namespace hadal {
+namespace {
+
+struct ChatChoice {
+  ModelChoice model;
+  SamplingChoice sampling;
+  std::string system, effort;
+  bool think = false;
+};
+
+constexpr std::string_view kHelp =
+    "/system TEXT  what the assistant is told first; without TEXT: nothing\n"
+    "/save FILE    store the conversation with everything the model has read\n"
+    "/load FILE    go on from there\n"
+    "/reset        begin anew\n"
+    "/stats        tokens in the cache, and the last answer's speed\n"
+    "/quit         leave; so do Ctrl-D, and Ctrl-C twice\n"
+    "Anything else is said to the assistant; Ctrl-C stops its answer.";
+
+// What stands after a command's word: "/save a b" -> "a b".
+std::string argument_of(const std::string& line, size_t word) {
+  const size_t begin = line.find_first_not_of(" \t", word);
+  const size_t end = line.find_last_not_of(" \t\r");
+  return begin == std::string::npos ? "" : line.substr(begin, end + 1 - begin);
+}
+
+class Chat {
+ public:
+  Chat(const ChatChoice& choice, OpenModel& open, const SamplerOptions& sampler)
+      : choice_(choice),
+        open_(open),
+        sampler_(sampler),
+        terminal_(isatty(STDIN_FILENO) == 1),
+        talk_(*open.tokenizer,
+              {.dialect = open.dialect(), .thinking = choice.think, .effort = choice.effort}) {
+    talk_.set_system(choice.system);
+  }
+
+  Status run();
+
+ private:
+  enum class Next { go_on, leave };
+
+  LineReader::Got read_line(std::string& line);
+  Next obey(const std::string& line);
+  Status command(const std::string& word, const std::string& argument);
+  Status say(const std::string& text);
+  Status save(const std::string& path);
+  Status load(const std::string& path);
+  void show_stats() const;
+  void complain(const Error& error);
+
+  const ChatChoice& choice_;
+  OpenModel& open_;
+  SamplerOptions sampler_;
+  bool terminal_;
+  Conversation talk_;
+  LineReader lines_;
+  Output out_;
+  std::optional<Answer> last_;
+  std::optional<Error> first_error_;  // of a conversation that nobody watches
+};
+
+// At the prompt the first Ctrl-C is answered with a hint, the next one leaves.
+LineReader::Got Chat::read_line(std::string& line) {
+  const InterruptGuard guard;
+  if (terminal_) std::fputs("> ", stderr);
+  LineReader::Got got = lines_.next(line);
+  if (got != LineReader::Got::interrupt) return got;
+  interrupt_flag() = false;
+  note_line("\n(Ctrl-C again or /quit leaves)");
+  if (terminal_) std::fputs("> ", stderr);
+  return lines_.next(line);
+}
+
+Status Chat::run() {
+  if (terminal_) note_line("hadal chat with " + open_.folder + "; /help lists the commands");
+  std::string line;
+  while (read_line(line) == LineReader::Got::line)
+    if (obey(line) == Next::leave) break;
+  TRY_STATUS(out_.finish());
+  if (first_error_) return Error{"the conversation had errors, see above", first_error_->blame};
+  return Ok{};
+}
+
+Chat::Next Chat::obey(const std::string& line) {
+  if (line.find_first_not_of(" \t\r") == std::string::npos) return Next::go_on;
+  const std::string word = line.substr(0, line.find_first_of(" \t\r"));
+  if (word == "/quit") return Next::leave;
+  const bool is_command = line.front() == '/';
+  const Status status = is_command ? command(word, argument_of(line, word.size())) : say(line);
+  if (!status) complain(status.error());
+  return Next::go_on;
+}
+
+void Chat::complain(const Error& error) {
+  note_line("hadal: " + error.message);
+  if (!terminal_ && !first_error_) first_error_ = error;
+}
+
+Status Chat::command(const std::string& word, const std::string& argument) {
+  if (word == "/save" || word == "/load") {
+    if (argument.empty()) return fail(word, ": no file is named");
+    return word == "/save" ? save(argument) : load(argument);
+  }
+  if (word == "/help")
+    note_line(kHelp);
+  else if (word == "/stats")
+    show_stats();
+  else if (word == "/system")
+    talk_.set_system(argument);
+  else if (word == "/reset")
+    talk_.clear();
+  else
+    return fail("\"", printable(word), "\" is no command; /help lists them");
+  return Ok{};
+}
+
+Status Chat::say(const std::string& text) {
+  talk_.add_user(text);
+  AnswerRequest request;
+  request.sampler = sampler_;
+  request.max_tokens = choice_.sampling.max_tokens;
+  request.form.stops = choice_.sampling.stops;
+  request.form.chat =
+      CompletionOptions{.dialect = open_.dialect(), .thinking = talk_.options().thinking};
+  Result<std::vector<int64_t>> prompt = talk_.prompt();
+  Result<Answer> answer = fail("");
+  if (prompt) {
+    request.prompt = prompt.take();
+    answer = give_answer(open_, request, [&](const auto&, const AnswerPiece& piece) {
+      if (!piece.reasoning.empty()) std::cerr << piece.reasoning << std::flush;
+      out_.write(piece.text);
+    });
+  }
+  if (!prompt || !answer) {
+    talk_.take_back_user();
+    return prompt ? answer.error() : prompt.error();
+  }
+  out_.write("\n");
+  last_ = answer.take();
+  std::vector<int64_t> ids = last_->generated.ids;
+  if (last_->generated.finish == Finish::end) ids.pop_back();
+  if (ids.empty() && last_->generated.finish == Finish::cancelled)
+    talk_.take_back_user();
+  else
+    talk_.add_answer(std::move(ids));
+  if (!choice_.model.quiet) note_line(speed_line(*last_, sampler_.seed));
+  return Ok{};
+}
+
+Status Chat::save(const std::string& path) {
+  TRY_STATUS(open_.session->save(path, talk_.to_json()));
+  note_line("saved " + std::to_string(talk_.turns()) + " turns, " +
+            std::to_string(open_.session->length()) + " tokens to " + path);
+  return Ok{};
+}
+
+Status Chat::load(const std::string& path) {
+  TRY(const std::string note, open_.session->load(path));
+  // What a session holds is known by its ids, so a bad note costs the conversation alone.
+  if (Status status = talk_.from_json(note); !status)
+    return fail(path, ": ", status.error().message);
+  note_line("loaded " + std::to_string(talk_.turns()) + " turns, " +
+            std::to_string(open_.session->length()) + " tokens from " + path);
+  return Ok{};
+}
+
+void Chat::show_stats() const {
+  note_line(std::to_string(open_.session->length()) + " of " +
+            std::to_string(open_.session->capacity()) + " tokens are in the cache, " +
+            std::to_string(talk_.turns()) + " turns");
+  if (last_) note_line(speed_line(*last_, sampler_.seed));
+}
+
+Result<int> chat_command(const ChatChoice& choice) {
+  if (!choice.effort.empty() && !choice.think) return fail("--effort needs --think");
+  TRY_STATUS(check_sampling(choice.sampling));
+  TRY(OpenModel open, open_model(choice.model, {}));
+  TRY(const SamplerOptions sampler, sampler_options(choice.sampling, open.config().family));
+  Chat chat(choice, open, sampler);
+  TRY_STATUS(chat.run());
+  return 0;
+}
+
+}  // namespace
+
+void add_chat(CLI::App& program, Command& chosen) {
+  CLI::App* command = program.add_subcommand("chat", "Talk with a model");
+  auto choice = std::make_shared<ChatChoice>();
+  choice->sampling.max_tokens = 4096;
+  command->add_option("--system", choice->system, "What the assistant is told first");
+  command->add_flag("--think", choice->think, "Think before answering (shown on stderr)");
+  command->add_option("--effort", choice->effort,
+                      "With --think: low, high, max (V4.1: or 1 to 100)");
+  add_sampling_options(*command, choice->sampling);
+  add_model_options(*command, choice->model);
+  command->footer(
+      "Inside: /help /save FILE /load FILE /reset /system TEXT /stats /quit\n"
+      "Examples:\n"
+      "  hadal chat\n"
+      "  hadal chat --think --effort high --temperature 0.6\n"
+      "  printf 'Hello!\\nAnd again.\\n' | hadal chat --seed 7");
+  command->callback([choice, &chosen] { chosen = [choice] { return chat_command(*choice); }; });
+}
+
+}  // namespace hadal

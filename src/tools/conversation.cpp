@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// A conversation and its way into ids, and into a file.
+#include "tools/conversation.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/json.h"
+
+namespace hadal {
+namespace {
+
+using nlohmann::json;
+
+// Eight digits and a comma for each of a million tokens, twice over.
+constexpr int64_t kLongestNote = int64_t{32} << 20;
+
+std::string text_of(const Message& message) {
+  std::string text;
+  for (const Block& block : message.content) text += block.text;
+  return text;
+}
+
+const char* role_name(Role role) {
+  return role == Role::system ? "system" : role == Role::assistant ? "assistant" : "user";
+}
+
+// A list of ids under `key`; absent counts as empty.
+Result<std::vector<int32_t>> ids_under(const json& object, const char* key, int64_t vocab) {
+  std::vector<int32_t> ids;
+  if (!object.contains(key)) return ids;
+  if (!object[key].is_array()) return fail("conversation: ", key, " is no list");
+  for (const json& id : object[key]) {
+    if (!id.is_number_unsigned() || id.get<uint64_t>() >= static_cast<uint64_t>(vocab))
+      return fail("conversation: ", key, " holds ", printable(id.dump()), ", expected a token id");
+    ids.push_back(id.get<int32_t>());
+  }
+  return ids;
+}
+
+}  // namespace
+
+Conversation::Conversation(const Tokenizer& tokenizer, ChatOptions options)
+    : tokenizer_(&tokenizer), options_(std::move(options)) {}
+
+void Conversation::set_system(std::string text) {
+  if (!messages_.empty() && messages_.front().role == Role::system)
+    messages_.erase(messages_.begin());
+  if (!text.empty()) messages_.insert(messages_.begin(), text_message(Role::system, text));
+}
+
+void Conversation::add_user(std::string text) {
+  messages_.push_back(text_message(Role::user, std::move(text)));
+}
+
+void Conversation::take_back_user() {
+  if (!messages_.empty() && messages_.back().role == Role::user) messages_.pop_back();
+}
+
+void Conversation::add_answer(std::vector<int64_t> sampled) {
+  std::vector<int32_t> ids(sampled.begin(), sampled.end());
+  std::vector<int32_t> reasoning;
+  const std::optional<int32_t> think_end = tokenizer_->id_of(kThinkEnd);
+  if (options_.thinking && think_end) {
+    const auto end = std::find(ids.begin(), ids.end(), *think_end);
+    reasoning.assign(ids.begin(), end);
+    ids.erase(ids.begin(), end == ids.end() ? end : end + 1);
+  }
+  Message answer = text_message(Role::assistant, tokenizer_->decode(ids));
+  answer.reasoning = tokenizer_->decode(reasoning);
+  remember(answer.reasoning, std::move(reasoning));
+  remember(text_of(answer), std::move(ids));
+  messages_.push_back(std::move(answer));
+}
+
+void Conversation::clear() {
+  std::erase_if(messages_, [](const Message& message) { return message.role != Role::system; });
+  spelled_.clear();
+}
+
+int64_t Conversation::turns() const {
+  return std::count_if(messages_.begin(), messages_.end(),
+                       [](const Message& message) { return message.role == Role::user; });
+}
+
+void Conversation::remember(const std::string& text, std::vector<int32_t> ids) {
+  if (!text.empty()) spelled_[text] = std::move(ids);
+}
+
+std::vector<int32_t> Conversation::run_ids(const std::string& text) const {
+  const auto known = spelled_.find(text);
+  return known != spelled_.end() ? known->second : tokenizer_->encode(text);
+}
+
+// As encode_prompt(), but for runs that the model itself has written.
+Result<std::vector<int64_t>> Conversation::prompt() const {
+  TRY(const Prompt prompt, write_chat(messages_, options_));
+  std::vector<int64_t> ids;
+  for (const PromptPiece& piece : prompt.pieces) {
+    std::vector<int32_t> run;
+    if (piece.is_control) {
+      const std::optional<int32_t> id = tokenizer_->id_of(piece.text);
+      if (!id) return fail("chat: the tokenizer has no token ", piece.text);
+      run = {*id};
+    } else {
+      run = run_ids(piece.text);
+    }
+    ids.insert(ids.end(), run.begin(), run.end());
+  }
+  return ids;
+}
+
+std::string Conversation::to_json() const {
+  json messages = json::array();
+  for (const Message& message : messages_) {
+    json entry = {{"role", role_name(message.role)}, {"ids", run_ids(text_of(message))}};
+    if (!message.reasoning.empty()) entry["reasoning"] = run_ids(message.reasoning);
+    messages.push_back(std::move(entry));
+  }
+  return json{{"messages", std::move(messages)},
+              {"thinking", options_.thinking},
+              {"effort", options_.effort}}
+      .dump();
+}
+
+Status Conversation::from_json(const std::string& text) {
+  TRY(const json document, parse_json(text, "conversation", {.bytes = kLongestNote, .depth = 8}));
+  if (!document.is_object() || !document.contains("messages") || !document["messages"].is_array() ||
+      !document.contains("thinking") || !document["thinking"].is_boolean() ||
+      !document.contains("effort") || !document["effort"].is_string())
+    return fail("conversation: expected messages, thinking and effort");
+  Conversation read(*tokenizer_, options_);
+  read.options_.thinking = document["thinking"].get<bool>();
+  read.options_.effort = document["effort"].get<std::string>();
+  for (const json& entry : document["messages"]) {
+    if (!entry.is_object() || !entry.contains("role") || !entry["role"].is_string())
+      return fail("conversation: a message has no role");
+    TRY(std::vector<int32_t> ids, ids_under(entry, "ids", tokenizer_->vocab_size()));
+    TRY(std::vector<int32_t> reasoning, ids_under(entry, "reasoning", tokenizer_->vocab_size()));
+    const std::string role = entry["role"].get<std::string>();
+    if (role != "system" && role != "user" && role != "assistant")
+      return fail("conversation: role \"", printable(role),
+                  "\", expected system, user or assistant");
+    Message message = text_message(role == "system" ? Role::system
+                                   : role == "user" ? Role::user
+                                                    : Role::assistant,
+                                   tokenizer_->decode(ids));
+    message.reasoning = tokenizer_->decode(reasoning);
+    if (role == "assistant") {
+      read.remember(message.reasoning, std::move(reasoning));
+      read.remember(text_of(message), std::move(ids));
+    }
+    read.messages_.push_back(std::move(message));
+  }
+  *this = std::move(read);
+  return Ok{};
+}
+
+}  // namespace hadal

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// A conversation, kept so that what the model has read stays a prefix of what it will read.
+//
+//   Conversation talk(tokenizer, {.dialect = Dialect::v41});
+//   talk.add_user("Hello");
+//   TRY(std::vector<int64_t> ids, talk.prompt());
+//   talk.add_answer(generated_ids);
+//
+// Answers are kept as the ids that were sampled: the same text may be spelled with other tokens,
+// and the cache holds these.  Text is bytes, UTF-8 or not.  One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+namespace hadal {
+
+class Conversation {
+ public:
+  Conversation(const Tokenizer& tokenizer, ChatOptions options);
+
+  void set_system(std::string text);  // empty: none
+  void add_user(std::string text);
+  void take_back_user();  // the last message, if it is the user's
+  // Ids as sampled, without the token that ended the answer.
+  void add_answer(std::vector<int64_t> ids);
+  void clear();  // all but the system text
+
+  Result<std::vector<int64_t>> prompt() const;
+  const ChatOptions& options() const { return options_; }
+  int64_t turns() const;  // of the user
+
+  // For session files: text of ours, and hostile when it is read back.
+  std::string to_json() const;
+  Status from_json(const std::string& text);
+
+ private:
+  std::vector<int32_t> run_ids(const std::string& text) const;
+  void remember(const std::string& text, std::vector<int32_t> ids);
+
+  const Tokenizer* tokenizer_;
+  ChatOptions options_;
+  std::vector<Message> messages_;
+  std::map<std::string, std::vector<int32_t>> spelled_;  // runs of answers, as sampled
+};
+
+}  // namespace hadal

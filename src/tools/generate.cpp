@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// `hadal generate`.
+#include "tools/generate.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tools/answer.h"
+#include "tools/conversation.h"
+#include "tools/demonstration.h"
+#include "tools/interrupt.h"
+#include "tools/json_events.h"
+#include "tools/open_model.h"
+#include "tools/options.h"
+#include "tools/output.h"
+
+namespace hadal {
+namespace {
+
+// Longer than any context in tokens of one byte.
+constexpr int64_t kLongestPromptBytes = int64_t{64} << 20;
+
+struct GenerateChoice {
+  ModelChoice model;
+  SamplingChoice sampling;
+  std::optional<std::string> prompt;
+  std::string file;  // "-": stdin
+  bool chat = false;
+  std::string system, effort;
+  bool think = false;
+  bool json = false;
+  bool echo = false;
+};
+
+Result<std::string> read_stdin() {
+  const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+  if (static_cast<int64_t>(text.size()) > kLongestPromptBytes)
+    return fail("standard input: ", text.size(), " bytes, expected at most ", kLongestPromptBytes);
+  return text;
+}
+
+Result<std::string> prompt_text(const GenerateChoice& choice) {
+  if (choice.prompt) return *choice.prompt;
+  if (choice.file == "-") return read_stdin();
+  return read_file(choice.file, kLongestPromptBytes);
+}
+
+// A conversation of one turn.
+Result<std::vector<int64_t>> chat_prompt(const GenerateChoice& choice, const OpenModel& open,
+                                         const std::string& text) {
+  Conversation talk(*open.tokenizer,
+                    {.dialect = open.dialect(), .thinking = choice.think, .effort = choice.effort});
+  talk.set_system(choice.system);
+  talk.add_user(text);
+  return talk.prompt();
+}
+
+// The ids of a text that is to be continued: begin-of-sequence, then the text.
+std::vector<int64_t> plain_prompt(const OpenModel& open, const std::string& text) {
+  const std::vector<int32_t> ids = open.tokenizer->encode(text);
+  std::vector<int64_t> prompt = {open.config().bos_id};
+  prompt.insert(prompt.end(), ids.begin(), ids.end());
+  return prompt;
+}
+
+Result<AnswerRequest> make_request(const GenerateChoice& choice, const OpenModel& open,
+                                   const std::string& text) {
+  AnswerRequest request;
+  TRY(request.sampler, sampler_options(choice.sampling, open.config().family));
+  request.max_tokens = choice.sampling.max_tokens;
+  request.form.stops = choice.sampling.stops;
+  request.form.raw_bytes = !choice.json;
+  if (choice.chat) {
+    request.form.chat = CompletionOptions{.dialect = open.dialect(), .thinking = choice.think};
+    TRY(request.prompt, chat_prompt(choice, open, text));
+  } else {
+    request.prompt = plain_prompt(open, text);
+  }
+  return request;
+}
+
+// What was read, as the tokens spell it.
+void echo_prompt(const OpenModel& open, const AnswerRequest& request, Output& out) {
+  const std::vector<int32_t> ids(request.prompt.begin(), request.prompt.end());
+  for (int32_t id : ids)
+    if (!open.tokenizer->is_special(id)) out.write(open.tokenizer->token_bytes(id));
+}
+
+void show_plainly(const AnswerPiece& piece, Output& out) {
+  if (!piece.reasoning.empty()) std::cerr << piece.reasoning << std::flush;
+  out.write(piece.text);
+}
+
+Result<int> answer_once(const GenerateChoice& choice, OpenModel& open) {
+  TRY(const std::string text, prompt_text(choice));
+  TRY(const AnswerRequest request, make_request(choice, open, text));
+  Output out;
+  if (choice.echo && !choice.json) echo_prompt(open, request, out);
+  TRY(const Answer answer, give_answer(open, request, [&](const auto& token, const auto& piece) {
+        if (choice.json)
+          out.write(token_event(token, piece));
+        else
+          show_plainly(piece, out);
+      }));
+  out.write(choice.json ? done_event(answer, request.sampler.seed) : "\n");
+  TRY_STATUS(out.finish());
+  if (!choice.model.quiet) note_line(speed_line(answer, request.sampler.seed));
+  return answer.generated.finish == Finish::cancelled ? kInterruptedExit : 0;
+}
+
+Result<int> generate_command(const GenerateChoice& choice) {
+  if (choice.prompt && !choice.file.empty())
+    return fail("--prompt and --file are both given, expected one of them");
+  if (!choice.chat && (choice.think || !choice.effort.empty() || !choice.system.empty()))
+    return fail("--system, --think and --effort need --chat");
+  TRY_STATUS(check_sampling(choice.sampling));
+  TRY(OpenModel open, open_model(choice.model, {}));
+  if (choice.prompt || !choice.file.empty()) return answer_once(choice, open);
+  return demonstrate(open, choice.sampling, choice.model.quiet);
+}
+
+}  // namespace
+
+void add_generate(CLI::App& program, Command& chosen) {
+  CLI::App* command = program.add_subcommand("generate", "Continue a text, or answer a question");
+  auto choice = std::make_shared<GenerateChoice>();
+  choice->sampling.max_tokens = 512;
+  command->add_option("--prompt", choice->prompt, "The text; none at all: a demonstration");
+  command->add_option("--file", choice->file, "Read the text from a file; - is standard input");
+  command->add_flag("--chat", choice->chat, "The text is a question to the assistant");
+  command->add_option("--system", choice->system, "With --chat: what the assistant is told first");
+  command->add_flag("--think", choice->think, "With --chat: think first (shown on stderr)");
+  command->add_option("--effort", choice->effort,
+                      "With --think: low, high, max (V4.1: or 1 to 100)");
+  command->add_flag("--json", choice->json, "Events for programs, one JSON object a line");
+  command->add_flag("--echo", choice->echo, "Print the prompt before its continuation");
+  add_sampling_options(*command, choice->sampling);
+  add_model_options(*command, choice->model);
+  command->footer(
+      "Examples:\n"
+      "  hadal generate --prompt 'The sea is' --max-tokens 40 --seed 7\n"
+      "  hadal generate --chat --prompt 'Why is the sky blue?' --temperature 0.6\n"
+      "  hadal generate --file letter.txt --stop 'Yours' --json");
+  command->callback([choice, &chosen] { chosen = [choice] { return generate_command(*choice); }; });
+}
+
+}  // namespace hadal

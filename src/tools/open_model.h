@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// From a folder to something that answers: config, tokenizer, memory, back end, weights, cache.
+//
+//   TRY(OpenModel open, open_model(choice, {}));
+//   open.session->extend(ids, nullptr);
+//
+// The caches are reserved before the weights are read, so what does not fit is said at once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/session.h"
+#include "model/model.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+#include "tools/options.h"
+
+namespace hadal {
+
+struct OpenOptions {
+  int64_t slots = 1;
+  int64_t max_chunk = 512;      // tokens of a prompt that are read at once
+  bool needs_tokenizer = true;  // false: opened if it is there or if Engram needs it
+};
+
+// Later members point into earlier ones.
+struct OpenModel {
+  std::string folder;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<Ops> ops;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Cache> cache;
+  std::unique_ptr<Session> session;  // on slot 0
+
+  const ModelConfig& config() const { return model->config(); }
+  Dialect dialect() const;
+  // Tokens that end an answer.
+  std::vector<int64_t> end_ids() const;
+};
+
+Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& options);
+
+}  // namespace hadal
