@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Times of the verbs, forward and backward, at the shapes of a small training step:
 //
-//   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 torch_tests --gtest_also_run_disabled_tests \\
-//     --gtest_filter='TorchTimes.*'
+//   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+//   torch_tests --gtest_also_run_disabled_tests --gtest_filter='TorchTimes.*'
 //
 // One line a verb: ATen alone, then with fused loops, in milliseconds of one core; the best of
 // several runs.
