@@ -38,8 +38,8 @@ Result<int64_t> active_bytes(const std::string& folder, const ModelConfig& confi
   TRY(const Safetensors file, Safetensors::open_folder(folder));
   double bytes = 0;
   for (const TensorSpec& spec : tensor_list(config)) {
-    const int64_t stored =
-        stored_bytes(file, spec.name) + stored_bytes(file, scale_name(spec.name));
+    int64_t stored = stored_bytes(file, spec.name);
+    if (spec.name.ends_with(".weight")) stored += stored_bytes(file, scale_name(spec.name));
     bytes += share(spec, config) * static_cast<double>(stored);
   }
   return static_cast<int64_t>(bytes);

@@ -35,7 +35,6 @@ void add_commands(CLI::App& program, Command& chosen) {
   add_data(program, chosen);
   add_inspect(program, chosen);
   add_eval(program, chosen);
-  add_eval(program, chosen);
   add_bench(program, chosen);
   add_doctor(program, chosen);
 }
