@@ -115,7 +115,7 @@ class V41 final : public Transformer {
     if (layer == config_.candidate_source)
       flow.kept_TB = ops_.candidates(scores_TN, plan.count_T, config_.candidate_block_size,
                                      config_.candidate_blocks);
-    else if (flow.kept_TB.defined())
+    else if (flow.kept_TB.defined() && !options_.dense_selection)  // dense: every score counts
       scores_TN = ops_.mask_scores(scores_TN, flow.kept_TB, config_.candidate_block_size);
     see(layer, "attn.indexer.score", scores_TN);
     flow.scores_TN = scores_TN;
