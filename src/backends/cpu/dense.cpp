@@ -12,7 +12,7 @@ namespace {
 
 // Operations on floats that an exponential or a rounding is worth.
 constexpr int64_t kCostOfExponential = 8;
-constexpr int64_t kCostOfDecoding = 8;
+constexpr int64_t kCostOfRounding = 8;
 constexpr int64_t kCostOfAngle = 64;
 
 int64_t rows_of(const Tensor& x) {
@@ -44,11 +44,17 @@ Tensor CpuOps::embed(const Weight& table, const Tensor& ids) {
   const int64_t per_row = ids.rank() == 2 ? ids.size(1) : 1;
   const int64_t width = table.inputs();
   const Tensor out = Tensor::empty(DType::f32, {ids.size(0), per_row * width});
-  split_rows(ids.count(), width * kCostOfDecoding, [&](int64_t begin, int64_t end) {
+  const std::optional<Matrix> matrix = matrix_of(table);
+  split_rows(ids.count(), width, [&](int64_t begin, int64_t end) {
+    float* scratch = workspace().floats(Workspace::kernel, kernels_.product_scratch(width));
     for (int64_t i = begin; i < end; ++i) {
       const int64_t id = index_at(ids, i);
       CHECK(id >= 0 && id < table.outputs(), "row ", id, " of a table of ", table.outputs());
-      dequantise_row(table, id, out.data<float>() + i * width);
+      float* row = out.data<float>() + i * width;
+      if (matrix)
+        kernels_.decode(*matrix, id, row, scratch);
+      else
+        dequantise_row(table, id, row);
     }
   });
   return out;
@@ -160,7 +166,7 @@ Tensor CpuOps::round_to(const Tensor& x, RowFormat format, int64_t tail) {
   if (format == RowFormat::f32) return x;
   const Tensor out = Tensor::empty(DType::f32, x.shape());
   const int64_t width = x.size(-1);
-  split_rows(rows_of(x), width * kCostOfDecoding, [&](int64_t begin, int64_t end) {
+  split_rows(rows_of(x), width * kCostOfRounding, [&](int64_t begin, int64_t end) {
     float* rows = out.data<float>() + begin * width;
     std::copy_n(x.data<float>() + begin * width, (end - begin) * width, rows);
     round_rows(rows, end - begin, width, format, tail);

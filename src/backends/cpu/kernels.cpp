@@ -7,8 +7,8 @@
 // the same bits alone and among others, decoded on the fly or from a panel.
 //
 // Few rows (decode) read each weight once and decode it in registers.  Many rows (prefill) decode
-// a panel of outputs into the second-level cache and meet it in blocks of rows × depth; partial
-// sums wait as whole registers between blocks of depth, which costs no rounding.
+// a panel of outputs × depth into the second-level cache and meet it in tiles; partial sums wait
+// as whole registers between panels, which costs no rounding.
 #include "backends/cpu/kernels.h"
 
 #include "backends/cpu/vec.h"
@@ -135,23 +135,14 @@ class TileScales {
 
 // ---- tiles ------------------------------------------------------------------------------------
 
-// sums[m][n] += x[m] · w[n] over [begin, end).  `begin` is a multiple of Row::kWidth.
+// Accumulators of M rows × 4 outputs lie side by side: sums[(m·4 + n)·lanes ..].
+template <int64_t M>
+constexpr int64_t kTileFloats = M * kTileOutputs * kLanes;
+
+// The last, unfinished step of a tile.
 template <typename Row, int64_t M>
-inline __attribute__((always_inline)) void accumulate(const float* const* x, const Row* w,
-                                                      int64_t begin, int64_t end,
-                                                      Vec (&sums)[M][kTileOutputs]) {
-  int64_t k = begin;
-  for (; k + Row::kWidth <= end; k += Row::kWidth) {
-    Vec weights[kTileOutputs][Row::kVectors];
-    for (int64_t n = 0; n < kTileOutputs; ++n) w[n].decode(k, weights[n]);
-    for (int64_t v = 0; v < Row::kVectors; ++v)
-      for (int64_t m = 0; m < M; ++m) {
-        const Vec row = load(x[m] + k + v * kLanes);
-        for (int64_t n = 0; n < kTileOutputs; ++n)
-          sums[m][n] = madd(row, weights[n][v], sums[m][n]);
-      }
-  }
-  if (k == end) return;
+__attribute__((noinline)) void accumulate_part(const float* const* x, const Row* w, int64_t k,
+                                               int64_t end, float* sums) {
   for (int64_t n = 0; n < kTileOutputs; ++n) {
     Vec weights[Row::kVectors];
     w[n].decode_part(k, end - k, weights);
@@ -160,20 +151,59 @@ inline __attribute__((always_inline)) void accumulate(const float* const* x, con
         // Packed rows are filled up with zeros; plain ones end here.
         const Vec row = Row::kVectors > 1 ? load(x[m] + k + v * kLanes)
                                           : load_part(x[m] + k, end - k);
-        sums[m][n] = madd(row, weights[v], sums[m][n]);
+        float* sum = sums + (m * kTileOutputs + n) * kLanes;
+        store(sum, madd(row, weights[v], load(sum)));
       }
   }
 }
 
+// sums[m][n] = start[m][n] + x[m] · w[n] over [begin, end); without a start from zero.  `begin` is
+// a multiple of Row::kWidth.
+template <typename Row, int64_t M>
+inline __attribute__((always_inline)) void accumulate(const float* const* x, const Row* w,
+                                                      int64_t begin, int64_t end,
+                                                      const float* start, float* sums) {
+  Vec held[M][kTileOutputs];
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t n = 0; n < kTileOutputs; ++n)
+      held[m][n] = start == nullptr ? Vec{} : load(start + (m * kTileOutputs + n) * kLanes);
+  int64_t k = begin;
+  for (; k + Row::kWidth <= end; k += Row::kWidth) {
+    Vec weights[kTileOutputs][Row::kVectors];
+    for (int64_t n = 0; n < kTileOutputs; ++n) w[n].decode(k, weights[n]);
+    for (int64_t v = 0; v < Row::kVectors; ++v)
+      for (int64_t m = 0; m < M; ++m) {
+        const Vec row = load(x[m] + k + v * kLanes);
+        for (int64_t n = 0; n < kTileOutputs; ++n)
+          held[m][n] = madd(row, weights[n][v], held[m][n]);
+      }
+  }
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t n = 0; n < kTileOutputs; ++n)
+      store(sums + (m * kTileOutputs + n) * kLanes, held[m][n]);
+  if (k < end) accumulate_part<Row, M>(x, w, k, end, sums);
+}
+
+// out[m·4 + n] = the lanes of sums[m][n] together.
 template <int64_t M>
-inline void fold_tile(const Vec (&sums)[M][kTileOutputs], float (&out)[M][kTileOutputs]) {
+inline void fold_tile(const float* sums, float* out) {
+  constexpr int64_t kRow = kTileOutputs * kLanes;
 #if defined(__AVX512F__)
   if constexpr (M == 4) {
-    store(out[0], sum_lanes_of_tile(sums));
+    store(out, sum_lanes_of_tile(sums));
     return;
   }
 #endif
-  for (int64_t m = 0; m < M; ++m) store_quad(out[m], sum_lanes_of_four(sums[m]));
+  for (int64_t m = 0; m < M; ++m) store_quad(out + m * kTileOutputs, sum_lanes_of_four(sums + m * kRow));
+}
+
+// out[m·4 + n] = x[m] · w[n], complete.
+template <typename Row, int64_t M>
+inline __attribute__((always_inline)) void multiply_tile(const float* const* x, const Row* w,
+                                                         int64_t depth, float* out) {
+  alignas(64) float sums[kTileFloats<M>];
+  accumulate<Row, M>(x, w, 0, depth, nullptr, sums);
+  fold_tile<M>(sums, out);
 }
 
 // Writes `count` outputs of row t, beginning at output o.
@@ -186,11 +216,17 @@ inline void write_outputs(const Product& p, int64_t t, int64_t o, int64_t count,
     for (int64_t n = 0; n < count; ++n) out[n] = values[n];
 }
 
+// Its own function for each number of rows: together they would compete for registers.
+template <int64_t M, typename Work>
+__attribute__((noinline)) void run_rows(const Work& work) {
+  work.template run<M>();
+}
+
 // Calls work.template run<m>() for a number of rows that is known only at run time.
 template <int64_t M, typename Work>
 inline void with_rows(int64_t m, const Work& work) {
   if (m == M) {
-    work.template run<M>();
+    run_rows<M>(work);
   } else if constexpr (M > 1) {
     with_rows<M - 1>(m, work);
   }
@@ -215,118 +251,111 @@ struct DirectProduct {
         w[n] = Row(p.matrix.values + row * p.matrix.row_bytes, scales.of_row(row, n),
                    p.matrix.block_shift);
       }
-      Vec sums[M][kTileOutputs] = {};
-      accumulate<Row, M>(x, w, 0, p.matrix.inputs, sums);
-      float folded[M][kTileOutputs];
-      fold_tile<M>(sums, folded);
+      float outputs[M * kTileOutputs];
+      multiply_tile<Row, M>(x, w, p.matrix.inputs, outputs);
       for (int64_t m = 0; m < M; ++m)
-        write_outputs(p, m, o, smaller(kTileOutputs, p.last - o), folded[m]);
+        write_outputs(p, m, o, smaller(kTileOutputs, p.last - o), outputs + m * kTileOutputs);
     }
   }
 };
 
 // ---- products: many rows ------------------------------------------------------------------------
 
-constexpr int64_t kRowBlock = 32 / kTileRows * kTileRows;
-constexpr int64_t kDepth = 512;  // 8 rows of it fill half of a 32 KiB first-level cache
-constexpr int64_t kMostPanelRows = 32;
-constexpr int64_t kPanelFloats = 65536;  // a quarter of a 1 MiB second-level cache
-constexpr int64_t kSumFloats = kRowBlock * kMostPanelRows * kLanes;
-
+constexpr int64_t kPanelRows = 32;    // outputs of a panel
+constexpr int64_t kPanelDepth = 512;  // inputs of a panel: 64 KiB of the second-level cache
+// Rows of x that meet a panel; their waiting sums take 256 KiB.
+constexpr int64_t kRowBlock = 128 / kTileRows * kTileRows;
+constexpr int64_t kSumFloats = kRowBlock * kPanelRows * kLanes;
 // Not a power of two, so that rows of a panel do not fall into the same cache sets.
-constexpr int64_t panel_stride(int64_t inputs) { return round_up(inputs, kFp4Block) + 16; }
+constexpr int64_t kPanelStride = kPanelDepth + 16;
 
-constexpr int64_t panel_rows(int64_t inputs) {
-  const int64_t fitting = kPanelFloats / panel_stride(inputs) / kTileOutputs * kTileOutputs;
-  return fitting < kTileOutputs ? kTileOutputs : smaller(fitting, kMostPanelRows);
-}
-
+// Inputs [begin, end) of a row, and zeros up to a whole step.
 template <typename Row>
-void decode_row(const Row& row, int64_t inputs, float* out) {
-  int64_t k = 0;
+void decode_row(const Row& row, int64_t begin, int64_t end, float* out) {
+  int64_t k = begin;
   Vec values[Row::kVectors];
-  for (; k + Row::kWidth <= inputs; k += Row::kWidth) {
+  for (; k + Row::kWidth <= end; k += Row::kWidth) {
     row.decode(k, values);
-    for (int64_t v = 0; v < Row::kVectors; ++v) store(out + k + v * kLanes, values[v]);
+    for (int64_t v = 0; v < Row::kVectors; ++v) store(out + k - begin + v * kLanes, values[v]);
   }
-  if (k == inputs) return;
-  row.decode_part(k, inputs - k, values);
-  for (int64_t v = 0; v < Row::kVectors; ++v) store(out + k + v * kLanes, values[v]);
+  if (k == end) return;
+  row.decode_part(k, end - k, values);
+  for (int64_t v = 0; v < Row::kVectors; ++v) store(out + k - begin + v * kLanes, values[v]);
 }
 
-// One block of rows × one panel of outputs.
+// One block of rows × one panel: 32 outputs over [begin, end) of the inputs.
 struct PanelBlock {
   const Product& p;
   const float* panel;
-  int64_t stride, depth;        // of a panel row; its length without the padding
-  int64_t first_output, outputs;
+  float* waiting;  // sums between panels of the same outputs
   int64_t first_row, rows;
-  float* waiting;               // sums between blocks of depth
+  int64_t first_output, outputs;
+  int64_t begin, end, depth;
 
-  // One tile over one block of depth.
+  // One tile.
   struct Step {
     const PanelBlock& block;
-    int64_t row, output, begin, end;
+    int64_t row, output;
 
     template <int64_t M>
     void run() const {
-      const Product& p = block.p;
+      const PanelBlock& b = block;
+      // Columns of x are counted from the panel's begin, as those of the panel are.
       const float* x[M];
-      for (int64_t m = 0; m < M; ++m) x[m] = p.x.row(block.first_row + row + m);
+      for (int64_t m = 0; m < M; ++m) x[m] = b.p.x.row(b.first_row + row + m) + b.begin;
       RowF32 w[kTileOutputs];
       for (int64_t n = 0; n < kTileOutputs; ++n)
-        w[n].values = block.panel + smaller(output + n, block.outputs - 1) * block.stride;
-      Vec sums[M][kTileOutputs] = {};
-      float* waiting = block.waiting + (row * kMostPanelRows + output * M) * kLanes;
-      if (begin > 0)
-        for (int64_t i = 0; i < M * kTileOutputs; ++i)
-          sums[i / kTileOutputs][i % kTileOutputs] = load(waiting + i * kLanes);
-      accumulate<RowF32, M>(x, w, begin, end, sums);
-      if (end < block.depth) {
-        for (int64_t i = 0; i < M * kTileOutputs; ++i)
-          store(waiting + i * kLanes, sums[i / kTileOutputs][i % kTileOutputs]);
-        return;
-      }
-      float folded[M][kTileOutputs];
-      fold_tile<M>(sums, folded);
+        w[n].values = b.panel + smaller(output + n, b.outputs - 1) * kPanelStride;
+      float* sums = b.waiting + (row * kPanelRows + output * M) * kLanes;
+      accumulate<RowF32, M>(x, w, 0, b.end - b.begin, b.begin > 0 ? sums : nullptr, sums);
+      if (b.end < b.depth) return;
+      float done[M * kTileOutputs];
+      fold_tile<M>(sums, done);
       for (int64_t m = 0; m < M; ++m)
-        write_outputs(p, block.first_row + row + m, block.first_output + output,
-                      smaller(kTileOutputs, block.outputs - output), folded[m]);
+        write_outputs(b.p, b.first_row + row + m, b.first_output + output,
+                      smaller(kTileOutputs, b.outputs - output), done + m * kTileOutputs);
     }
   };
 
   void run() const {
-    for (int64_t begin = 0; begin < depth; begin += kDepth)
+    for (int64_t row = 0; row < rows; row += kTileRows)
       for (int64_t output = 0; output < outputs; output += kTileOutputs)
-        for (int64_t row = 0; row < rows; row += kTileRows)
-          with_rows<kTileRows>(smaller(kTileRows, rows - row),
-                               Step{*this, row, output, begin, smaller(begin + kDepth, depth)});
+        with_rows<kTileRows>(smaller(kTileRows, rows - row), Step{*this, row, output});
   }
 };
 
+// The scales of a panel's rows are widened once, for all of its depth.
 template <typename Row>
 void panel_product(const Product& p, float* scratch) {
+  const Matrix& matrix = p.matrix;
   float* waiting = scratch;
   float* panel = waiting + kSumFloats;
-  const int64_t stride = panel_stride(p.matrix.inputs), most = panel_rows(p.matrix.inputs);
-  TileScales scales(p.matrix, panel + most * stride);
-  const int64_t depth =
-      Row::kVectors > 1 ? round_up(p.matrix.inputs, kFp4Block) : p.matrix.inputs;
-  for (int64_t o = p.first; o < p.last; o += most) {
-    const int64_t outputs = smaller(most, p.last - o);
-    for (int64_t n = 0; n < outputs; ++n)
-      decode_row(Row(p.matrix.values + (o + n) * p.matrix.row_bytes, scales.of_row(o + n, 0),
-                     p.matrix.block_shift),
-                 p.matrix.inputs, panel + n * stride);
-    for (int64_t t = 0; t < p.rows; t += kRowBlock)
-      PanelBlock{p, panel, stride, depth, o, outputs, t, smaller(kRowBlock, p.rows - t), waiting}
-          .run();
-  }
+  float* scales = panel + kPanelRows * kPanelStride;
+  const int64_t scale_stride = TileScales::stride(matrix.inputs);
+  // Packed rows are whole blocks; zeros meet zeros at their end.
+  const int64_t depth = Row::kVectors > 1 ? round_up(matrix.inputs, kFp4Block) : matrix.inputs;
+  for (int64_t t = 0; t < p.rows; t += kRowBlock)
+    for (int64_t o = p.first; o < p.last; o += kPanelRows) {
+      const int64_t outputs = smaller(kPanelRows, p.last - o);
+      Row rows[kPanelRows];
+      for (int64_t n = 0; n < outputs; ++n) {
+        TileScales widened(matrix, scales + n * scale_stride);
+        rows[n] = Row(matrix.values + (o + n) * matrix.row_bytes, widened.of_row(o + n, 0),
+                      matrix.block_shift);
+      }
+      for (int64_t begin = 0; begin < depth; begin += kPanelDepth) {
+        const int64_t end = smaller(begin + kPanelDepth, depth);
+        for (int64_t n = 0; n < outputs; ++n)
+          decode_row(rows[n], begin, smaller(end, matrix.inputs), panel + n * kPanelStride);
+        PanelBlock{p, panel, waiting, t, smaller(kRowBlock, p.rows - t), o, outputs, begin, end,
+                   depth}
+            .run();
+      }
+    }
 }
 
 int64_t product_scratch(int64_t inputs) {
-  return kSumFloats + panel_rows(inputs) * panel_stride(inputs) +
-         kTileOutputs * TileScales::stride(inputs);
+  return kSumFloats + kPanelRows * kPanelStride + kPanelRows * TileScales::stride(inputs);
 }
 
 template <typename Row>
@@ -335,6 +364,54 @@ void product_of(const Product& p, float* scratch) {
     with_rows<kTileRows>(p.rows, DirectProduct<Row>{p, scratch});
   else
     panel_product<Row>(p, scratch);
+}
+
+void pack_pairs(const float* x, int64_t width, float* out) {
+  constexpr int64_t kHalf = kFp4Block / 2;
+  for (int64_t block = 0; block < width; block += kFp4Block, out += kFp4Block)
+    for (int64_t i = 0; i < kHalf; ++i) {
+      const int64_t even = block + 2 * i;
+      out[i] = even < width ? x[even] : 0.0f;
+      out[kHalf + i] = even + 1 < width ? x[even + 1] : 0.0f;
+    }
+}
+
+// The inverse for one block, in place.
+void unpack_pairs(float* block) {
+  constexpr int64_t kHalf = kFp4Block / 2;
+  float packed[kFp4Block];
+  __builtin_memcpy(packed, block, sizeof packed);
+  for (int64_t i = 0; i < kHalf; ++i) {
+    block[2 * i] = packed[i];
+    block[2 * i + 1] = packed[kHalf + i];
+  }
+}
+
+// One row in its natural order.
+template <typename Row>
+void decode_of(const Matrix& matrix, int64_t row, float* out, float* scratch) {
+  TileScales scales(matrix, scratch);
+  const Row values(matrix.values + row * matrix.row_bytes, scales.of_row(row, 0),
+                   matrix.block_shift);
+  const int64_t whole = matrix.inputs / Row::kWidth * Row::kWidth;
+  decode_row(values, 0, whole, out);
+  float last[Row::kWidth] = {};
+  if (whole < matrix.inputs) decode_row(values, whole, matrix.inputs, last);
+  if constexpr (Row::kVectors > 1) {
+    for (int64_t block = 0; block < whole; block += kFp4Block) unpack_pairs(out + block);
+    unpack_pairs(last);
+  }
+  __builtin_memcpy(out + whole, last, (size_t)(matrix.inputs - whole) * sizeof(float));
+}
+
+void decode(const Matrix& matrix, int64_t row, float* out, float* scratch) {
+  switch (matrix.format) {
+    case Format::f32: return decode_of<RowF32>(matrix, row, out, scratch);
+    case Format::bf16: return decode_of<RowBf16>(matrix, row, out, scratch);
+    case Format::f16: return decode_of<RowF16>(matrix, row, out, scratch);
+    case Format::e4m3: return decode_of<RowE4m3>(matrix, row, out, scratch);
+    case Format::fp4: return decode_of<RowFp4>(matrix, row, out, scratch);
+  }
 }
 
 void product(const Product& p, float* scratch) {
@@ -346,16 +423,6 @@ void product(const Product& p, float* scratch) {
     case Format::e4m3: return product_of<RowE4m3>(p, scratch);
     case Format::fp4: return product_of<RowFp4>(p, scratch);
   }
-}
-
-void pack_pairs(const float* x, int64_t width, float* out) {
-  constexpr int64_t kHalf = kFp4Block / 2;
-  for (int64_t block = 0; block < width; block += kFp4Block, out += kFp4Block)
-    for (int64_t i = 0; i < kHalf; ++i) {
-      const int64_t even = block + 2 * i;
-      out[i] = even < width ? x[even] : 0.0f;
-      out[kHalf + i] = even + 1 < width ? x[even + 1] : 0.0f;
-    }
 }
 
 // ---- attention ----------------------------------------------------------------------------------
@@ -380,13 +447,11 @@ struct LogitTile {
     for (int64_t m = 0; m < M; ++m) x[m] = a.q + (head + m) * a.width;
     RowF32 w[kTileOutputs];
     for (int64_t n = 0; n < kTileOutputs; ++n) w[n].values = a.rows[smaller(row + n, a.count - 1)];
-    Vec sums[M][kTileOutputs] = {};
-    accumulate<RowF32, M>(x, w, 0, a.width, sums);
-    float folded[M][kTileOutputs];
-    fold_tile<M>(sums, folded);
+    float dots[M * kTileOutputs];
+    multiply_tile<RowF32, M>(x, w, a.width, dots);
     for (int64_t m = 0; m < M; ++m)
       for (int64_t n = 0; n < kTileOutputs; ++n)
-        logits[(head - a.first + m) * stride + row + n] = folded[m][n] * a.scale;
+        logits[(head - a.first + m) * stride + row + n] = dots[m * kTileOutputs + n] * a.scale;
   }
 };
 
@@ -415,24 +480,27 @@ struct AverageTile {
 
   template <int64_t M>
   void run() const {
-    const int64_t left = a.width - channel;
-    if (left >= kTileOutputs * kLanes)
-      average<M, kTileOutputs>(kTileOutputs * kLanes);
-    else
-      for (int64_t c = 0; c < left; c += kLanes)
-        AverageTile{a, probabilities, stride, head, begin, end, channel + c}
-            .template average<M, 1>(smaller(kLanes, left - c));
+    const int64_t left = smaller(a.width - channel, kTileOutputs * kLanes);
+    const int64_t whole = left / kLanes;
+    if (whole == 4) average<M, 4>(kLanes);
+    if (whole == 3) average<M, 3>(kLanes);
+    if (whole == 2) average<M, 2>(kLanes);
+    if (whole == 1) average<M, 1>(kLanes);
+    if (left % kLanes != 0)
+      AverageTile{a, probabilities, stride, head, begin, end, channel + whole * kLanes}
+          .template average<M, 1>(left % kLanes);
   }
 
+  // V registers of channels, or the first `lanes` channels of one.
   template <int64_t M, int64_t V>
-  void average(int64_t channels) const {
+  void average(int64_t lanes) const {
     Vec sums[M][V] = {};
     const float* p = probabilities + (head - a.first) * stride;
     for (int64_t j = begin; j < end; ++j) {
       const float* row = a.rows[j] + channel;
       Vec values[V];
       for (int64_t v = 0; v < V; ++v)
-        values[v] = channels == V * kLanes ? load(row + v * kLanes) : load_part(row, channels);
+        values[v] = V > 1 || lanes == kLanes ? load(row + v * kLanes) : load_part(row, lanes);
       for (int64_t m = 0; m < M; ++m) {
         const Vec share = broadcast(p[m * stride + j]);
         for (int64_t v = 0; v < V; ++v) sums[m][v] = madd(share, values[v], sums[m][v]);
@@ -440,8 +508,8 @@ struct AverageTile {
     }
     for (int64_t m = 0; m < M; ++m) {
       float* out = a.out + (head + m) * a.width + channel;
-      if (channels < kLanes)
-        store_part(out, load_part(out, channels) + sums[m][0], channels);
+      if (V == 1 && lanes < kLanes)
+        store_part(out, load_part(out, lanes) + sums[m][0], lanes);
       else
         for (int64_t v = 0; v < V; ++v)
           store(out + v * kLanes, load(out + v * kLanes) + sums[m][v]);
@@ -478,40 +546,52 @@ void attend(const Attention& a, float* scratch) {
 
 // ---- indexer ------------------------------------------------------------------------------------
 
+// Keys that meet the heads at a time: 16 keys of 128 floats are a quarter of a first-level cache.
 constexpr int64_t kKeyBlock = 16;
 
-// matches[n] += Σ_m weights[m] · relu(q[m] · key[n]), m ascending.
+// For one tile of heads: matches[m·4 + n] += weights[m] · relu(q[m] · key[n]), whole tiles of keys.
+// Heads m, m + M, … are summed apart and meet at the end.
 struct MatchTile {
   const Scores& s;
-  int64_t head, key, last_key;
-  float* matches;
+  int64_t head, first_key, keys;
+  float* matches;  // [tiles of keys][kTileRows · 4]
 
   template <int64_t M>
   void run() const {
     const float* x[M];
-    for (int64_t m = 0; m < M; ++m) x[m] = s.q + (head + m) * s.width;
-    RowF32 w[kTileOutputs];
-    for (int64_t n = 0; n < kTileOutputs; ++n)
-      w[n].values = s.keys + smaller(key + n, last_key) * s.width;
-    Vec sums[M][kTileOutputs] = {};
-    accumulate<RowF32, M>(x, w, 0, s.width, sums);
-    float folded[M][kTileOutputs];
-    fold_tile<M>(sums, folded);
-    for (int64_t m = 0; m < M; ++m)
+    float weights[M * kTileOutputs];
+    for (int64_t m = 0; m < M; ++m) {
+      x[m] = s.q + (head + m) * s.width;
       for (int64_t n = 0; n < kTileOutputs; ++n)
-        matches[n] += s.weights[head + m] * (folded[m][n] > 0.0f ? folded[m][n] : 0.0f);
+        weights[m * kTileOutputs + n] = s.weights[head + m];
+    }
+    for (int64_t key = 0; key < keys; key += kTileOutputs) {
+      RowF32 w[kTileOutputs];
+      for (int64_t n = 0; n < kTileOutputs; ++n)
+        w[n].values = s.keys + smaller(first_key + key + n, s.count - 1) * s.width;
+      float dots[M * kTileOutputs];
+      multiply_tile<RowF32, M>(x, w, s.width, dots);
+      float* sums = matches + key * kTileRows;
+      for (int64_t i = 0; i < M * kTileOutputs; ++i)
+        sums[i] += weights[i] * (dots[i] > 0.0f ? dots[i] : 0.0f);
+    }
   }
 };
 
 void score(const Scores& s) {
   for (int64_t block = 0; block < s.count; block += kKeyBlock) {
-    float matches[kKeyBlock] = {};
+    float matches[kKeyBlock * kTileRows] = {};
     const int64_t keys = smaller(kKeyBlock, s.count - block);
     for (int64_t head = 0; head < s.heads; head += kTileRows)
-      for (int64_t n = 0; n < keys; n += kTileOutputs)
-        with_rows<kTileRows>(smaller(kTileRows, s.heads - head),
-                             MatchTile{s, head, block + n, s.count - 1, matches + n});
-    for (int64_t n = 0; n < keys; ++n) s.out[block + n] = matches[n] * s.scale;
+      with_rows<kTileRows>(smaller(kTileRows, s.heads - head),
+                           MatchTile{s, head, block, keys, matches});
+    for (int64_t key = 0; key < keys; ++key) {
+      const float* sums = matches + key / kTileOutputs * kTileOutputs * kTileRows +
+                          key % kTileOutputs;
+      float total = 0;
+      for (int64_t m = 0; m < kTileRows; ++m) total += sums[m * kTileOutputs];
+      s.out[block + key] = total * s.scale;
+    }
   }
 }
 
@@ -697,6 +777,7 @@ const KernelTable kTable = {
     HADAL_TEXT(HADAL_CPU_ISA),
     product,
     product_scratch,
+    decode,
     pack_pairs,
     attend,
     attend_scratch,

@@ -84,6 +84,8 @@ struct KernelTable {
 
   void (*product)(const Product& product, float* scratch);
   int64_t (*product_scratch)(int64_t inputs);  // in floats
+  // One row of a matrix as floats; scratch as for a product.
+  void (*decode)(const Matrix& matrix, int64_t row, float* out, float* scratch);
   // Even, then odd elements of each block of 32, zeros after the end: x as fp4 products want it.
   void (*pack_pairs)(const float* x, int64_t width, float* out);
 

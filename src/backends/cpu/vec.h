@@ -35,6 +35,8 @@ constexpr int64_t kTileRows = 2;
 
 typedef float Vec __attribute__((vector_size(kLanes * 4)));
 typedef int32_t IntVec __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t ShortVec __attribute__((vector_size(kLanes * 2)));
+typedef uint8_t ByteVec __attribute__((vector_size(kLanes)));
 typedef float Quad __attribute__((vector_size(16)));
 
 // ---- bits and broadcasts
@@ -50,6 +52,16 @@ inline Vec load(const float* p) {
   Vec v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
+}
+inline IntVec load_shorts(const uint16_t* p) {
+  ShortVec v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, IntVec);
+}
+inline IntVec load_bytes(const uint8_t* p) {
+  ByteVec v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, IntVec);
 }
 inline void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof v); }
 inline void store_quad(float* p, Quad v) { __builtin_memcpy(p, &v, sizeof v); }
@@ -157,9 +169,10 @@ inline float sum_lanes(Vec v) {
   return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
-// The sums of four vectors.
-inline Quad sum_lanes_of_four(const Vec* v) {
-  const Quad a = fold(v[0]), b = fold(v[1]), c = fold(v[2]), d = fold(v[3]);
+// The sums of four registers that lie one after the other.
+inline Quad sum_lanes_of_four(const float* v) {
+  const Quad a = fold(load(v)), b = fold(load(v + kLanes));
+  const Quad c = fold(load(v + 2 * kLanes)), d = fold(load(v + 3 * kLanes));
   const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) +
                   __builtin_shufflevector(a, b, 2, 6, 3, 7);  // a0+a2, b0+b2, a1+a3, b1+b3
   const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) +
@@ -177,11 +190,13 @@ inline Vec fold_blocks(Vec a, Vec b) {
   return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
 }
 // The sums of a 4 x 4 tile, row by row, by the same tree as sum_lanes.
-inline Vec sum_lanes_of_tile(const Vec (*tile)[4]) {
+inline Vec sum_lanes_of_tile(const float* tile) {
   Vec column[4];
-  for (int n = 0; n < 4; ++n)
-    column[n] = fold_blocks(fold_halves(tile[0][n], tile[1][n]),
-                            fold_halves(tile[2][n], tile[3][n]));
+  for (int64_t n = 0; n < 4; ++n) {
+    const float* v = tile + n * kLanes;
+    column[n] = fold_blocks(fold_halves(load(v), load(v + 4 * kLanes)),
+                            fold_halves(load(v + 8 * kLanes), load(v + 12 * kLanes)));
+  }
   const Vec ab = _mm512_add_ps(_mm512_unpacklo_ps(column[0], column[1]),
                                _mm512_unpackhi_ps(column[0], column[1]));
   const Vec cd = _mm512_add_ps(_mm512_unpacklo_ps(column[2], column[3]),
@@ -208,9 +223,7 @@ inline Vec widen_bf16(const uint16_t* p) {
   const __m128i codes = _mm_loadu_si128((const __m128i*)p);
   return (Vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32(codes), 16);
 #else
-  IntVec bits;
-  for (int64_t i = 0; i < kLanes; ++i) bits[i] = (int32_t)((uint32_t)p[i] << 16);
-  return floats_of(bits);
+  return floats_of(load_shorts(p) << 16);
 #endif
 }
 
@@ -221,8 +234,7 @@ inline Vec widen_f16(const uint16_t* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p));
 #else
   // Exponent and mantissa into place, then the bias by a product, which makes subnormals right.
-  IntVec half;
-  for (int64_t i = 0; i < kLanes; ++i) half[i] = p[i];
+  const IntVec half = load_shorts(p);
   const IntVec magnitude_bits = half & 0x7fff;
   const Vec scaled = floats_of(magnitude_bits << 13) * 0x1p112f;
   const Vec special = floats_of((magnitude_bits << 13) | 0x7f800000);
@@ -252,8 +264,7 @@ inline Vec widen_e4m3(const uint8_t* p) {
 #elif defined(__AVX2__)
   return _mm256_cvtph_ps(e4m3_as_f16(_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i*)p))));
 #else
-  IntVec code;
-  for (int64_t i = 0; i < kLanes; ++i) code[i] = p[i];
+  const IntVec code = load_bytes(p);
   const IntVec magnitude_bits = code & 0x7f;
   Vec value = floats_of(magnitude_bits << 20) * 0x1p112f;  // 2^120 less the 2^8 of the scale
   value = magnitude_bits == 0x7f ? floats_of(broadcast_int(0x7fc00000)) : value;
@@ -263,14 +274,7 @@ inline Vec widen_e4m3(const uint8_t* p) {
 
 // E8M0 scales, kLanes at a time.  2^-127 is subnormal and 255 is NaN.
 inline Vec widen_e8m0(const uint8_t* p) {
-  IntVec code;
-#if defined(__AVX512F__)
-  code = (IntVec)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
-#elif defined(__AVX2__)
-  code = (IntVec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
-#else
-  for (int64_t i = 0; i < kLanes; ++i) code[i] = p[i];
-#endif
+  const IntVec code = load_bytes(p);
   IntVec bits = code << 23;
   bits = code == 0 ? broadcast_int(0x00400000) : bits;
   bits = code == 0xff ? broadcast_int(0x7fc00000) : bits;
