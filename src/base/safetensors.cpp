@@ -378,6 +378,7 @@ Result<File> read_shards(const std::string& folder, const std::string& index_pat
 // Wider elements first, else as listed: then every tensor is aligned, and there are no holes.
 std::vector<const NamedTensor*> data_order(const std::vector<NamedTensor>& tensors) {
   std::vector<const NamedTensor*> order;
+  order.reserve(tensors.size());
   for (const NamedTensor& tensor : tensors) order.push_back(&tensor);
   std::stable_sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
     return element_bytes(a->tensor.dtype()) > element_bytes(b->tensor.dtype());

@@ -13,24 +13,24 @@ namespace {
 
 class List {
  public:
-  explicit List(const ModelConfig& config) : c(config) {}
+  explicit List(const ModelConfig& config) : config_(config) {}
 
   std::vector<TensorSpec> all() {
-    add("embed.weight", {c.vocab, c.width}, Part::embedding, Storing::plain_bf16, TrainGroup::adamw,
-        Initial::normal);
-    for (layer_ = 0; layer_ < c.layers; ++layer_) {
+    add("embed.weight", {config_.vocab, config_.width}, Part::embedding, Storing::plain_bf16,
+        TrainGroup::adamw, Initial::normal);
+    for (layer_ = 0; layer_ < config_.layers; ++layer_) {
       prefix_ = "layers." + std::to_string(layer_) + ".";
-      block(c.experts);
-      if (c.engram_index(layer_) >= 0) engram();
+      block(config_.experts);
+      if (config_.engram_index(layer_) >= 0) engram();
     }
     layer_ = -1;
     prefix_.clear();
-    if (c.family == Family::v4) hc_head(Part::streams);
-    norm("norm.weight", c.width);
-    add("head.weight", {c.vocab, c.width}, Part::head, Storing::plain_bf16, TrainGroup::adamw,
-        Initial::normal);
+    if (config_.family == Family::v4) hc_head(Part::streams);
+    norm("norm.weight", config_.width);
+    add("head.weight", {config_.vocab, config_.width}, Part::head, Storing::plain_bf16,
+        TrainGroup::adamw, Initial::normal);
     drafts();
-    if (c.vision.layers > 0) vision();
+    if (config_.vision.layers > 0) vision();
     return std::move(list_);
   }
 
@@ -56,7 +56,7 @@ class List {
   // A query projection: V4.1 orthogonalises each head's rows apart (§10.3).
   void query_matrix(const std::string& name, int64_t heads, int64_t width, int64_t in, Part part) {
     TensorSpec& spec = matrix(name, heads * width, in, part);
-    if (c.family == Family::v4) return;
+    if (config_.family == Family::v4) return;
     spec.group = TrainGroup::muon_heads;
     spec.heads = heads;
   }
@@ -72,23 +72,25 @@ class List {
   void block(int64_t experts) {
     attention();
     feed_forward(experts);
-    norm("attn_norm.weight", c.width);
-    norm("ffn_norm.weight", c.width);
+    norm("attn_norm.weight", config_.width);
+    norm("ffn_norm.weight", config_.width);
     for (const char* site : {"attn", "ffn"}) streams("hc_" + std::string(site) + "_");
   }
 
   void attention() {
-    small("attn.attn_sink", {c.heads}, Part::attention, Initial::zeros);
-    matrix("attn.wq_a.weight", c.query_rank, c.width, Part::attention);
-    norm("attn.q_norm.weight", c.query_rank);
-    query_matrix("attn.wq_b.weight", c.heads, c.head_width, c.query_rank, Part::attention);
-    matrix("attn.wkv.weight", c.head_width, c.width, Part::attention);
-    norm("attn.kv_norm.weight", c.head_width);
-    matrix("attn.wo_a.weight", c.output_groups * c.output_rank,
-           c.heads * c.head_width / c.output_groups, Part::attention);
-    matrix("attn.wo_b.weight", c.width, c.output_groups * c.output_rank, Part::attention);
+    small("attn.attn_sink", {config_.heads}, Part::attention, Initial::zeros);
+    matrix("attn.wq_a.weight", config_.query_rank, config_.width, Part::attention);
+    norm("attn.q_norm.weight", config_.query_rank);
+    query_matrix("attn.wq_b.weight", config_.heads, config_.head_width, config_.query_rank,
+                 Part::attention);
+    matrix("attn.wkv.weight", config_.head_width, config_.width, Part::attention);
+    norm("attn.kv_norm.weight", config_.head_width);
+    matrix("attn.wo_a.weight", config_.output_groups * config_.output_rank,
+           config_.heads * config_.head_width / config_.output_groups, Part::attention);
+    matrix("attn.wo_b.weight", config_.width, config_.output_groups * config_.output_rank,
+           Part::attention);
     if (draft_) return;
-    if (c.family == Family::v4)
+    if (config_.family == Family::v4)
       v4_memory();
     else
       v41_memory();
@@ -96,56 +98,56 @@ class List {
 
   // §3.3, §3.4
   void v4_memory() {
-    const int64_t ratio = c.ratio(layer_);
+    const int64_t ratio = config_.ratio(layer_);
     if (ratio == 0) return;
-    v4_compressor("attn.compressor.", c.head_width, ratio, Part::compressor);
-    if (!c.overlapping(layer_)) return;
-    query_matrix("attn.indexer.wq_b.weight", c.index_heads, c.index_width, c.query_rank,
-                 Part::indexer);
-    matrix("attn.indexer.weights_proj.weight", c.index_heads, c.width, Part::indexer,
+    v4_compressor("attn.compressor.", config_.head_width, ratio, Part::compressor);
+    if (!config_.overlapping(layer_)) return;
+    query_matrix("attn.indexer.wq_b.weight", config_.index_heads, config_.index_width,
+                 config_.query_rank, Part::indexer);
+    matrix("attn.indexer.weights_proj.weight", config_.index_heads, config_.width, Part::indexer,
            Storing::plain_bf16);
-    v4_compressor("attn.indexer.compressor.", c.index_width, ratio, Part::indexer);
+    v4_compressor("attn.indexer.compressor.", config_.index_width, ratio, Part::indexer);
   }
   void v4_compressor(const std::string& name, int64_t width, int64_t ratio, Part part) {
-    const int64_t channels = (c.overlapping(layer_) ? 2 : 1) * width;
+    const int64_t channels = (config_.overlapping(layer_) ? 2 : 1) * width;
     small(name + "ape", {ratio, channels}, part, Initial::zeros);
-    matrix(name + "wkv.weight", channels, c.width, part, Storing::plain_bf16);
-    matrix(name + "wgate.weight", channels, c.width, part, Storing::plain_bf16);
+    matrix(name + "wkv.weight", channels, config_.width, part, Storing::plain_bf16);
+    matrix(name + "wgate.weight", channels, config_.width, part, Storing::plain_bf16);
     norm(name + "norm.weight", width);
   }
 
   // §3.5
   void v41_memory() {
-    if (c.is_kv_source(layer_)) {
-      matrix("attn.compressor.wkv.weight", c.head_width, c.width, Part::compressor,
+    if (config_.is_kv_source(layer_)) {
+      matrix("attn.compressor.wkv.weight", config_.head_width, config_.width, Part::compressor,
              Storing::plain_bf16);
-      if (c.ratio(layer_) > 1)
-        matrix("attn.compressor.wgate.weight", c.head_width, c.width, Part::compressor,
+      if (config_.ratio(layer_) > 1)
+        matrix("attn.compressor.wgate.weight", config_.head_width, config_.width, Part::compressor,
                Storing::plain_bf16);
-      norm("attn.compressor.norm.weight", c.head_width);
+      norm("attn.compressor.norm.weight", config_.head_width);
     }
-    if (c.is_index_source(layer_)) {
-      query_matrix("attn.indexer.wq_b.weight", c.index_heads, c.index_width, c.query_rank,
-                   Part::indexer);
-      matrix("attn.indexer.weights_proj.weight", c.index_heads, c.width, Part::indexer,
+    if (config_.is_index_source(layer_)) {
+      query_matrix("attn.indexer.wq_b.weight", config_.index_heads, config_.index_width,
+                   config_.query_rank, Part::indexer);
+      matrix("attn.indexer.weights_proj.weight", config_.index_heads, config_.width, Part::indexer,
              Storing::plain_bf16);
     }
-    if (c.is_kv_source(layer_)) {
-      matrix("attn.indexer.wk.weight", c.index_width, c.head_width, Part::indexer,
+    if (config_.is_kv_source(layer_)) {
+      matrix("attn.indexer.wk.weight", config_.index_width, config_.head_width, Part::indexer,
              Storing::plain_bf16);
-      norm("attn.indexer.k_norm.weight", c.index_width);
+      norm("attn.indexer.k_norm.weight", config_.index_width);
     }
   }
 
   // §4.1, §4.3
   void feed_forward(int64_t experts) {
-    matrix("ffn.gate.weight", experts, c.width, Part::router, Storing::plain_bf16);
-    if (!draft_ && layer_ < c.hash_layers) {
-      add("ffn.gate.tid2eid", {c.vocab, c.experts_per_token}, Part::router, Storing::table_i64,
-          TrainGroup::frozen, Initial::hash_table);
+    matrix("ffn.gate.weight", experts, config_.width, Part::router, Storing::plain_bf16);
+    if (!draft_ && layer_ < config_.hash_layers) {
+      add("ffn.gate.tid2eid", {config_.vocab, config_.experts_per_token}, Part::router,
+          Storing::table_i64, TrainGroup::frozen, Initial::hash_table);
     } else {
       bias("ffn.gate.bias", experts);
-      if (c.vision.layers > 0) bias("ffn.gate.bias_vl", experts);
+      if (config_.vision.layers > 0) bias("ffn.gate.bias_vl", experts);
     }
     for (int64_t expert = 0; expert < experts; ++expert) {
       const size_t first = list_.size();
@@ -160,19 +162,19 @@ class List {
     add(name, {experts}, Part::router, Storing::plain_f32, TrainGroup::frozen, Initial::zeros);
   }
   void expert_matrices(const std::string& name, Part part, Storing storing) {
-    matrix(name + "w1.weight", c.expert_width, c.width, part, storing);
-    matrix(name + "w2.weight", c.width, c.expert_width, part, storing);
-    matrix(name + "w3.weight", c.expert_width, c.width, part, storing);
+    matrix(name + "w1.weight", config_.expert_width, config_.width, part, storing);
+    matrix(name + "w2.weight", config_.width, config_.expert_width, part, storing);
+    matrix(name + "w3.weight", config_.expert_width, config_.width, part, storing);
   }
 
   // §2.1: S weights in, S weights out, and the S·S mixing matrix
   void streams(const std::string& name) {
-    const int64_t coefficients = (2 + c.streams) * c.streams;
+    const int64_t coefficients = (2 + config_.streams) * config_.streams;
     mix(name, coefficients, 3, Part::streams);
   }
-  void hc_head(Part part) { mix("hc_head_", c.streams, 1, part); }
+  void hc_head(Part part) { mix("hc_head_", config_.streams, 1, part); }
   void mix(const std::string& name, int64_t coefficients, int64_t scales, Part part) {
-    add(name + "fn", {coefficients, c.streams * c.width}, part, Storing::plain_f32,
+    add(name + "fn", {coefficients, config_.streams * config_.width}, part, Storing::plain_f32,
         TrainGroup::muon, Initial::normal);
     small(name + "base", {coefficients}, part, Initial::hc_base);
     small(name + "scale", {scales}, part, Initial::hc_scale);
@@ -180,25 +182,25 @@ class List {
 
   // §5.3
   void engram() {
-    const EngramConfig& e = c.engram;
-    const int64_t rows = e.table_rows[static_cast<size_t>(c.engram_index(layer_))];
+    const EngramConfig& e = config_.engram;
+    const int64_t rows = e.table_rows[static_cast<size_t>(config_.engram_index(layer_))];
     add("engram.embed.weight", {rows, e.head_width}, Part::engram_table, Storing::engram_rows,
         TrainGroup::engram, Initial::normal);
-    matrix("engram.wkv.weight", (c.streams + 1) * c.width, e.columns() * e.head_width,
+    matrix("engram.wkv.weight", (config_.streams + 1) * config_.width, e.columns() * e.head_width,
            Part::engram_projection);
     for (const char* name : {"engram.q_weight", "engram.k_weight"})
-      add(name, {c.streams, c.width}, Part::engram_projection, Storing::plain_bf16,
+      add(name, {config_.streams, config_.width}, Part::engram_projection, Storing::plain_bf16,
           TrainGroup::adamw_no_decay, Initial::ones);
   }
 
   // §6.1, §6.2
   void drafts() {
-    const DraftConfig& d = c.draft;
+    const DraftConfig& d = config_.draft;
     draft_ = true;
     for (int64_t i = 0; i < d.layers; ++i) {
-      layer_ = c.layers + i;
+      layer_ = config_.layers + i;
       prefix_ = "mtp." + std::to_string(i) + ".";
-      block(d.experts > 0 ? d.experts : c.experts);
+      block(d.experts > 0 ? d.experts : config_.experts);
       if (d.block == 0)
         mtp_ends();
       else
@@ -209,34 +211,35 @@ class List {
     prefix_.clear();
   }
   void mtp_ends() {
-    matrix("e_proj.weight", c.width, c.width, Part::draft);
-    matrix("h_proj.weight", c.width, c.width, Part::draft);
-    for (const char* name : {"enorm.weight", "hnorm.weight", "norm.weight"}) norm(name, c.width);
+    matrix("e_proj.weight", config_.width, config_.width, Part::draft);
+    matrix("h_proj.weight", config_.width, config_.width, Part::draft);
+    for (const char* name : {"enorm.weight", "hnorm.weight", "norm.weight"})
+      norm(name, config_.width);
     hc_head(Part::draft);
   }
   void dspark_ends(bool first, bool last) {
-    const DraftConfig& d = c.draft;
+    const DraftConfig& d = config_.draft;
     if (first) {
       const int64_t targets = static_cast<int64_t>(d.target_layers.size());
-      matrix("main_proj.weight", c.width, targets * c.width, Part::draft);
-      norm("main_norm.weight", c.width);
+      matrix("main_proj.weight", config_.width, targets * config_.width, Part::draft);
+      norm("main_norm.weight", config_.width);
     }
     if (!last) return;
-    norm("norm.weight", c.width);
-    if (c.family == Family::v4) hc_head(Part::draft);
-    const bool v4 = c.family == Family::v4;
+    norm("norm.weight", config_.width);
+    if (config_.family == Family::v4) hc_head(Part::draft);
+    const bool v4 = config_.family == Family::v4;
     for (const char* name : {v4 ? "markov_head.markov_w1.weight" : "markov_head.embed.weight",
                              v4 ? "markov_head.markov_w2.weight" : "markov_head.head.weight"})
-      add(name, {c.vocab, d.markov_rank}, Part::draft, Storing::plain_bf16, TrainGroup::adamw,
+      add(name, {config_.vocab, d.markov_rank}, Part::draft, Storing::plain_bf16, TrainGroup::adamw,
           Initial::normal);
-    matrix("confidence_head.proj.weight", 1, c.width + d.markov_rank, Part::draft,
+    matrix("confidence_head.proj.weight", 1, config_.width + d.markov_rank, Part::draft,
            Storing::plain_bf16)
         .group = TrainGroup::adamw;
   }
 
   // §7.3, §7.4
   void vision() {
-    const VisionConfig& v = c.vision;
+    const VisionConfig& v = config_.vision;
     prefix_ = "vision.";
     biased("patch_embed.proj", v.width, 3 * v.patch * v.patch);
     for (int64_t i = 0; i < v.layers; ++i) {
@@ -251,11 +254,12 @@ class List {
     prefix_ = "vision.";
     vision_norm("norm.weight", v.width);
     prefix_ = "aligner.";
-    biased("w1", c.width, v.width * v.downsample * v.downsample);
-    biased("w2", c.width, c.width);
+    biased("w1", config_.width, v.width * v.downsample * v.downsample);
+    biased("w2", config_.width, config_.width);
     prefix_.clear();
     for (const char* name : {"image_start", "image_newline", "image_end"})
-      add(name, {c.width}, Part::vision, Storing::plain_bf16, TrainGroup::adamw, Initial::normal);
+      add(name, {config_.width}, Part::vision, Storing::plain_bf16, TrainGroup::adamw,
+          Initial::normal);
   }
   void biased(const std::string& name, int64_t out, int64_t in) {
     matrix(name + ".weight", out, in, Part::vision, Storing::plain_bf16);
@@ -267,7 +271,7 @@ class List {
         Initial::ones);
   }
 
-  const ModelConfig& c;
+  const ModelConfig& config_;
   std::vector<TensorSpec> list_;
   std::string prefix_;
   int64_t layer_ = -1;
