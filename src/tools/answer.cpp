@@ -33,6 +33,11 @@ void show_event(const CompletionEvent& event, std::string& reasoning, std::strin
   }
 }
 
+// Control tokens that a conversation's reader looks for, whatever the file flags them as.
+bool is_marker(std::string_view token) {
+  return token == kThink || token == kThinkEnd || token == kDsml;
+}
+
 std::string rate(int64_t tokens, double seconds) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.1f/s",
@@ -49,8 +54,8 @@ AnswerStream::AnswerStream(const Tokenizer& tokenizer, const AnswerForm& form)
 
 AnswerPiece AnswerStream::add(int64_t id) {
   const int32_t token = static_cast<int32_t>(id);
-  // A conversation's reader knows its control tokens; plain text has none.
-  if (!reader_ && tokenizer_.is_special(token)) return {};
+  if (tokenizer_.is_special(token) && !(reader_ && is_marker(tokenizer_.token_bytes(token))))
+    return {};
   return read(raw_bytes_ ? decoder_.add_bytes(token) : decoder_.add(token), false);
 }
 
