@@ -29,6 +29,10 @@ struct FusedSight {
 at::Tensor fused_attend(const at::Tensor& q_THK, const FusedSight& window,
                         const FusedSight& compressed, const at::Tensor& sink_H, double scale);
 
+// `first` and `count` in host memory.
+at::Tensor fused_score(const at::Tensor& q_THK, const at::Tensor& w_TH, const at::Tensor& keys_RK,
+                       const at::Tensor& first_T, const at::Tensor& count_T, double scale);
+
 // Streams: kFusedStreams of them.
 struct FusedMix {
   at::Tensor pre_TS, post_TS, comb_TSS;

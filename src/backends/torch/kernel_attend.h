@@ -61,7 +61,7 @@ HADAL_INLINE float softmax(float* logits, int64_t seen, float scale, float sink)
     store(logits + n, power);
     sums += power;
   }
-  const float sink_power = exponential(all(sink - top))[0];
+  const float sink_power = first_of(exponential(all(sink - top)));
   const float inverse = 1.0f / (sum(sums) + sink_power);
   for (int64_t n = 0; n < seen; n += kLanes) store(logits + n, load(logits + n) * inverse);
   return sink_power * inverse;

@@ -81,9 +81,11 @@ void swiglu_back(const SwigluArgs& a, int64_t first, int64_t last) {
     const Floats open = sigmoid(gate), activated = gate * open;
     const Floats slope = open + activated * (1.0f - open);
     const Floats none = {};
-    store(a.gate_gradient + first + i, raw_gate > a.limit ? none : gradient * up * slope, n);
+    store(a.gate_gradient + first + i, choose(raw_gate > a.limit, none, gradient * up * slope), n);
     store(a.up_gradient + first + i,
-          ((raw_up > a.limit) | (raw_up < -a.limit)) ? none : gradient * activated, n);
+          choose(raw_up > a.limit, none,
+                 choose(raw_up < -a.limit, none, gradient * activated)),
+          n);
   });
 }
 
@@ -106,7 +108,7 @@ HADAL_INLINE void engram_gate(const EngramArgs& a, int64_t token, int64_t stream
   const float match = gate[0] * gate[1] * gate[2];
   const float size = __builtin_fabsf(match);
   const float root = __builtin_sqrtf(size > 1e-6f ? size : 1e-6f);
-  gate[3] = sigmoid(all(__builtin_copysignf(root, match)))[0];
+  gate[3] = first_of(sigmoid(all(__builtin_copysignf(root, match))));
   if (a.dead && a.dead[token]) gate[3] = 0;
 }
 

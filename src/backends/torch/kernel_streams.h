@@ -171,7 +171,7 @@ void mix(const MixArgs& a, int64_t first, int64_t last) {
     }
     for (int i = 0; i < kS * kS; ++i) m[i] = mix_logit(a, token, rows, 2 * kS + i, &mu);
     softmax_of_rows(m);
-    for (Floats& entry : m) entry += a.epsilon;
+    for (Floats& entry : m) entry = entry + a.epsilon;
     divide(m, kS, a.epsilon, inverse);
     for (int64_t round = 1; round < a.rounds; ++round) {
       divide(m, 1, a.epsilon, inverse);
@@ -189,7 +189,7 @@ HADAL_INLINE void sinkhorn_back(const MixArgs& a, Floats m[kS * kS], Floats grad
   Floats soft[kS * kS], inverse[kS];
   for (int i = 0; i < kS * kS; ++i) {
     soft[i] = m[i];
-    m[i] += a.epsilon;
+    m[i] = m[i] + a.epsilon;
   }
   const int64_t halves = 2 * a.rounds - 1;
   for (int64_t half = 0; half < halves; ++half) {

@@ -7,8 +7,10 @@ namespace {
 
 
 #include "backends/torch/kernel_vectors.h"
+
 #include "backends/torch/kernel_attend.h"
 #include "backends/torch/kernel_dense.h"
+#include "backends/torch/kernel_score.h"
 #include "backends/torch/kernel_streams.h"
 
 }  // namespace
@@ -29,6 +31,9 @@ const Kernels HADAL_KERNELS_TABLE(HADAL_KERNELS_NAME) = {
     attend,
     attend_back,
     seen_back,
+    score,
+    score_back,
+    score_keys_back,
     mix,
     mix_back,
     narrow,

@@ -82,6 +82,29 @@ struct SeenArgs {
   int64_t heads, width, padded;
 };
 
+struct ScoreArgs {
+  const float* q;            // [tokens, heads, width]
+  const float* weights;      // [tokens, heads]
+  const float* rows;         // [R, width]
+  const float* keys;         // packed: [blocks, width, kLanes]
+  const int64_t* firsts;     // [tokens] first row in sight
+  const int64_t* counts;     // [tokens] rows in sight
+  const int64_t* places;     // [tokens] packed rows before those in sight
+  float* out;                // [tokens, entries]
+  const float* gradient;     // of out
+  float* product_gradients;  // [tokens, heads, padded]
+  float* q_gradient;
+  float* weight_gradient;
+  float* rows_gradient;  // summed into
+  int64_t heads, width, entries, padded;
+  float scale;
+};
+
+// Neighbouring tokens that see the same rows, more or less of them.
+struct ScoreRun {
+  int64_t first_token, last_token, first_row, rows;
+};
+
 struct MixArgs {
   const float* x;      // [tokens, inputs], inputs = 4·D
   const float* fn;     // [24, inputs]
@@ -156,6 +179,9 @@ struct Kernels {
   void (*attend)(const AttendArgs&, int64_t first, int64_t last);
   void (*attend_back)(const AttendArgs&, int64_t first, int64_t last);
   void (*seen_back)(const SeenArgs&, int64_t first, int64_t last);  // rows of the pool
+  void (*score)(const ScoreArgs&, int64_t first, int64_t last);
+  void (*score_back)(const ScoreArgs&, int64_t first, int64_t last);
+  void (*score_keys_back)(const ScoreArgs&, const ScoreRun&, int64_t first, int64_t last);
   // Tokens in groups of kLanes; the last group may be short.
   void (*mix)(const MixArgs&, int64_t first, int64_t last);
   void (*mix_back)(const MixBackArgs&, int64_t first, int64_t last);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The caches: writing, pooling, indexing, choosing and attending to rows by id.
+#include "backends/torch/choose.h"
 #include "backends/torch/fused.h"
 #include "backends/torch/torch_verbs.h"
 
@@ -76,6 +77,7 @@ Tensor TorchOps::score(const Tensor& q_, const Tensor& w_, const Tensor& keys_,
                        const Tensor& first_, const Tensor& count_, float scale) {
   const at::Tensor q_THK = real(q_), w_TH = real(w_), keys_RK = real(keys_);
   const at::Tensor first = host_ints(first_), count = host_ints(count_);
+  if (fused_) return wrap(fused_score(q_THK, w_TH, keys_RK, first, count, scale));
   const int64_t tokens = q_THK.size(0), heads = q_THK.size(1), width = q_THK.size(2);
   const int64_t* firsts = first.data_ptr<int64_t>();
   const int64_t* counts = count.data_ptr<int64_t>();
@@ -103,6 +105,7 @@ Tensor TorchOps::score(const Tensor& q_, const Tensor& w_, const Tensor& keys_,
 Tensor TorchOps::candidates(const Tensor& scores_, const Tensor& count_, int64_t block,
                             int64_t keep) {
   const at::NoGradGuard no_gradients;
+  if (fused_) return wrap(candidates_on_host(real(scores_), ints(count_), block, keep));
   const at::Tensor scores = real(scores_), count = ints(count_).view({-1, 1});
   const int64_t tokens = scores.size(0), entries = scores.size(1);
   const int64_t blocks = (entries + block - 1) / block;
@@ -132,6 +135,7 @@ Tensor TorchOps::mask_scores(const Tensor& scores_, const Tensor& kept_TB, int64
 Tensor TorchOps::pick(const Tensor& scores_, const Tensor& first_T, int64_t limit) {
   const at::NoGradGuard no_gradients;
   const at::Tensor scores = real(scores_);
+  if (fused_) return wrap(pick_on_host(scores, ints(first_T), limit));
   const int64_t width = std::min(limit, scores.size(1));
   const int64_t nothing = std::numeric_limits<int64_t>::max();
   const auto [sorted, order] = at::sort(scores, /*stable=*/true, 1, /*descending=*/true);
