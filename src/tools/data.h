@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// `hadal data`: from documents to what is trained on.
+//
+//   hadal data tokenizer --vocab 4096 --controls 64 --input train.jsonl --out tokenizer.json
+//   hadal data shards --tokenizer tokenizer.json --input train.jsonl --out train.shard
+//   hadal data text --input valid.jsonl --out valid.txt
+//
+// A document is a line of JSON: {"text": …} or {"messages": [{"role": …, "content": …}, …]}.
+#pragma once
+
+#include "tools/command.h"
+
+namespace hadal {
+
+void add_data(CLI::App& program, Command& chosen);
+
+}  // namespace hadal

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Parameters as files: the published layout for those who run the model, and the exact state for
+// the run that goes on.
+//
+// Published layout (model-spec §8): config.json and model.safetensors.  Each tensor is stored as
+// the configuration's formats and the tensor list say: BF16, F32, FP8 with a scale a tile, FP4
+// with a scale a row's 32 columns, Engram rows as FP8 with a scale per 32 columns.
+// State: every f32 weight, the optimiser's memory and the step, in one safetensors file.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/safetensors.h"
+#include "model/config.h"
+#include "train/parameters.h"
+
+namespace hadal {
+
+// `tensor` as it is stored under `spec`: the values, and the scales if the format has some.
+std::vector<NamedTensor> stored(const TensorSpec& spec, const at::Tensor& tensor,
+                                const ModelConfig& config);
+
+Status write_checkpoint(const std::string& folder, const ModelConfig& config,
+                        const Parameters& parameters);
+
+using NamedState = std::vector<std::pair<std::string, at::Tensor>>;
+
+Status write_state(const std::string& path, const NamedState& tensors,
+                   const std::map<std::string, std::string>& metadata);
+// Fills the given tensors from a file that has exactly these names and shapes, and gives back its
+// metadata.  Nothing is filled unless everything fits.
+Result<std::map<std::string, std::string>> read_state(const std::string& path,
+                                                      const NamedState& tensors);
+
+}  // namespace hadal

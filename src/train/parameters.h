@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// The parameters: one f32 leaf for every tensor of the tensor list, with first values for a fresh
+// run, handed to the model as its weights.
+//
+//   Parameters parameters(config, seed);
+//   TRY(auto model, Model::create(config, parameters.source(), ops, options, map));
+//
+// The model and the optimiser hold the same storage: values change in place.  First values depend
+// on the seed and the tensor's name alone.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backends/torch/libtorch.h"
+#include "model/config.h"
+#include "model/model.h"
+#include "model/weights.h"
+
+namespace hadal {
+
+struct Parameter {
+  TensorSpec spec;
+  at::Tensor value;  // f32; router biases and frozen tensors want no gradient
+};
+
+class Parameters {
+ public:
+  Parameters(const ModelConfig& config, uint64_t seed);
+  // Leaves of their own over the same values: gradients of one worker.
+  Parameters replica() const;
+
+  std::vector<Parameter>& all() { return all_; }
+  const std::vector<Parameter>& all() const { return all_; }
+  Parameter* find(const std::string& name);
+  WeightSource source();  // lends; the Parameters must live as long as the model
+  int64_t count() const;  // of trained values
+
+ private:
+  Parameters() = default;
+  std::vector<Parameter> all_;
+};
+
+}  // namespace hadal

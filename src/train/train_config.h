@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// What `hadal train` is asked to do: one JSON file, every key checked by name and range.
+//
+//   TRY(TrainConfig config, TrainConfig::open("models/nano/train.json", {"steps=100"}));
+//
+// Paths are relative to the file that names them.  `model_changes` is merged into the model's
+// config.json (null removes a key): that is how an ablation changes one thing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/config.h"
+#include "model/model.h"
+#include "train/schedule.h"
+
+namespace hadal {
+
+struct TrainConfig {
+  std::string model;               // config.json of the model
+  std::string tokenizer;           // tokenizer.json, copied beside the weights
+  std::vector<std::string> train;  // shards
+  std::vector<std::string> valid;  // shards; may be empty
+  std::string out;                 // folder of checkpoints, log and plot
+
+  uint64_t seed = 1;
+  int64_t steps = 1000;
+  int64_t micro_tokens = 4096;  // tokens of one forward and backward pass
+  int64_t accumulation = 2;     // passes a step
+  int64_t max_length = 1024;    // longest piece of a document
+
+  double learning_rate = 3e-3;  // peak
+  double final_learning_rate = 3e-4;
+  int64_t warmup_steps = 50;
+  int64_t decay_start = 500;
+  double clip = 1;  // of the gradient's norm; 0: no clipping
+  double muon_momentum = 0.95;
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.95;
+  double adam_epsilon = 1e-20;
+  double weight_decay = 0.1;
+  double engram_rate = 5;  // Engram tables learn this much faster
+
+  double balance_speed = 1e-3;  // router bias a step
+  double balance_weight = 1e-4;
+  int64_t indexer_dense_steps = 0;
+  double indexer_weight = 1;
+  double mtp_weight = 0.3;
+
+  int64_t validate_every = 100;
+  int64_t validate_tokens = 100000;  // at most, each time
+  int64_t save_every = 100;
+  int64_t threads = 0;           // 0: as many as the machine has
+  bool dense_attention = false;  // every visible entry instead of the indexer's choice
+  Rounding rounding = Rounding::published;
+  std::string model_json;  // the model's configuration after model_changes
+
+  // `settings` are key=value pairs of the command line; they win over the file.
+  static Result<TrainConfig> open(const std::string& path,
+                                  const std::vector<std::string>& settings);
+  static Result<TrainConfig> parse(std::string_view json, const std::string& path,
+                                   const std::vector<std::string>& settings);
+
+  Schedule schedule() const {
+    return {steps, warmup_steps, decay_start, learning_rate, final_learning_rate};
+  }
+  Result<ModelConfig> model_config() const { return ModelConfig::parse(model_json, model); }
+};
+
+}  // namespace hadal

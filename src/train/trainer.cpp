@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <numbers>
+#include <thread>
+
+#include "base/json.h"
+#include "train/checkpoint.h"
+#include "train/document_order.h"
+#include "train/optimiser.h"
+#include "train/parameters.h"
+#include "train/shard.h"
+#include "train/side_by_side.h"
+#include "train/worker.h"
+
+namespace hadal {
+
+namespace {
+
+class TrainerOfModel final : public Trainer {
+ public:
+  TrainerOfModel(TrainConfig config, ModelConfig model_config, std::vector<Shard> shards,
+                 std::vector<Shard> valid)
+      : config_(std::move(config)),
+        model_config_(std::move(model_config)),
+        shards_(std::move(shards)),
+        valid_(std::move(valid)),
+        parameters_(model_config_, config_.seed),
+        order_(shards_, {config_.seed, config_.micro_tokens, config_.max_length}) {}
+
+  Status start(const std::vector<int32_t>& compressed_ids) {
+    share_visual_rows();
+    optimiser_ = std::make_unique<Optimiser>(
+        parameters_,
+        OptimiserOptions{config_.muon_momentum, config_.adam_beta1, config_.adam_beta2,
+                         config_.adam_epsilon, config_.weight_decay, config_.engram_rate});
+    for (int64_t i = 0; i < config_.threads; ++i) {
+      TRY(std::unique_ptr<Worker> worker,
+          Worker::create(config_, model_config_, parameters_, compressed_ids));
+      workers_.push_back(std::move(worker));
+    }
+    return Ok{};
+  }
+
+  Result<StepReport> step() override;
+  int64_t steps_done() const override { return steps_done_; }
+  int64_t parameter_count() const override { return parameters_.count(); }
+  Result<HeldOut> validate(int64_t tokens) override;
+  Status save_state() override;
+  Result<bool> resume() override;
+  Status export_model(const std::string& folder) override {
+    return write_checkpoint(folder, model_config_, parameters_);
+  }
+
+ private:
+  void share_visual_rows();
+  bool dense_now() const {
+    return config_.dense_attention || steps_done_ < config_.indexer_dense_steps;
+  }
+  Status learn(const std::vector<Lesson>& lessons, double scale);
+  void gather(StepReport& report);
+  Result<double> clip_gradients();
+  void balance_routers();
+  NamedState state_tensors();
+  std::string state_path(int64_t step) const {
+    return config_.out + "/state-" + std::to_string(step) + ".safetensors";
+  }
+  std::vector<int64_t> saved_steps() const;
+
+  TrainConfig config_;
+  ModelConfig model_config_;
+  std::vector<Shard> shards_, valid_;
+  Parameters parameters_;
+  DocumentOrder order_;
+  std::unique_ptr<Optimiser> optimiser_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  int64_t steps_done_ = 0;
+};
+
+// Text has no visual ids, so their head rows would learn nothing but to be silent.  They are one
+// row while training: it stands for all of them in the softmax and is copied out at the end, so
+// the probabilities are exactly those of the full head at a third of its cost.
+void TrainerOfModel::share_visual_rows() {
+  int64_t shared = shared_head_rows(model_config_);
+  if (shared == 0) return;
+  Parameter* head = parameters_.find("head.weight");
+  at::Tensor rows = head->value.detach().narrow(0, 0, model_config_.vocab - shared + 1).clone();
+  head->value = rows.requires_grad_(true);
+}
+
+Result<StepReport> TrainerOfModel::step() {
+  StepReport report;
+  std::vector<Lesson> lessons;
+  for (int64_t i = 0; i < config_.accumulation; ++i) {
+    lessons.push_back(
+        read_lesson(shards_, order_.micro_batch(steps_done_ * config_.accumulation + i)));
+    report.tokens += static_cast<int64_t>(lessons.back().targets.size());
+  }
+  TRY_STATUS(learn(lessons, 1 / static_cast<double>(report.tokens)));
+  gather(report);
+  TRY(report.gradient_norm, clip_gradients());
+  report.rate = config_.schedule().rate(steps_done_);
+  TRY_STATUS(optimiser_->step(report.rate, config_.threads));
+  balance_routers();
+  report.step = ++steps_done_;
+  return report;
+}
+
+Status TrainerOfModel::learn(const std::vector<Lesson>& lessons, double scale) {
+  for (std::unique_ptr<Worker>& worker : workers_) worker->clear();
+  bool dense = dense_now();
+  Status status = side_by_side(static_cast<int64_t>(lessons.size()), config_.threads,
+                               [&](int64_t job, int64_t thread) {
+                                 return workers_[static_cast<size_t>(thread)]->learn(
+                                     lessons[static_cast<size_t>(job)], scale, dense);
+                               });
+  if (!status)
+    return fail("step ", steps_done_ + 1, ": ", status.error().message,
+                "; the run stops, no weight has moved in this step");
+  return Ok{};
+}
+
+// The workers' gradients and figures, summed in their order.
+void TrainerOfModel::gather(StepReport& report) {
+  at::NoGradGuard no_gradients;
+  std::vector<Parameter>& all = parameters_.all();
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!all[i].value.requires_grad()) continue;
+    at::Tensor sum;
+    for (std::unique_ptr<Worker>& worker : workers_) {
+      at::Tensor& gradient = worker->gradients().all()[i].value.mutable_grad();
+      if (!gradient.defined()) continue;
+      if (sum.defined())
+        sum.add_(gradient);
+      else
+        sum = gradient;
+      gradient = at::Tensor();
+    }
+    all[i].value.mutable_grad() = sum;
+  }
+  int64_t rows = 0;
+  for (std::unique_ptr<Worker>& worker : workers_) {
+    const Lessons& found = worker->lessons();
+    report.loss += found.nats / static_cast<double>(report.tokens);
+    report.draft += found.draft_nats / static_cast<double>(report.tokens);
+    report.balance += found.balance;
+    report.indexer += found.indexer;
+    rows += found.rows;
+  }
+  report.balance /= static_cast<double>(rows);
+  report.indexer /= static_cast<double>(rows);
+}
+
+// One norm over all gradients; the name of the first that is not finite ends the run.
+Result<double> TrainerOfModel::clip_gradients() {
+  at::NoGradGuard no_gradients;
+  double square = 0;
+  for (Parameter& parameter : parameters_.all()) {
+    if (!parameter.value.requires_grad() || !parameter.value.grad().defined()) continue;
+    double norm = parameter.value.grad().norm().item<double>();
+    if (!std::isfinite(norm))
+      return fail("step ", steps_done_ + 1, ": the gradient of ", parameter.spec.name,
+                  " is not finite; the run stops, no weight has moved in this step");
+    square += norm * norm;
+  }
+  double norm = std::sqrt(square);
+  if (config_.clip > 0 && norm > config_.clip)
+    for (Parameter& parameter : parameters_.all())
+      if (parameter.value.grad().defined())
+        parameter.value.mutable_grad().mul_(config_.clip / norm);
+  return norm;
+}
+
+// b_e += speed · sign(mean load - load_e)  (§10.5)
+void TrainerOfModel::balance_routers() {
+  std::map<int64_t, std::vector<int64_t>> all_loads;
+  for (std::unique_ptr<Worker>& worker : workers_)
+    for (const auto& [layer, loads] : worker->losses().loads()) {
+      std::vector<int64_t>& sum = all_loads[layer];
+      sum.resize(loads.size());
+      for (size_t e = 0; e < loads.size(); ++e) sum[e] += loads[e];
+    }
+  for (const auto& [layer, loads] : all_loads) {
+    Parameter* bias = parameters_.find("layers." + std::to_string(layer) + ".ffn.gate.bias");
+    if (bias == nullptr) continue;
+    int64_t sum = 0;
+    for (int64_t load : loads) sum += load;
+    int64_t experts = static_cast<int64_t>(loads.size());
+    float* value = bias->value.data_ptr<float>();
+    for (int64_t e = 0; e < experts; ++e) {
+      int64_t lack = sum - loads[static_cast<size_t>(e)] * experts;
+      int sign = (lack > 0) - (lack < 0);
+      value[e] += static_cast<float>(config_.balance_speed * sign);
+    }
+  }
+}
+
+Result<HeldOut> TrainerOfModel::validate(int64_t tokens) {
+  HeldOut held_out;
+  std::vector<Lesson> lessons;
+  for (const Shard& shard : valid_)
+    for (const MicroBatch& pieces :
+         in_file_order(shard, config_.micro_tokens, config_.max_length)) {
+      if (held_out.tokens >= tokens) break;
+      lessons.push_back(read_lesson({shard}, pieces));
+      held_out.tokens += static_cast<int64_t>(lessons.back().targets.size());
+      held_out.text_bytes += lessons.back().text_bytes;
+    }
+  if (held_out.tokens == 0) return fail("validation: no documents");
+  std::vector<double> nats(lessons.size());
+  bool dense = dense_now();
+  TRY_STATUS(side_by_side(static_cast<int64_t>(lessons.size()), config_.threads,
+                          [&](int64_t job, int64_t thread) -> Status {
+                            size_t i = static_cast<size_t>(job);
+                            nats[i] =
+                                workers_[static_cast<size_t>(thread)]->measure(lessons[i], dense);
+                            return Ok{};
+                          }));
+  for (double part : nats) held_out.nats += part;
+  return held_out;
+}
+
+NamedState TrainerOfModel::state_tensors() {
+  NamedState tensors;
+  for (const Parameter& parameter : parameters_.all())
+    tensors.emplace_back("weight." + parameter.spec.name, parameter.value.detach());
+  for (auto& [name, tensor] : optimiser_->memory()) tensors.emplace_back(name, tensor);
+  return tensors;
+}
+
+std::vector<int64_t> TrainerOfModel::saved_steps() const {
+  std::vector<int64_t> steps;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(config_.out, error)) {
+    std::string name = entry.path().filename().string();
+    constexpr std::string_view kBegin = "state-", kEnd = ".safetensors";
+    if (!name.starts_with(kBegin) || !name.ends_with(kEnd)) continue;
+    int64_t step = 0;
+    const char* end = name.data() + name.size() - kEnd.size();
+    auto [stop, problem] = std::from_chars(name.data() + kBegin.size(), end, step);
+    if (problem == std::errc() && stop == end) steps.push_back(step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+Status TrainerOfModel::save_state() {
+  constexpr size_t kKept = 2;  // the newest, and one more in case it was damaged
+  TRY_STATUS(write_state(state_path(steps_done_), state_tensors(),
+                         {{"format", "hadal-train-1"},
+                          {"step", std::to_string(steps_done_)},
+                          {"seed", std::to_string(config_.seed)},
+                          {"accumulation", std::to_string(config_.accumulation)},
+                          {"micro_tokens", std::to_string(config_.micro_tokens)}}));
+  std::vector<int64_t> steps = saved_steps();
+  std::error_code ignored;
+  for (size_t i = 0; i + kKept < steps.size(); ++i)
+    std::filesystem::remove(state_path(steps[i]), ignored);
+  return Ok{};
+}
+
+Result<bool> TrainerOfModel::resume() {
+  std::vector<int64_t> steps = saved_steps();
+  if (steps.empty()) return false;
+  std::string path = state_path(steps.back());
+  TRY(auto metadata, read_state(path, state_tensors()));
+  std::map<std::string, std::string> expected = {
+      {"format", "hadal-train-1"},
+      {"step", std::to_string(steps.back())},
+      {"seed", std::to_string(config_.seed)},
+      {"accumulation", std::to_string(config_.accumulation)},
+      {"micro_tokens", std::to_string(config_.micro_tokens)}};
+  for (const auto& [key, value] : expected)
+    if (metadata[key] != value)
+      return fail(path, ": ", key, " is '", printable(metadata[key]), "', this run has '", value,
+                  "'");
+  steps_done_ = steps.back();
+  optimiser_->set_steps_done(steps_done_);
+  return true;
+}
+
+Result<std::vector<Shard>> open_shards(const std::vector<std::string>& paths,
+                                       const ModelConfig& model) {
+  std::vector<Shard> shards;
+  for (const std::string& path : paths) {
+    TRY(Shard shard, Shard::open(path));
+    if (shard.vocab() > model.vocab)
+      return fail(path, ": tokens of a vocabulary of ", shard.vocab(), ", the model has ",
+                  model.vocab);
+    if (!shards.empty() && shard.tokenizer() != shards.front().tokenizer())
+      return fail(path, ": tokenizer ", printable(shard.tokenizer()), ", the first shard's is ",
+                  printable(shards.front().tokenizer()));
+    shards.push_back(std::move(shard));
+  }
+  return shards;
+}
+
+}  // namespace
+
+double HeldOut::bits_per_byte() const {
+  return nats / std::numbers::ln2 / static_cast<double>(text_bytes);
+}
+
+Result<std::unique_ptr<Trainer>> Trainer::create(const TrainConfig& given,
+                                                 const std::vector<int32_t>& compressed_ids) {
+  TrainConfig config = given;
+  if (config.threads == 0)
+    config.threads = std::max<int64_t>(1, std::thread::hardware_concurrency());
+  use_one_thread_per_caller();
+  TRY(ModelConfig model_config, config.model_config());
+  TRY(std::vector<Shard> shards, open_shards(config.train, model_config));
+  TRY(std::vector<Shard> valid, open_shards(config.valid, model_config));
+  std::error_code error;
+  std::filesystem::create_directories(config.out, error);
+  if (error) return fail_machine(config.out, ": ", error.message());
+  auto trainer =
+      std::make_unique<TrainerOfModel>(config, model_config, std::move(shards), std::move(valid));
+  TRY_STATUS(trainer->start(compressed_ids));
+  return std::unique_ptr<Trainer>(std::move(trainer));
+}
+
+}  // namespace hadal

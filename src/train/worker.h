@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// One worker of a training step: a model over the shared weights with gradients of its own, so
+// that micro-batches run side by side, each on one thread.
+//
+//   TRY(auto worker, Worker::create(config, model_config, parameters, compressed_ids));
+//   worker->learn(lesson, scale, dense);        // forward and backward; in any thread
+//   worker->gradients().find(name)->value.grad();
+//
+// Two threads on two micro-batches need no barrier inside a verb; on small models that is twice
+// as fast as two threads inside each verb, and the sums stay in a fixed order.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "train/auxiliary_losses.h"
+#include "train/document_order.h"
+#include "train/parameters.h"
+#include "train/shard.h"
+#include "train/train_config.h"
+
+namespace hadal {
+
+// Documents of one micro-batch as the model reads them, and what it should have said.
+struct Lesson {
+  Batch batch;                      // a sequence a document
+  std::vector<int64_t> targets;     // the id after each wanted row
+  std::vector<int64_t> next_ids;    // the id after every row; 0 after the last one of a span
+  std::vector<int64_t> draft_rows;  // rows with a token after next …
+  std::vector<int64_t> draft_targets;
+  int64_t longest = 0;
+  int64_t text_bytes = 0;
+};
+Lesson read_lesson(const std::vector<Shard>& shards, const MicroBatch& pieces);
+
+// Sums over the tokens of the lessons since the last clear().
+struct Lessons {
+  double nats = 0;
+  double draft_nats = 0;
+  double balance = 0;  // times rows
+  double indexer = 0;  // times rows
+  int64_t rows = 0;
+};
+
+class Worker {
+ public:
+  static Result<std::unique_ptr<Worker>> create(const TrainConfig& config,
+                                                const ModelConfig& model_config,
+                                                const Parameters& parameters,
+                                                const std::vector<int32_t>& compressed_ids);
+
+  // Gradients of (sum of losses)·scale are added to the worker's own.  A loss that is not finite
+  // is an Error, and leaves the gradients of what went before.
+  Status learn(const Lesson& lesson, double scale, bool dense);
+  // Nats over the lesson, without gradients.
+  double measure(const Lesson& lesson, bool dense);
+
+  Parameters& gradients() { return parameters_; }
+  AuxiliaryLosses& losses() { return losses_; }
+  const Lessons& lessons() const { return lessons_; }
+  void clear();
+
+ private:
+  Worker(const TrainConfig& config, const ModelConfig& model_config, const Parameters& parameters);
+  at::Tensor token_loss(const at::Tensor& logits, const std::vector<int64_t>& targets) const;
+  at::Tensor forward(const Lesson& lesson);
+
+  const TrainConfig& config_;
+  const ModelConfig& model_config_;
+  Parameters parameters_;
+  AuxiliaryLosses losses_;
+  std::unique_ptr<Ops> ops_;
+  std::unique_ptr<Model> model_;
+  int64_t shared_rows_;  // ids that the head's last row stands for; 0: none
+  Lessons lessons_;
+};
+
+// How many ids the last row of the head stands for while training on text; see trainer.cpp.
+int64_t shared_head_rows(const ModelConfig& config);
+
+}  // namespace hadal
