@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Primes, multipliers and n-gram hashes of Engram.
+// Multipliers and n-gram hashes of Engram; its primes follow from the configuration.
 //
 // Multipliers come from NumPy's default_rng(10007·layer).integers: a SeedSequence fills a PCG64
 // (O'Neill's XSL-RR 128/64), and bounded draws use Lemire's multiply-shift with rejection.  These
@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <set>
 
 namespace hadal {
 namespace {
@@ -109,33 +108,17 @@ std::vector<int64_t> multipliers_of(const EngramConfig& config, int64_t layer) {
   return multipliers;
 }
 
-bool is_prime(int64_t n) {
-  if (n < 4) return n >= 2;
-  if (n % 2 == 0) return false;
-  for (int64_t d = 3; d * d <= n; d += 2)
-    if (n % d == 0) return false;
-  return true;
-}
-
 }  // namespace
 
 std::vector<EngramHash> engram_hashes(const EngramConfig& config) {
+  const std::vector<std::vector<int64_t>> primes = config.primes();
   std::vector<EngramHash> hashes;
-  std::set<int64_t> used;
-  for (int64_t layer : config.layers) {
-    EngramHash hash;
-    hash.multipliers = multipliers_of(config, layer);
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    EngramHash hash{multipliers_of(config, config.layers[i]), primes[i], {}};
     int64_t offset = 0;
-    for (int64_t order = 2; order <= config.max_ngram; ++order) {
-      int64_t prime = config.prime_base - 1;  // every order starts its search anew
-      for (int64_t head = 0; head < config.heads; ++head) {
-        do ++prime;
-        while (!is_prime(prime) || used.contains(prime));
-        used.insert(prime);
-        hash.primes.push_back(prime);
-        hash.offsets.push_back(offset);
-        offset += prime;
-      }
+    for (int64_t prime : hash.primes) {
+      hash.offsets.push_back(offset);
+      offset += prime;
     }
     hashes.push_back(std::move(hash));
   }

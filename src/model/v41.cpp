@@ -148,13 +148,20 @@ class V41 final : public Transformer {
     return out_TSD;
   }
 
+  // Engram is off on image spans, given (§5.2) or made.
+  bool is_visual(int64_t id) const {
+    const VisualVocabulary& visual = config_.visual;
+    return (config_.image_id && id == *config_.image_id) ||
+           (id >= visual.first_id && id < visual.first_id + visual.groups * visual.codes);
+  }
+
   // Compressed ids of a position and of those before it; -1 from the first one on that is not
   // there or belongs to an image.
   std::vector<int64_t> look_back(const Cache& cache, int64_t slot, int64_t position) const {
     std::vector<int64_t> history(static_cast<size_t>(config_.engram.max_ngram), -1);
     for (int64_t s = 0; s < config_.engram.max_ngram && s <= position; ++s) {
       const int64_t id = cache.token_at(slot, position - s);
-      if (config_.image_id && id == *config_.image_id) break;
+      if (is_visual(id)) break;
       history[static_cast<size_t>(s)] = compressed_ids_[static_cast<size_t>(id)];
     }
     return history;
