@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "tools/train.h"
 
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -149,7 +152,17 @@ Result<int> run_steps(Trainer& trainer, const TrainConfig& config, TrainingLog& 
   return 0;
 }
 
+// Every step takes and gives back the same large tensors: their pages stay with the process, which
+// is worth a sixth of the time of a small model.
+void keep_freed_memory() {
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that the C library takes
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
 Result<int> train(const TrainOptions& options) {
+  keep_freed_memory();
   std::vector<std::string> settings = options.settings;
   if (options.steps > 0) settings.push_back("steps=" + std::to_string(options.steps));
   TRY(TrainConfig config, TrainConfig::open(options.config, settings));

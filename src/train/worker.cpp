@@ -42,6 +42,28 @@ int64_t shared_head_rows(const ModelConfig& config) {
   return visual.groups > 0 && at_the_end ? config.vocab - visual.first_id : 0;
 }
 
+namespace {
+
+bool is_finite(const at::Tensor& tensor) {
+  return !tensor.is_floating_point() || at::isfinite(tensor).all().item<bool>();
+}
+
+// Remembers the first tensor of a pass that is not finite.  Scores of rows out of sight are -inf
+// on purpose.
+class FiniteWatch final : public Observer {
+ public:
+  void tensor(int64_t layer, std::string_view name, const Tensor& value) override {
+    if (!found_.empty() || name.ends_with("score") || is_finite(unwrap(value))) return;
+    found_ = "layers." + std::to_string(layer) + "." + std::string(name);
+  }
+  const std::string& found() const { return found_; }
+
+ private:
+  std::string found_;
+};
+
+}  // namespace
+
 Worker::Worker(const TrainConfig& config, const ModelConfig& model_config,
                const Parameters& parameters)
     : config_(config),
@@ -109,9 +131,21 @@ Status Worker::learn(const Lesson& lesson, double scale, bool dense) {
   lessons_.balance += losses_.balance() * rows;
   lessons_.indexer += losses_.indexer() * rows;
   lessons_.rows += lesson.batch.rows();
-  if (!std::isfinite(loss.item<double>())) return fail("the loss is ", loss.item<double>());
+  if (!std::isfinite(loss.item<double>()))
+    return fail("the loss is ", loss.item<double>(), "; the first tensor that is not finite is ",
+                first_not_finite(lesson));
   (loss * scale).backward();
   return Ok{};
+}
+
+std::string Worker::first_not_finite(const Lesson& lesson) {
+  for (const Parameter& parameter : parameters_.all())
+    if (!is_finite(parameter.value)) return parameter.spec.name;
+  FiniteWatch watch;
+  model_->watch(&watch);
+  measure(lesson, model_->options().dense_selection);
+  model_->watch(nullptr);
+  return watch.found().empty() ? "the loss itself" : watch.found();
 }
 
 double Worker::measure(const Lesson& lesson, bool dense) {

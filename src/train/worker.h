@@ -52,8 +52,10 @@ class Worker {
                                                 const std::vector<int32_t>& compressed_ids);
 
   // Gradients of (sum of losses)·scale are added to the worker's own.  A loss that is not finite
-  // is an Error, and leaves the gradients of what went before.
+  // is an Error that names the first tensor that is not finite either.
   Status learn(const Lesson& lesson, double scale, bool dense);
+  // The first tensor of a forward pass that is not finite, by layer and name.
+  std::string first_not_finite(const Lesson& lesson);
   // Nats over the lesson, without gradients.
   double measure(const Lesson& lesson, bool dense);
 

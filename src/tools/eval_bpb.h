@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// `hadal eval bpb`: bits per byte of a model on held-out documents.
+//
+//   hadal eval bpb --model models/nano --data valid.shard
+//
+// The model is charged for every token but the first of a document, control tokens included; the
+// bits are divided by the bytes of the text alone.
+#pragma once
+
+#include "tools/command.h"
+
+namespace hadal {
+
+void add_bpb(CLI::App& eval, Command& chosen);
+
+}  // namespace hadal
