@@ -4,13 +4,13 @@
 #
 #   models/nano/ablate.sh [PROGRAM]          (default: the newest build/*/hadal with libtorch)
 #
-# Settings: STEPS (150), OUT (build/nano/ablations), TABLE (models/nano/ablations.md)
+# Settings: STEPS (100), OUT (build/nano/ablations), TABLE (models/nano/ablations.md)
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 hadal=${1:-$root/build/train/hadal}
-steps=${STEPS:-150}
+steps=${STEPS:-100}
 out=${OUT:-$root/build/nano/ablations}
 table=${TABLE:-$here/ablations.md}
 

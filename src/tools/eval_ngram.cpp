@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "tools/ngram.h"
+#include "train/ngram.h"
 #include "train/shard.h"
 
 namespace hadal {

@@ -33,6 +33,7 @@ struct TrainOptions {
   double minutes = 0;  // 0: no limit
   bool resume = false;
   bool quiet = false;
+  std::string export_folder;  // not empty: only write the weights of the newest state
 };
 
 constexpr int64_t kTokenizerLimit = 64 << 20;  // bytes; V4.1's tokenizer.json has 8 MB
@@ -169,6 +170,14 @@ Result<int> train(const TrainOptions& options) {
   TRY(std::vector<int32_t> compressed_ids, engram_map(config));
   if (options.minutes > 0) TRY_STATUS(measure(config, compressed_ids, options.minutes));
   TRY(std::unique_ptr<Trainer> trainer, Trainer::create(config, compressed_ids));
+  if (!options.export_folder.empty()) {
+    TRY(bool found, trainer->resume());
+    if (!found) return fail(config.out, ": no state to export");
+    TRY_STATUS(trainer->export_model(options.export_folder));
+    config.out = options.export_folder;
+    TRY_STATUS(copy_tokenizer(config));
+    return 0;
+  }
   TRY_STATUS(copy_tokenizer(config));
   if (options.resume) {
     TRY(bool found, trainer->resume());
@@ -197,6 +206,8 @@ void add_train(CLI::App& program, Command& chosen) {
                    "As many steps as fit, measured on ten of them at the start")
       ->check(CLI::PositiveNumber);
   command->add_option("--set", options->settings, "key=value, instead of the configuration's");
+  command->add_option("--export", options->export_folder,
+                      "Only write the newest state as a model into this folder");
   command->add_flag("--quiet", options->quiet, "No progress on stderr");
   command->callback([options, &chosen] { chosen = [options] { return train(*options); }; });
 }

@@ -4,7 +4,7 @@
 //
 // Published layout (model-spec §8): config.json and model.safetensors.  Each tensor is stored as
 // the configuration's formats and the tensor list say: BF16, F32, FP8 with a scale a tile, FP4
-// with a scale a row's 32 columns, Engram rows as FP8 with a scale per 32 columns.
+// with a scale a row's 32 columns; Engram rows always as FP8 with a scale per 32 columns.
 // State: every f32 weight, the optimiser's memory and the step, in one safetensors file.
 #pragma once
 

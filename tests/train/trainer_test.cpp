@@ -38,9 +38,9 @@ std::vector<StepReport> run(Trainer& trainer, int64_t until) {
 // Every document begins with 0 and a second token that cannot be foreseen; all else can.
 TEST(TrainerTest, LearnsABatchByHeart) {
   Folder folder;
-  TrainConfig config = tiny_run(folder, "v41-tiny", {"steps=90", "decay_start=50"});
+  TrainConfig config = tiny_run(folder, "v41-tiny", {"steps=70", "decay_start=35"});
   std::unique_ptr<Trainer> trainer = open_trainer(config);
-  std::vector<StepReport> reports = run(*trainer, 90);
+  std::vector<StepReport> reports = run(*trainer, 70);
   EXPECT_GT(reports.front().loss, 5);
   Result<HeldOut> held_out = trainer->validate(1 << 20);
   ASSERT_TRUE(held_out);
@@ -51,11 +51,11 @@ TEST(TrainerTest, LearnsABatchByHeart) {
 TEST(TrainerTest, IndexerComesToKnowWhereAttentionLooks) {
   Folder folder;
   TrainConfig config =
-      tiny_run(folder, "v41-tiny", {"steps=40", "decay_start=40", "indexer_dense_steps=40"});
-  std::vector<StepReport> reports = run(*open_trainer(config), 40);
+      tiny_run(folder, "v41-tiny", {"steps=25", "decay_start=25", "indexer_dense_steps=25"});
+  std::vector<StepReport> reports = run(*open_trainer(config), 25);
   EXPECT_GT(reports.front().indexer, 0);
   config = tiny_run(folder, "v41-tiny",
-                    {"steps=40", "decay_start=40", "indexer_dense_steps=40", "indexer_weight=0.0"});
+                    {"steps=25", "decay_start=25", "indexer_dense_steps=25", "indexer_weight=0.0"});
   EXPECT_EQ(run(*open_trainer(config), 1).front().indexer, 0);
   EXPECT_LT(reports.back().indexer, 0.8 * reports.front().indexer);
 }
@@ -65,26 +65,24 @@ TEST(TrainerTest, BiasEvensOutTheLoads) {
   auto last_balance = [&](const char* speed) {
     TrainConfig config =
         tiny_run(folder, "v41-tiny",
-                 {"steps=30", "balance_weight=0.0001", std::string("balance_speed=") + speed});
-    return run(*open_trainer(config), 30).back().balance;
+                 {"steps=20", "balance_weight=0.0001", std::string("balance_speed=") + speed});
+    return run(*open_trainer(config), 20).back().balance;
   };
   EXPECT_LT(last_balance("0.02"), last_balance("0.0"));
 }
 
 TEST(TrainerTest, TrainsTheExtraTokenBlockOfV4) {
   Folder folder;
-  TrainConfig config = tiny_run(folder, "v4-tiny", {"steps=30"});
-  std::vector<StepReport> reports = run(*open_trainer(config), 30);
+  TrainConfig config = tiny_run(folder, "v4-tiny", {"steps=20"});
+  std::vector<StepReport> reports = run(*open_trainer(config), 20);
   EXPECT_GT(reports.front().draft, 4);
   EXPECT_LT(reports.back().draft, 0.8 * reports.front().draft);
 }
 
 TEST(TrainerTest, StopsWithTheNameOfWhatIsNotFinite) {
   Folder folder;
-  TrainConfig config =
-      tiny_run(folder, "v41-tiny",
-               {"learning_rate=10.0", "warmup_steps=0", "weight_decay=10.0", "engram_rate=1000.0"});
-  config.learning_rate = 1e36;
+  TrainConfig config = tiny_run(folder, "v41-tiny", {"warmup_steps=0"});
+  config.learning_rate = 1e30;  // the second step meets weights whose squares overflow
   std::unique_ptr<Trainer> trainer = open_trainer(config);
   Result<StepReport> report = trainer->step();
   for (int i = 0; i < 3 && report; ++i) report = trainer->step();
@@ -184,9 +182,9 @@ TEST(TrainerTest, CheckpointIsAModelOfTheSameLoss) {
   for (auto [golden, tolerance] : {std::pair<const char*, double>{"v41-tiny", 0.02},
                                    {"v4-tiny", 0.02},
                                    {"v41-tiny-fp8", 0.4}}) {
-    TrainConfig config = tiny_run(folder, golden, {"steps=25", "decay_start=10"});
+    TrainConfig config = tiny_run(folder, golden, {"steps=8", "decay_start=4"});
     std::unique_ptr<Trainer> trainer = open_trainer(config);
-    run(*trainer, 25);
+    run(*trainer, 8);
     Result<HeldOut> held_out = trainer->validate(1 << 20);
     ASSERT_TRUE(held_out);
     ASSERT_TRUE(trainer->export_model(folder / golden));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tools/ngram.h"
+#include "train/ngram.h"
 
 #include <algorithm>
 
