@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The three actions of the command.
 #include "tools/data.h"
 
 #include <CLI/CLI.hpp>

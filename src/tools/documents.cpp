@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Lines of JSON, one document each.
 #include "tools/documents.h"
 
 #include <string_view>

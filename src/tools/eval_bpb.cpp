@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Reads the documents one after another and adds up what they cost.
 #include "tools/eval_bpb.h"
 
 #include <CLI/CLI.hpp>

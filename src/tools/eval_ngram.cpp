@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Counts one shard, measures on another.
 #include "tools/eval_ngram.h"
 
 #include <CLI/CLI.hpp>

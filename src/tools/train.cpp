@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The command: options, progress, when to save.
 #include "tools/train.h"
 
 #include <malloc.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// What the router and the indexers are told beside the language loss.
 #include "train/auxiliary_losses.h"
 
 #include <limits>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Rounding to the stored formats; states.
 #include "train/checkpoint.h"
 
 #include <algorithm>

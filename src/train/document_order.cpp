@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Shuffling, length classes, cutting.
 #include "train/document_order.h"
 
 #include <algorithm>

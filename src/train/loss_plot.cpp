@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Axes, curves and legend of the picture.
 #include "train/loss_plot.h"
 
 #include <algorithm>

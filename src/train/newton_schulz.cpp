@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The iterations, on batches of matrices.
 #include "train/newton_schulz.h"
 
 namespace hadal {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Counting n-grams, and looking them up.
 #include "train/ngram.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The steps of Muon, AdamW and row-wise Adam.
 #include "train/optimiser.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// First values of every kind of tensor.
 #include "train/parameters.h"
 
 #include <cmath>
@@ -9,10 +10,6 @@
 namespace hadal {
 
 namespace {
-
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 // Draft heads of V4.1 and the vision encoder are not run by the model yet.
 bool is_run(const TensorSpec& spec, const ModelConfig& config) {
@@ -41,8 +38,8 @@ double deviation(const TensorSpec& spec, const ModelConfig& config) {
     default:
       break;
   }
-  bool writes_streams = ends_with(spec.name, "wo_b.weight") || ends_with(spec.name, "w2.weight") ||
-                        ends_with(spec.name, "engram.wkv.weight");
+  bool writes_streams = spec.name.ends_with("wo_b.weight") || spec.name.ends_with("w2.weight") ||
+                        spec.name.ends_with("engram.wkv.weight");
   return writes_streams ? gain / std::sqrt(2.0 * static_cast<double>(config.layers)) : gain;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Reading a shard: nothing in it is believed before it was checked.  Writing one.
 #include "train/shard.h"
 
 #include <xxhash.h>

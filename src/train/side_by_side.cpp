@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Threads that each take their share of the jobs.
 #include "train/side_by_side.h"
 
 #include <dlfcn.h>

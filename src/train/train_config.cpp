@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The training configuration: keys, ranges, changes from the command line.
 #include "train/train_config.h"
 
 #include <filesystem>

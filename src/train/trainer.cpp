@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A step, its gradients and states.
 #include "train/trainer.h"
 
 #include <algorithm>

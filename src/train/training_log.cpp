@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Lines of the log, read back and written.
 #include "train/training_log.h"
 
 #include <cerrno>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Forward and backward of one micro-batch.
 #include "train/worker.h"
 
 #include <algorithm>
