@@ -24,7 +24,6 @@ constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / un
 // ---- rows of a matrix, decoded kWidth elements at a time ----------------------------------------
 
 struct RowF32 {
-  static constexpr Format kFormat = Format::f32;
   static constexpr int64_t kWidth = kLanes, kVectors = 1;
   const float* values;
 
@@ -34,9 +33,8 @@ struct RowF32 {
   void decode_part(int64_t k, int64_t n, Vec* out) const { out[0] = load_part(values + k, n); }
 };
 
-template <Format format, Vec (*widen)(const uint16_t*)>
+template <Vec (*widen)(const uint16_t*)>
 struct RowHalf {
-  static constexpr Format kFormat = format;
   static constexpr int64_t kWidth = kLanes, kVectors = 1;
   const uint16_t* values;
 
@@ -49,11 +47,10 @@ struct RowHalf {
     out[0] = widen(part);
   }
 };
-using RowBf16 = RowHalf<Format::bf16, widen_bf16>;
-using RowF16 = RowHalf<Format::f16, widen_f16>;
+using RowBf16 = RowHalf<widen_bf16>;
+using RowF16 = RowHalf<widen_f16>;
 
 struct RowE4m3 {
-  static constexpr Format kFormat = Format::e4m3;
   static constexpr int64_t kWidth = kLanes, kVectors = 1;
   const uint8_t* values;
   const float* scales;
@@ -73,7 +70,6 @@ struct RowE4m3 {
 };
 
 struct RowFp4 {
-  static constexpr Format kFormat = Format::fp4;
   static constexpr int64_t kWidth = kFp4Block, kVectors = kFp4Vectors;
   const uint8_t* values;
   const float* scales;
@@ -529,7 +525,6 @@ void attend(const Attention& a, float* scratch) {
     for (int64_t head = a.first; head < a.last; head += kTileRows)
       with_rows<kTileRows>(smaller(kTileRows, a.last - head),
                            LogitTile{a, head, row, scratch, stride});
-  // The inverse sum takes the place of the padding's neighbour only after its head was used.
   for (int64_t head = a.first; head < a.last; ++head) {
     float* logits = scratch + (head - a.first) * stride;
     const float inverse = exponentiate(logits, a.count, stride,
@@ -732,7 +727,7 @@ inline Vec round_to_mantissa(Vec positive) {
   const IntVec least = broadcast_int((127 + least_exponent) << 23);
   IntVec exponent = bits_of(positive) & 0x7f800000;
   exponent = exponent > least ? exponent : least;
-  const Vec magic = floats_of(exponent + ((23 - mantissa_bits) << 23)) * 1.5f;
+  const Vec magic = floats_of(exponent) * (1.5f * (float)(1 << (23 - mantissa_bits)));
   return (positive + magic) - magic;
 }
 
