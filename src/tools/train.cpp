@@ -8,6 +8,7 @@
 #include <chrono>
 #include <climits>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -95,7 +96,8 @@ void show(const StepReport& report, const std::optional<HeldOut>& held_out, cons
 Status save(Trainer& trainer, const TrainConfig& config, const TrainingLog& log) {
   TRY_STATUS(trainer.save_state());
   TRY_STATUS(trainer.export_model(config.out));
-  return write_loss_plot(config.out + "/loss.svg", config.out, log.lines());
+  std::string name = std::filesystem::path(config.model).parent_path().filename().string();
+  return write_loss_plot(config.out + "/loss.svg", name, log.lines());
 }
 
 bool is_due(int64_t step, int64_t every, int64_t steps) {
