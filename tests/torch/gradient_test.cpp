@@ -109,7 +109,8 @@ TEST(TorchGradients, OfFusedLoopsAreThoseOfAten) {
       const double size = expected[n].numel() ? expected[n].abs().max().item<double>() : 0;
       const double error =
           found[n].numel() ? (found[n] - expected[n]).abs().max().item<double>() : 0;
-      ASSERT_LE(error, 2e-5 * (1 + size)) << "input " << n;
+      // The Engram gate is steep near zero, where it enlarges the last bits of its match.
+      ASSERT_LE(error, 1e-4 * (1 + size)) << "input " << n << " of size " << size;
     }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Routing, and the experts: tokens are sorted by expert, each expert multiplies its own rows.
+#include "backends/torch/fused.h"
 #include "backends/torch/rounding.h"
 #include "backends/torch/torch_verbs.h"
 
@@ -26,18 +27,10 @@ Routes weigh(const at::Tensor& scores_TE, const at::Tensor& ids_TN, const Router
   return {wrap(ids_TN), wrap(weights)};
 }
 
-// Which rows of x each expert sees, and how to come back.
-struct Plan {
-  at::Tensor tokens;          // of each pair (token, expert), in ascending order of expert
-  at::Tensor pairs;           // place of that pair in ids [T, N]
-  at::Tensor places;          // for each token its pairs' rows in that order, ascending
-  std::vector<int64_t> rows;  // of each expert
-};
-
-Plan plan_of(const at::Tensor& ids_TN, int64_t experts, at::Device device) {
+ExpertPlan plan_of(const at::Tensor& ids_TN, int64_t experts, at::Device device) {
   const int64_t count = ids_TN.numel(), chosen = ids_TN.size(1);
   const int64_t* ids = ids_TN.data_ptr<int64_t>();
-  Plan plan;
+  ExpertPlan plan;
   plan.rows.assign(static_cast<size_t>(experts), 0);
   for (int64_t i = 0; i < count; ++i) {
     CHECK(ids[i] >= 0 && ids[i] < experts, "expert ", ids[i], " of ", experts);
@@ -84,7 +77,13 @@ Tensor TorchOps::experts(const Tensor& x_, const Routes& routes, const ExpertWei
   const at::Tensor x_TD = real(x_), ids_TN = host_ints(routes.ids_TN).contiguous();
   const int64_t tokens = x_TD.size(0), chosen = ids_TN.size(1);
   if (tokens == 0) return wrap(x_TD);
-  const Plan plan = plan_of(ids_TN, static_cast<int64_t>(weights.gate.size()), device_);
+  const ExpertPlan plan = plan_of(ids_TN, static_cast<int64_t>(weights.gate.size()), device_);
+  if (fused_) {
+    FusedExperts all{{}, limit, hidden_format};
+    for (const std::vector<Weight>* kind : {&weights.gate, &weights.up, &weights.down})
+      for (const Weight& weight : *kind) all.weights.push_back(matrix(weight));
+    return wrap(fused_experts(x_TD, real(routes.weights_TN), plan, all));
+  }
   // One split of all instead of a slice for each: the way back of a slice writes the whole.
   const std::vector<at::Tensor> inputs =
       x_TD.index_select(0, plan.tokens).split_with_sizes(plan.rows);

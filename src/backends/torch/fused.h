@@ -7,10 +7,12 @@
 #pragma once
 
 #include <algorithm>
-#include <tuple>
+#include <limits>
+#include <vector>
 
 #include "backends/torch/kernels.h"
 #include "backends/torch/libtorch_parallel.h"
+#include "ops/ops.h"
 
 namespace hadal {
 
@@ -33,6 +35,21 @@ at::Tensor fused_attend(const at::Tensor& q_THK, const FusedSight& window,
 at::Tensor fused_score(const at::Tensor& q_THK, const at::Tensor& w_TH, const at::Tensor& keys_RK,
                        const at::Tensor& first_T, const at::Tensor& count_T, double scale);
 
+// Pairs (token, expert) in ascending order of expert, and the way back.
+struct ExpertPlan {
+  at::Tensor tokens;          // of each pair
+  at::Tensor pairs;           // place of that pair in ids [T, N]
+  at::Tensor places;          // [T·N] for each token its pairs, ascending by expert
+  std::vector<int64_t> rows;  // pairs of each expert
+};
+struct FusedExperts {
+  std::vector<at::Tensor> weights;  // gate of every expert, then up, then down
+  double limit;
+  RowFormat hidden_format;
+};
+at::Tensor fused_experts(const at::Tensor& x_TD, const at::Tensor& weights_TN,
+                         const ExpertPlan& plan, const FusedExperts& experts);
+
 // Streams: kFusedStreams of them.
 struct FusedMix {
   at::Tensor pre_TS, post_TS, comb_TSS;
@@ -51,6 +68,15 @@ at::Tensor fused_widen(const at::Tensor& y_TD, const at::Tensor& x_TSD, const at
 
 inline float* floats(const at::Tensor& tensor) {
   return tensor.data_ptr<float>();
+}
+
+// A limit of 0 means none.
+inline SwigluArgs swiglu_args(const at::Tensor& gate, const at::Tensor& up, double limit) {
+  SwigluArgs args{};
+  args.gate = floats(gate);
+  args.up = floats(up);
+  args.limit = limit > 0 ? static_cast<float>(limit) : std::numeric_limits<float>::infinity();
+  return args;
 }
 
 // Autograd's functions take no undefined tensor: what is absent travels as an empty one.

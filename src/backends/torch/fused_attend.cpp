@@ -21,7 +21,7 @@ struct Call {
 
   int64_t padded() const {
     const int64_t places = ids[0].size(1) + ids[1].size(1);
-    return (places + kLanes - 1) / kLanes * kLanes;
+    return (places + kGroup - 1) / kGroup * kGroup;
   }
   // What a token costs, in floats.
   int64_t work() const { return q.size(1) * padded() * q.size(2) / 8; }

@@ -2,8 +2,6 @@
 // Norms, turns, activations and the Engram gate as autograd nodes.
 #include "backends/torch/fused.h"
 
-#include <limits>
-
 namespace hadal {
 namespace {
 
@@ -83,10 +81,10 @@ struct Swiglu : Function<Swiglu> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate, const at::Tensor& up,
                             double limit) {
     const at::Tensor out = at::empty_like(gate);
-    SwigluArgs args = arguments(gate, up, limit);
+    SwigluArgs args = swiglu_args(gate, up, limit);
     args.out = floats(out);
-    over_rows(gate.numel() / kLanes + 1, kLanes, [&](int64_t first, int64_t last) {
-      kernels().swiglu(args, first * kLanes, std::min(last * kLanes, gate.numel()));
+    over_rows(gate.numel() / kGroup + 1, kGroup, [&](int64_t first, int64_t last) {
+      kernels().swiglu(args, first * kGroup, std::min(last * kGroup, gate.numel()));
     });
     context->save_for_backward({gate, up});
     context->saved_data["limit"] = limit;
@@ -97,23 +95,16 @@ struct Swiglu : Function<Swiglu> {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor gradient = gradients[0].contiguous();
     const at::Tensor of_gate = at::empty_like(saved[0]), of_up = at::empty_like(saved[1]);
-    SwigluArgs args = arguments(saved[0], saved[1], context->saved_data["limit"].toDouble());
+    SwigluArgs args = swiglu_args(saved[0], saved[1], context->saved_data["limit"].toDouble());
     args.gradient = floats(gradient);
     args.gate_gradient = floats(of_gate);
     args.up_gradient = floats(of_up);
-    over_rows(gradient.numel() / kLanes + 1, kLanes, [&](int64_t first, int64_t last) {
-      kernels().swiglu_back(args, first * kLanes, std::min(last * kLanes, gradient.numel()));
+    over_rows(gradient.numel() / kGroup + 1, kGroup, [&](int64_t first, int64_t last) {
+      kernels().swiglu_back(args, first * kGroup, std::min(last * kGroup, gradient.numel()));
     });
     return {of_gate, of_up, at::Tensor()};
   }
 
-  static SwigluArgs arguments(const at::Tensor& gate, const at::Tensor& up, double limit) {
-    SwigluArgs args{};
-    args.gate = floats(gate);
-    args.up = floats(up);
-    args.limit = limit > 0 ? static_cast<float>(limit) : std::numeric_limits<float>::infinity();
-    return args;
-  }
 };
 
 struct Engram : Function<Engram> {

@@ -14,7 +14,7 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 
 int64_t padded(int64_t count) {
-  return (count + kLanes - 1) / kLanes * kLanes;
+  return (count + kGroup - 1) / kGroup * kGroup;
 }
 
 // The tokens' runs, and the rows of each run packed for the loops.
@@ -27,7 +27,7 @@ struct Packed {
 void pack_rows(const float* rows, int64_t count, int64_t width, float* packed) {
   for (int64_t j = 0; j < count; ++j)
     for (int64_t i = 0; i < width; ++i)
-      packed[(j / kLanes * width + i) * kLanes + j % kLanes] = rows[j * width + i];
+      packed[(j / kGroup * width + i) * kGroup + j % kGroup] = rows[j * width + i];
 }
 
 Packed pack(const at::Tensor& keys_RK, const at::Tensor& first_T, const at::Tensor& count_T) {
@@ -96,11 +96,11 @@ struct Score : Function<Score> {
 
   // Runs after each other, as they may see the same rows; the rows of a run side by side.
   static void keys_back(const ScoreArgs& args, const ScoreRun& run) {
-    const int64_t blocks = padded(run.rows) / kLanes;
+    const int64_t blocks = padded(run.rows) / kGroup;
     over_rows(blocks, (run.last_token - run.first_token) * args.heads * args.width,
               [&](int64_t from, int64_t to) {
-                kernels().score_keys_back(args, run, from * kLanes,
-                                          std::min(to * kLanes, run.rows));
+                kernels().score_keys_back(args, run, from * kGroup,
+                                          std::min(to * kGroup, run.rows));
               });
   }
 

@@ -11,12 +11,12 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-// Tokens in groups of kLanes: sinkhorn has one in each lane.
+// Tokens in groups of kGroup: sinkhorn has one in each lane.
 template <typename Loop>
 void over_groups(int64_t tokens, int64_t floats_per_token, Loop loop) {
-  over_rows((tokens + kLanes - 1) / kLanes, kLanes * floats_per_token,
+  over_rows((tokens + kGroup - 1) / kGroup, kGroup * floats_per_token,
             [&](int64_t first, int64_t last) {
-              loop(first * kLanes, std::min(last * kLanes, tokens));
+              loop(first * kGroup, std::min(last * kGroup, tokens));
             });
 }
 

@@ -61,7 +61,7 @@ HADAL_INLINE float softmax(float* logits, int64_t seen, float scale, float sink)
     store(logits + n, power);
     sums += power;
   }
-  const float sink_power = first_of(exponential(all(sink - top)));
+  const float sink_power = exponential(all(sink - top))[0];
   const float inverse = 1.0f / (sum(sums) + sink_power);
   for (int64_t n = 0; n < seen; n += kLanes) store(logits + n, load(logits + n) * inverse);
   return sink_power * inverse;
@@ -123,18 +123,19 @@ void seen_back_of(const SeenArgs& a, int64_t first, int64_t last) {
 // All channels of a row at once, where they fit into registers.
 template <>
 void seen_back_of<64>(const SeenArgs& a, int64_t first, int64_t last) {
+  constexpr int64_t kVectors = 64 / kLanes;
   for (int64_t row = first; row < last; ++row) {
-    Floats totals[4] = {};
+    Floats totals[kVectors] = {};
     for (int64_t pair = a.starts[row]; pair < a.starts[row + 1]; ++pair)
       for (int64_t head = 0; head < a.heads; ++head) {
         const int64_t query = a.tokens[pair] * a.heads + head;
         const int64_t share = query * a.padded + a.places[pair];
         const float by_logit = a.logit_gradients[share], by_share = a.shares[share];
-        for (int i = 0; i < 4; ++i)
+        for (int64_t i = 0; i < kVectors; ++i)
           totals[i] += by_logit * load(a.q + query * 64 + i * kLanes) +
                        by_share * load(a.gradient + query * 64 + i * kLanes);
       }
-    for (int i = 0; i < 4; ++i) store(a.out + row * 64 + i * kLanes, totals[i]);
+    for (int64_t i = 0; i < kVectors; ++i) store(a.out + row * 64 + i * kLanes, totals[i]);
   }
 }
 

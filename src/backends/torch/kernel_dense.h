@@ -63,30 +63,71 @@ void turn(const TurnArgs& a, int64_t first, int64_t last) {
   }
 }
 
+// What swiglu makes of one vector, and how its result moves with gate and up.
+struct Gated {
+  Floats value, by_gate, by_up;
+};
+HADAL_INLINE Gated gated(Floats raw_gate, Floats raw_up, float limit) {
+  const Floats gate = smaller(raw_gate, all(limit));
+  const Floats up = larger(smaller(raw_up, all(limit)), all(-limit));
+  const Floats open = sigmoid(gate), activated = gate * open, none = {};
+  const Floats slope = up * (open + activated * (1.0f - open));
+  return {activated * up, raw_gate > limit ? none : slope,
+          raw_up > limit ? none : (raw_up < -limit ? none : activated)};
+}
+
 void swiglu(const SwigluArgs& a, int64_t first, int64_t last) {
   across(last - first, [&](int64_t i, int64_t n) {
-    const Floats gate = smaller(load(a.gate + first + i, n), all(a.limit));
-    const Floats up =
-        larger(smaller(load(a.up + first + i, n), all(a.limit)), all(-a.limit));
-    store(a.out + first + i, gate * sigmoid(gate) * up, n);
+    const Gated g = gated(load(a.gate + first + i, n), load(a.up + first + i, n), a.limit);
+    store(a.out + first + i, g.value, n);
   });
 }
 
 void swiglu_back(const SwigluArgs& a, int64_t first, int64_t last) {
   across(last - first, [&](int64_t i, int64_t n) {
-    const Floats raw_gate = load(a.gate + first + i, n), raw_up = load(a.up + first + i, n);
-    const Floats gate = smaller(raw_gate, all(a.limit));
-    const Floats up = larger(smaller(raw_up, all(a.limit)), all(-a.limit));
+    const Gated g = gated(load(a.gate + first + i, n), load(a.up + first + i, n), a.limit);
     const Floats gradient = load(a.gradient + first + i, n);
-    const Floats open = sigmoid(gate), activated = gate * open;
-    const Floats slope = open + activated * (1.0f - open);
-    const Floats none = {};
-    store(a.gate_gradient + first + i, choose(raw_gate > a.limit, none, gradient * up * slope), n);
-    store(a.up_gradient + first + i,
-          choose(raw_up > a.limit, none,
-                 choose(raw_up < -a.limit, none, gradient * activated)),
-          n);
+    store(a.gate_gradient + first + i, gradient * g.by_gate, n);
+    store(a.up_gradient + first + i, gradient * g.by_up, n);
   });
+}
+
+void hidden(const HiddenArgs& a, int64_t first, int64_t last) {
+  for (int64_t row = first; row < last; ++row) {
+    const int64_t start = row * a.width;
+    across(a.width, [&](int64_t i, int64_t n) {
+      const Gated g = gated(load(a.swiglu.gate + start + i, n), load(a.swiglu.up + start + i, n),
+                            a.swiglu.limit);
+      store(a.swiglu.out + start + i, a.share[row] * g.value, n);
+    });
+  }
+}
+
+void hidden_back(const HiddenArgs& a, int64_t first, int64_t last) {
+  for (int64_t row = first; row < last; ++row) {
+    const int64_t start = row * a.width;
+    Floats by_share = {};
+    across(a.width, [&](int64_t i, int64_t n) {
+      const Gated g = gated(load(a.swiglu.gate + start + i, n), load(a.swiglu.up + start + i, n),
+                            a.swiglu.limit);
+      const Floats gradient = load(a.swiglu.gradient + start + i, n);
+      by_share += gradient * g.value;
+      store(a.swiglu.gate_gradient + start + i, a.share[row] * gradient * g.by_gate, n);
+      store(a.swiglu.up_gradient + start + i, a.share[row] * gradient * g.by_up, n);
+    });
+    a.share_gradient[row] = sum(by_share);
+  }
+}
+
+void gather_rows(const GatherArgs& a, int64_t first, int64_t last) {
+  for (int64_t row = first; row < last; ++row) {
+    const int64_t* ids = a.ids + row * a.count;
+    across(a.width, [&](int64_t i, int64_t n) {
+      Floats total = load(a.x + ids[0] * a.width + i, n);
+      for (int64_t k = 1; k < a.count; ++k) total += load(a.x + ids[k] * a.width + i, n);
+      store(a.out + row * a.width + i, total, n);
+    });
+  }
 }
 
 // The gate of §5.3: how much the stream's query matches the key.
@@ -108,7 +149,7 @@ HADAL_INLINE void engram_gate(const EngramArgs& a, int64_t token, int64_t stream
   const float match = gate[0] * gate[1] * gate[2];
   const float size = __builtin_fabsf(match);
   const float root = __builtin_sqrtf(size > 1e-6f ? size : 1e-6f);
-  gate[3] = first_of(sigmoid(all(__builtin_copysignf(root, match))));
+  gate[3] = sigmoid(all(__builtin_copysignf(root, match)))[0];
   if (a.dead && a.dead[token]) gate[3] = 0;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Indexer scores.  Part of each kernels_*.cpp, behind kernel_vectors.h.
 //
-// Keys come packed: sixteen rows of a sequence side by side, channel by channel, so that a vector
-// holds one channel of sixteen keys and nothing has to be summed across lanes.
+// Keys come packed: kGroup rows of a sequence side by side, channel by channel, so that a vector
+// holds one channel of several keys and nothing has to be summed across lanes.
 
-// Products of all heads with the sixteen keys of one block: at most kHeadsAtOnce in registers.
+// Products of all heads with the keys of one vector: at most kHeadsAtOnce in registers.
 constexpr int64_t kHeadsAtOnce = 4;
 
 template <typename Use>
@@ -16,11 +16,11 @@ HADAL_INLINE void for_heads(const ScoreArgs& a, int64_t token, const float* bloc
     if (count == kHeadsAtOnce) {
       for (int64_t i = 0; i < a.width; ++i)
         for (int64_t h = 0; h < kHeadsAtOnce; ++h)
-          products[h] += q[h * a.width + i] * load(block + i * kLanes);
+          products[h] += q[h * a.width + i] * load(block + i * kGroup);
     } else {
       for (int64_t h = 0; h < count; ++h)
         for (int64_t i = 0; i < a.width; ++i)
-          products[h] += q[h * a.width + i] * load(block + i * kLanes);
+          products[h] += q[h * a.width + i] * load(block + i * kGroup);
     }
     for (int64_t h = 0; h < count; ++h) use(first + h, products[h]);
   }
@@ -34,7 +34,7 @@ void score(const ScoreArgs& a, int64_t first, int64_t last) {
     float* out = a.out + token * a.entries;
     for (int64_t j = 0; j < seen; j += kLanes) {
       Floats total = {};
-      for_heads(a, token, keys + j * a.width, [&](int64_t head, Floats product) {
+      for_heads(a, token, keys + j / kGroup * kGroup * a.width + j % kGroup, [&](int64_t head, Floats product) {
         total += weights[head] * larger(product, Floats{});
       });
       store(out + j, total * a.scale, seen - j);
@@ -53,11 +53,12 @@ void score_back(const ScoreArgs& a, int64_t first, int64_t last) {
     float* kept = a.product_gradients + token * a.heads * a.padded;
     float* of_weights = a.weight_gradient + token * a.heads;
     for (int64_t h = 0; h < a.heads; ++h) of_weights[h] = 0;
-    for (int64_t j = 0; j < seen; j += kLanes) {
+    // To the end of the group, with zeros: score_keys_back reads a few entries at a time.
+    for (int64_t j = 0; j < (seen + kGroup - 1) / kGroup * kGroup; j += kLanes) {
       const Floats g = load(gradient + j, seen - j) * a.scale;
-      for_heads(a, token, keys + j * a.width, [&](int64_t head, Floats product) {
+      for_heads(a, token, keys + j / kGroup * kGroup * a.width + j % kGroup, [&](int64_t head, Floats product) {
         of_weights[head] += sum(g * larger(product, Floats{}));
-        store(kept + head * a.padded + j, choose(product > 0.0f, g * weights[head], Floats{}));
+        store(kept + head * a.padded + j, product > 0.0f ? g * weights[head] : Floats{});
       });
     }
     for (int64_t head = 0; head < a.heads; ++head)

@@ -18,8 +18,9 @@ namespace hadal {
 constexpr int64_t kFusedStreams = 4;
 // What mix computes for a token: pre [4], post [4], comb [4][4].
 constexpr int64_t kMixOutputs = (2 + kFusedStreams) * kFusedStreams;
-// Floats of one vector; rows of shares are padded to it.
-constexpr int64_t kLanes = 16;
+// Rows of shares are padded to a multiple of this, keys are packed in blocks of it, and mix takes
+// tokens in groups of it: the floats of the longest vector.
+constexpr int64_t kGroup = 16;
 
 struct NormArgs {
   const float* x;       // [rows, width]
@@ -48,6 +49,22 @@ struct SwigluArgs {
   float* gate_gradient;
   float* up_gradient;
   float limit;  // infinity when there is none
+};
+
+// Hidden rows of experts: swiglu times the routing weight of the row.
+struct HiddenArgs {
+  SwigluArgs swiglu;      // rows of `width`
+  const float* share;     // [rows]
+  float* share_gradient;  // [rows]
+  int64_t width;
+};
+
+// out[i] = Σ x[ids[i·count + n]], n < count: rows by id, one or the sum of a few.
+struct GatherArgs {
+  const float* x;
+  const int64_t* ids;
+  float* out;
+  int64_t count, width;
 };
 
 // Shares are stored by visible row: the visible ones of both sights, in order, without holes.
@@ -86,7 +103,7 @@ struct ScoreArgs {
   const float* q;            // [tokens, heads, width]
   const float* weights;      // [tokens, heads]
   const float* rows;         // [R, width]
-  const float* keys;         // packed: [blocks, width, kLanes]
+  const float* keys;         // packed: [blocks, width, kGroup]
   const int64_t* firsts;     // [tokens] first row in sight
   const int64_t* counts;     // [tokens] rows in sight
   const int64_t* places;     // [tokens] packed rows before those in sight
@@ -130,8 +147,8 @@ struct MixBackArgs {
   float* out;                    // gradient of x
   float* scratch;                // of this thread: rounds·2·kSinkhornFloats
 };
-// One half round of Sinkhorn for kLanes tokens: 16 quotients and 4 inverse sums.
-constexpr int64_t kSinkhornFloats = (16 + 4) * kLanes;
+// One half round of Sinkhorn for kGroup tokens: 16 quotients and 4 inverse sums.
+constexpr int64_t kSinkhornFloats = (16 + 4) * kGroup;
 
 struct NarrowArgs {
   const float* x;    // [tokens, 4, width]
@@ -176,13 +193,16 @@ struct Kernels {
   void (*turn)(const TurnArgs&, int64_t first, int64_t last);
   void (*swiglu)(const SwigluArgs&, int64_t first, int64_t last);  // elements
   void (*swiglu_back)(const SwigluArgs&, int64_t first, int64_t last);
+  void (*hidden)(const HiddenArgs&, int64_t first, int64_t last);
+  void (*hidden_back)(const HiddenArgs&, int64_t first, int64_t last);
+  void (*gather_rows)(const GatherArgs&, int64_t first, int64_t last);
   void (*attend)(const AttendArgs&, int64_t first, int64_t last);
   void (*attend_back)(const AttendArgs&, int64_t first, int64_t last);
   void (*seen_back)(const SeenArgs&, int64_t first, int64_t last);  // rows of the pool
   void (*score)(const ScoreArgs&, int64_t first, int64_t last);
   void (*score_back)(const ScoreArgs&, int64_t first, int64_t last);
   void (*score_keys_back)(const ScoreArgs&, const ScoreRun&, int64_t first, int64_t last);
-  // Tokens in groups of kLanes; the last group may be short.
+  // Tokens in groups of kGroup; the last group may be short.
   void (*mix)(const MixArgs&, int64_t first, int64_t last);
   void (*mix_back)(const MixBackArgs&, int64_t first, int64_t last);
   void (*narrow)(const NarrowArgs&, int64_t first, int64_t last);

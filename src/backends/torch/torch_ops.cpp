@@ -2,6 +2,7 @@
 // Opening a device, and carrying weights and arguments to it.
 #include "backends/torch/torch_ops.h"
 
+#include "backends/torch/kept_memory.h"
 #include "backends/torch/torch_verbs.h"
 #include "ops/weight_rows.h"
 
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Ops>> make_torch_ops(const std::string& device,
                                             const TorchOptions& options) {
   try {
     const at::Device place(device);
+    if (place.is_cpu()) keep_cpu_memory();
     at::zeros({1}, at::TensorOptions(at::kFloat).device(place));
     return std::unique_ptr<Ops>(std::make_unique<TorchOps>(place, options));
   } catch (const std::exception& error) {
