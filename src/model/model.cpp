@@ -21,17 +21,22 @@ class CheckpointSource {
   Result<Weight> operator()(const TensorSpec& spec) const {
     const Tensor* values = file_.find(spec.name);
     if (!values)
-      return fail(folder_, ": tensor ", spec.name, " is missing; expected ",
-                  shape_text(spec.shape), " by config.json");
+      return fail(folder_, ": tensor ", spec.name, " is missing; expected ", shape_text(spec.shape),
+                  " by config.json");
     switch (values->dtype()) {
       case DType::f32:
       case DType::bf16:
-      case DType::f16: return plain(spec, *values);
-      case DType::f8_e4m3: return fp8(spec, *values);
-      case DType::i8: return fp4(spec, *values);
+      case DType::f16:
+        return plain(spec, *values);
+      case DType::f8_e4m3:
+        return fp8(spec, *values);
+      case DType::i8:
+        return fp4(spec, *values);
       case DType::i32:
-      case DType::i64: return expert_table(spec, *values);
-      default: return wrong(spec, *values, "a floating-point or quantised type");
+      case DType::i64:
+        return expert_table(spec, *values);
+      default:
+        return wrong(spec, *values, "a floating-point or quantised type");
     }
   }
 
@@ -70,12 +75,11 @@ class CheckpointSource {
     if (!scales) return fail(folder_, ": tensor ", name, " is missing");
     const Shape expected = {ceil_div(spec.shape[0], block_rows),
                             ceil_div(spec.shape[1], block_columns)};
-    const bool known_type =
-        scales->dtype() == DType::f8_e8m0 || scales->dtype() == DType::f32;
+    const bool known_type = scales->dtype() == DType::f8_e8m0 || scales->dtype() == DType::f32;
     if (scales->shape() != expected || !known_type)
       return fail(folder_, ": tensor ", name, ": found ", dtype_name(scales->dtype()), " ",
                   shape_text(scales->shape()), ", expected F8_E8M0 ", shape_text(expected));
-    return Weight{values, *scales, block_rows, block_columns};
+    return Weight{values, *scales, block_rows, block_columns, true};
   }
 
   Result<Weight> fp8(const TensorSpec& spec, const Tensor& values) const {
@@ -97,8 +101,8 @@ class CheckpointSource {
     if (spec.storing != Storing::table_i64 || values.shape() != spec.shape)
       return wrong(spec, values, shape_text(spec.shape));
     for (int64_t i = 0; i < values.count(); ++i) {
-      const int64_t expert = values.dtype() == DType::i64 ? values.data<int64_t>()[i]
-                                                          : values.data<int32_t>()[i];
+      const int64_t expert =
+          values.dtype() == DType::i64 ? values.data<int64_t>()[i] : values.data<int32_t>()[i];
       if (expert < 0 || expert >= config_.experts)
         return fail(folder_, ": tensor ", spec.name, "[", i, "]: found expert ", expert,
                     ", expected one below ", config_.experts);
@@ -139,9 +143,8 @@ Result<std::unique_ptr<Model>> Model::open(const std::string& folder, Ops& ops,
   return create(config, source, ops, options, compressed_ids);
 }
 
-Result<std::unique_ptr<Model>> Model::create(const ModelConfig& config,
-                                             const WeightSource& source, Ops& ops,
-                                             const ModelOptions& options,
+Result<std::unique_ptr<Model>> Model::create(const ModelConfig& config, const WeightSource& source,
+                                             Ops& ops, const ModelOptions& options,
                                              const std::vector<int32_t>& compressed_ids) {
   TRY_STATUS(check_compressed_ids(config, compressed_ids));
   TRY(ModelWeights weights, bind_weights(config, source, ops, options));

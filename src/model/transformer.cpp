@@ -42,7 +42,7 @@ Tensor Transformer::rounded(const Tensor& x, RowFormat format) const {
 }
 
 Tensor Transformer::linear(const Tensor& x, const Weight& w) const {
-  if (!w.quantised()) return ops_.linear(x, w);
+  if (!w.rounds_inputs) return ops_.linear(x, w);
   const RowFormat format = config_.weight_block == 128 ? RowFormat::fp8_128 : RowFormat::fp8_32;
   return ops_.linear(rounded(x, format), w);
 }
@@ -169,7 +169,7 @@ Tensor Transformer::feed_forward(int64_t layer, const LayerWeights& w, const Ten
   see(layer, "ffn.gate.weights", routes.weights_TN);
 
   const float limit = static_cast<float>(config_.swiglu_limit);
-  const bool round = f.experts.gate.front().quantised() && options_.rounding != Rounding::none;
+  const bool round = f.experts.gate.front().rounds_inputs && options_.rounding != Rounding::none;
   const RowFormat format = !round                        ? RowFormat::f32
                            : config_.weight_block == 128 ? RowFormat::fp8_128
                                                          : RowFormat::fp8_32;

@@ -39,7 +39,7 @@ class Transformer : public Model {
  protected:
   Pass begin(const Batch& batch, Cache& cache) const;
 
-  // x·wᵀ, x rounded first where the weight is quantised and roundings are on (§8.3).
+  // x·wᵀ, x rounded first where the checkpoint's weight is quantised and roundings are on (§8.3).
   Tensor linear(const Tensor& x, const Weight& w) const;
   Tensor norm(const Tensor& x, const Tensor& gain) const;
   Tensor rounded(const Tensor& x, RowFormat format) const;

@@ -52,6 +52,9 @@ struct Weight {
   Tensor scales;  // empty for plain formats
   int64_t block_rows = 1;
   int64_t block_columns = 1;
+  // What is multiplied with it was rounded when it was trained (§8.3): true for a weight that is
+  // quantised in its checkpoint, also after a back end has dequantised it.
+  bool rounds_inputs = false;
 
   bool defined() const { return values.defined(); }
   bool quantised() const { return scales.defined(); }
@@ -150,7 +153,7 @@ class Ops {
   virtual Tensor hadamard(const Tensor& x) = 0;
   // Quantise and dequantise the last axis (§8.3).  Straight through for gradients.
   virtual Tensor round_to(const Tensor& x, RowFormat format, int64_t tail) = 0;
-  virtual Tensor add(const Tensor& a, const Tensor& b) = 0;            // same shape
+  virtual Tensor add(const Tensor& a, const Tensor& b) = 0;  // same shape
   // Rows of the leading axis, of any element type.
   virtual Tensor take_rows(const Tensor& x, const Tensor& ids_N) = 0;
   // The same numbers, through which no gradient flows.

@@ -33,7 +33,7 @@ at::Tensor TorchOps::matrix(const Weight& weight) const {
 
 Weight TorchOps::prepare(const Weight& weight) {
   if (!weight.defined() || torch_storage(weight.values) != nullptr) return weight;
-  return Weight{wrap(matrix(weight)), {}, 1, 1};
+  return Weight{wrap(matrix(weight)), {}, 1, 1, weight.rounds_inputs};
 }
 
 Tensor TorchOps::prepare(const Tensor& tensor) {
