@@ -88,8 +88,7 @@ void ThreadPool::work_until_stopped(int64_t thread) {
   for (uint64_t round = 0;;) {
     round = wait_for_round(round);
     if (stopping_.load()) return;
-    for (int64_t part = thread; part < parts_; part += threads())
-      task_.call(task_.context, part);
+    for (int64_t part = thread; part < parts_; part += threads()) task_.call(task_.context, part);
     if (busy_.fetch_sub(1) == 1) {
       std::lock_guard lock(sleep_);
       workers_done_.notify_one();

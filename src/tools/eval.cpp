@@ -33,8 +33,8 @@ Result<int> eval_goldens(GoldensCommand command) {
 }
 
 void add_goldens(CLI::App& eval, Command& chosen) {
-  CLI::App* command = eval.add_subcommand(
-      "goldens", "Hold a back end to a folder of the published code's outputs");
+  CLI::App* command =
+      eval.add_subcommand("goldens", "Hold a back end to a folder of the published code's outputs");
   auto options = std::make_shared<GoldensCommand>();
   options->goldens.tolerance = 0;
   command->add_option("DIR", options->goldens.folder, "Folder with config, weights, expectations")

@@ -66,8 +66,7 @@ TEST(ThreadPool, SeveralCallersAreServed) {
   std::vector<std::thread> callers;
   for (int i = 0; i < 3; ++i)
     callers.emplace_back([&] {
-      for (int round = 0; round < 500; ++round)
-        pool.run(4, [&](int64_t part) { sum += part; });
+      for (int round = 0; round < 500; ++round) pool.run(4, [&](int64_t part) { sum += part; });
     });
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(sum, 3 * 500 * 6);

@@ -74,7 +74,7 @@ class CpuTest : public testing::TestWithParam<Build> {
   Weight weight(const struct StoredFormat& format, int64_t outputs, int64_t inputs);
 };
 
-#define HADAL_FOR_ALL_BUILDS(suite)                                   \
+#define HADAL_FOR_ALL_BUILDS(suite)                                        \
   INSTANTIATE_TEST_SUITE_P(Builds, suite, testing::ValuesIn(all_builds()), \
                            [](const auto& test) { return build_name(test.param); })
 
@@ -107,21 +107,30 @@ inline Weight CpuTest::weight(const StoredFormat& format, int64_t outputs, int64
   for (int64_t i = 0; i < w.values.count(); ++i) {
     const float value = std::normal_distribution<float>(0.0f, 1.0f)(random_);
     switch (format.values) {
-      case DType::f32: w.values.data<float>()[i] = value; break;
-      case DType::bf16: w.values.data<uint16_t>()[i] = float_to_bf16(value); break;
+      case DType::f32:
+        w.values.data<float>()[i] = value;
+        break;
+      case DType::bf16:
+        w.values.data<uint16_t>()[i] = float_to_bf16(value);
+        break;
       // Positive and negative, normal and subnormal halves below 2.
-      case DType::f16: w.values.data<uint16_t>()[i] =
-          static_cast<uint16_t>(integer(0, 0x3fff) | (integer(0, 1) << 15)); break;
-      case DType::f8_e4m3: w.values.data<uint8_t>()[i] = float_to_e4m3(value * 8); break;
-      default: w.values.data<uint8_t>()[i] = static_cast<uint8_t>(integer(0, 255)); break;
+      case DType::f16:
+        w.values.data<uint16_t>()[i] =
+            static_cast<uint16_t>(integer(0, 0x3fff) | (integer(0, 1) << 15));
+        break;
+      case DType::f8_e4m3:
+        w.values.data<uint8_t>()[i] = float_to_e4m3(value * 8);
+        break;
+      default:
+        w.values.data<uint8_t>()[i] = static_cast<uint8_t>(integer(0, 255));
+        break;
     }
   }
   if (format.values != DType::f8_e4m3 && !fp4) return w;
   w.block_rows = format.block_rows;
   w.block_columns = format.block_columns;
-  w.scales = Tensor::empty(format.scales,
-                           {(outputs + w.block_rows - 1) / w.block_rows,
-                            (inputs + w.block_columns - 1) / w.block_columns});
+  w.scales = Tensor::empty(format.scales, {(outputs + w.block_rows - 1) / w.block_rows,
+                                           (inputs + w.block_columns - 1) / w.block_columns});
   for (int64_t i = 0; i < w.scales.count(); ++i) {
     if (format.scales == DType::f32)
       w.scales.data<float>()[i] = 0.01f * static_cast<float>(integer(50, 150));

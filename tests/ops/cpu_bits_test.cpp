@@ -79,15 +79,16 @@ TEST_P(CpuBits, PaddingDoesNotChangeAttention) {
 
 TEST_P(CpuBits, ScoresAndBlendsAreIndependent) {
   const Tensor q = floats({kTokens, 6, 96}), w = floats({kTokens, 6}), keys = floats({300, 96});
-  Tensor first_key = Tensor::empty(DType::i64, {kTokens}), seen = Tensor::empty(DType::i64, {kTokens});
+  Tensor first_key = Tensor::empty(DType::i64, {kTokens}),
+         seen = Tensor::empty(DType::i64, {kTokens});
   for (int64_t t = 0; t < kTokens; ++t) {
     first_key.data<int64_t>()[t] = integer(0, 9);
     seen.data<int64_t>()[t] = 5 * t;
   }
   const Tensor all = cpu_->score(q, w, keys, first_key, seen, 0.5f);
   for (int64_t t = 0; t < kTokens; ++t) {
-    const Tensor one = cpu_->score(q.rows(t, 1), w.rows(t, 1), keys, first_key.rows(t, 1),
-                                   seen.rows(t, 1), 0.5f);
+    const Tensor one =
+        cpu_->score(q.rows(t, 1), w.rows(t, 1), keys, first_key.rows(t, 1), seen.rows(t, 1), 0.5f);
     for (int64_t j = 0; j < 5 * t; ++j)
       ASSERT_EQ(one.data<float>()[j], all.data<float>()[t * all.size(1) + j]) << t << ", " << j;
   }
@@ -132,12 +133,10 @@ TEST_P(CpuBits, StreamRowsAreIndependent) {
   expect_rows_independent("widen", [&](int64_t f, int64_t c) {
     return cpu_->widen(y.rows(f, c), x.rows(f, c), mix.post_TS.rows(f, c), mix.comb_TSS.rows(f, c));
   });
-  expect_rows_independent("norm", [&](int64_t f, int64_t c) {
-    return cpu_->rms_norm(y.rows(f, c), {}, 1e-6f);
-  });
-  expect_rows_independent("swiglu", [&](int64_t f, int64_t c) {
-    return cpu_->swiglu(y.rows(f, c), y.rows(f, c), 0);
-  });
+  expect_rows_independent(
+      "norm", [&](int64_t f, int64_t c) { return cpu_->rms_norm(y.rows(f, c), {}, 1e-6f); });
+  expect_rows_independent(
+      "swiglu", [&](int64_t f, int64_t c) { return cpu_->swiglu(y.rows(f, c), y.rows(f, c), 0); });
 }
 
 // Work large enough to be split, by one thread and by several.

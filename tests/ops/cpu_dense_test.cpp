@@ -9,10 +9,12 @@ using CpuDense = CpuTest;
 HADAL_FOR_ALL_BUILDS(CpuDense);
 
 TEST_P(CpuDense, LinearAgreesForEveryFormatAndShape) {
-  struct Size { int64_t rows, outputs, inputs; };
-  constexpr Size kSizes[] = {{0, 4, 32},   {1, 1, 2},     {1, 17, 80},  {2, 96, 130}, {3, 130, 96},
-                             {4, 5, 18},   {5, 33, 64},   {7, 40, 514}, {33, 20, 1040},
-                             {70, 130, 260}, {1, 600, 1024}, {64, 132, 640}};
+  struct Size {
+    int64_t rows, outputs, inputs;
+  };
+  constexpr Size kSizes[] = {{0, 4, 32},     {1, 1, 2},      {1, 17, 80},    {2, 96, 130},
+                             {3, 130, 96},   {4, 5, 18},     {5, 33, 64},    {7, 40, 514},
+                             {33, 20, 1040}, {70, 130, 260}, {1, 600, 1024}, {64, 132, 640}};
   for (const StoredFormat& format : kStoredFormats)
     for (const Size& size : kSizes) {
       const Tensor x = floats({size.rows, size.inputs});
@@ -40,10 +42,10 @@ TEST_P(CpuDense, LinearReadsEveryE4m3Code) {
   Tensor x = Tensor::zeros(DType::f32, {1, 32});
   x.data<float>()[5] = 1;
   expect_same_bits(cpu_->linear(x, w), reference_->linear(x, w), "one row of each code");
-  expect_same_bits(cpu_->linear(cpu_->take_rows(x, Tensor::of_ints({6}, {0, 0, 0, 0, 0, 0})), w),
-                   reference_->linear(
-                       reference_->take_rows(x, Tensor::of_ints({6}, {0, 0, 0, 0, 0, 0})), w),
-                   "panels of each code");
+  expect_same_bits(
+      cpu_->linear(cpu_->take_rows(x, Tensor::of_ints({6}, {0, 0, 0, 0, 0, 0})), w),
+      reference_->linear(reference_->take_rows(x, Tensor::of_ints({6}, {0, 0, 0, 0, 0, 0})), w),
+      "panels of each code");
 }
 
 TEST_P(CpuDense, LinearReadsEveryE8m0Scale) {
@@ -136,8 +138,9 @@ TEST_P(CpuDense, HadamardIsExact) {
 }
 
 TEST_P(CpuDense, RoundingIsExact) {
-  constexpr RowFormat kFormats[] = {RowFormat::f32,     RowFormat::fp8_64_tail, RowFormat::fp8_32,
-                                    RowFormat::fp8_128, RowFormat::fp4_32, RowFormat::fp4_e4m3_16};
+  constexpr RowFormat kFormats[] = {RowFormat::f32,    RowFormat::fp8_64_tail,
+                                    RowFormat::fp8_32, RowFormat::fp8_128,
+                                    RowFormat::fp4_32, RowFormat::fp4_e4m3_16};
   for (RowFormat format : kFormats)
     for (int64_t width : {17, 96, 130, 512})
       for (float spread : {1e-30f, 1e-4f, 1.0f, 300.0f, 1e30f}) {

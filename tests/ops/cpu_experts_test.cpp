@@ -73,8 +73,8 @@ TEST_P(CpuExperts, ExpertsAgreeForEveryFormat) {
       const Routes routes = routes_among(tokens, 5, 2);
       expect_agrees(cpu_->experts(x, routes, weights, 10, RowFormat::f32),
                     reference_->experts(x, routes, weights, 10, RowFormat::f32),
-                    Tolerance::exponentials, std::string(format.name) + " x " +
-                    std::to_string(tokens));
+                    Tolerance::exponentials,
+                    std::string(format.name) + " x " + std::to_string(tokens));
     }
   }
 }
@@ -94,8 +94,8 @@ TEST_P(CpuExperts, AnExpertChosenTwiceCountsTwice) {
   const Tensor x = floats({3, 32});
   const Routes routes{Tensor::of_ints({3, 2}, {1, 1, 0, 1, 0, 0}), floats({3, 2})};
   expect_agrees(cpu_->experts(x, routes, weights, 0, RowFormat::f32),
-                reference_->experts(x, routes, weights, 0, RowFormat::f32),
-                Tolerance::exponentials, "twice");
+                reference_->experts(x, routes, weights, 0, RowFormat::f32), Tolerance::exponentials,
+                "twice");
 }
 
 using CpuStreams = CpuTest;
@@ -112,7 +112,8 @@ TEST_P(CpuStreams, MixAgrees) {
       expect_agrees(found.pre_TS, expected.pre_TS, Tolerance::exponentials, "pre");
       expect_agrees(found.post_TS, expected.post_TS, Tolerance::exponentials, "post");
       expect_agrees(found.comb_TSS, expected.comb_TSS, Tolerance::sinkhorn, "comb");
-      const MixWeights head{floats({streams, streams * width}, 0.3f), floats({streams}), floats({1})};
+      const MixWeights head{floats({streams, streams * width}, 0.3f), floats({streams}),
+                            floats({1})};
       expect_agrees(cpu_->mix_head(x, head, {}), reference_->mix_head(x, head, {}),
                     Tolerance::exponentials, "head");
     }

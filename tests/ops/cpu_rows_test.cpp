@@ -22,7 +22,8 @@ TEST_P(CpuRows, BlendAgrees) {
   for (int64_t width : {1, 17, 96, 130})
     for (int64_t halves : {1, 2})
       for (int64_t members : {2, 8, 128}) {
-        const Tensor values = floats({300, halves * width}), scores = floats({300, halves * width}, 4);
+        const Tensor values = floats({300, halves * width}),
+                     scores = floats({300, halves * width}, 4);
         Tensor ids = gappy_ids({5, members}, 300);
         std::fill_n(ids.data<int64_t>() + 2 * members, members, -1);  // a group of nobody
         expect_agrees(cpu_->blend(values, scores, ids, width),
@@ -56,8 +57,8 @@ TEST_P(CpuRows, ScoreAgrees) {
 TEST_P(CpuRows, ScoreOfNobodyIsOneColumn) {
   const Tensor none = Tensor::of_ints({2}, {0, 0});
   const Tensor q = floats({2, 3, 16}), w = floats({2, 3}), keys = floats({4, 16});
-  expect_same_bits(cpu_->score(q, w, keys, none, none, 1), reference_->score(q, w, keys, none, none, 1),
-                   "nothing visible");
+  expect_same_bits(cpu_->score(q, w, keys, none, none, 1),
+                   reference_->score(q, w, keys, none, none, 1), "nothing visible");
   const Tensor empty = Tensor::empty(DType::i64, {0});
   expect_same_bits(cpu_->score(floats({0, 3, 16}), floats({0, 3}), keys, empty, empty, 1),
                    reference_->score(floats({0, 3, 16}), floats({0, 3}), keys, empty, empty, 1),
@@ -113,8 +114,8 @@ TEST_P(CpuRows, AttendAgrees) {
       const std::string what = std::to_string(heads) + " heads of " + std::to_string(width);
       const float scale = 1.0f / std::sqrt(static_cast<float>(width));
       expect_agrees(cpu_->attend(q, window, compressed, sink, scale),
-                    reference_->attend(q, window, compressed, sink, scale),
-                    Tolerance::exponentials, what);
+                    reference_->attend(q, window, compressed, sink, scale), Tolerance::exponentials,
+                    what);
       expect_agrees(cpu_->attend(q, window, {}, sink, scale),
                     reference_->attend(q, window, {}, sink, scale), Tolerance::exponentials,
                     what + ", window alone");
@@ -143,7 +144,8 @@ TEST_P(CpuRows, AttendToNothingIsZero) {
 }
 
 TEST_P(CpuRows, AttendSurvivesHugeLogitsAndSinks) {
-  const Tensor q = floats({2, 4, 32}, 300), sink = Tensor::of_floats({4}, {1e4f, -1e4f, -kInfinity, 0});
+  const Tensor q = floats({2, 4, 32}, 300),
+               sink = Tensor::of_floats({4}, {1e4f, -1e4f, -kInfinity, 0});
   const Sight window{floats({50, 32}), gappy_ids({2, 50}, 50)};
   expect_agrees(cpu_->attend(q, window, {}, sink, 1), reference_->attend(q, window, {}, sink, 1),
                 1e-3 /* logits of 1e3 carry 1e-4 of error into the exponent */, "huge");

@@ -26,18 +26,18 @@ void add_table_cases(std::vector<Case>& cases, Numbers& numbers) {
     for (int64_t width : {1, 5, 64}) {
       const std::string shape = std::to_string(tokens) + "x" + std::to_string(width);
       const Tensor ids = numbers.ids({tokens}, 9), many = numbers.ids({tokens, 3}, 9);
-      cases.push_back({"embed " + shape, {numbers.floats({9, width})},
-                       [=](Ops& ops, const Inputs& in) {
-                         return Inputs{ops.embed(plain(in[0]), ids)};
-                       }});
-      cases.push_back({"embed several " + shape, {numbers.floats({9, width})},
-                       [=](Ops& ops, const Inputs& in) {
-                         return Inputs{ops.embed(plain(in[0]), many)};
-                       }});
-      cases.push_back({"take_rows " + shape, {numbers.floats({9, 2, width})},
-                       [=](Ops& ops, const Inputs& in) {
-                         return Inputs{ops.take_rows(in[0], ids)};
-                       }});
+      cases.push_back(
+          {"embed " + shape, {numbers.floats({9, width})}, [=](Ops& ops, const Inputs& in) {
+             return Inputs{ops.embed(plain(in[0]), ids)};
+           }});
+      cases.push_back(
+          {"embed several " + shape, {numbers.floats({9, width})}, [=](Ops& ops, const Inputs& in) {
+             return Inputs{ops.embed(plain(in[0]), many)};
+           }});
+      cases.push_back(
+          {"take_rows " + shape, {numbers.floats({9, 2, width})}, [=](Ops& ops, const Inputs& in) {
+             return Inputs{ops.take_rows(in[0], ids)};
+           }});
       cases.push_back({"add " + shape,
                        {numbers.floats({tokens, width}), numbers.floats({tokens, width})},
                        [=](Ops& ops, const Inputs& in) { return Inputs{ops.add(in[0], in[1])}; }});
@@ -48,15 +48,14 @@ void add_table_cases(std::vector<Case>& cases, Numbers& numbers) {
 void add_matrix_cases(std::vector<Case>& cases, Numbers& numbers) {
   for (int64_t tokens : {0, 1, 9}) {
     const std::string shape = std::to_string(tokens);
-    cases.push_back({"linear " + shape, {numbers.floats({tokens, 17}), numbers.floats({5, 17})},
-                     [=](Ops& ops, const Inputs& in) {
-                       return Inputs{ops.linear(in[0], plain(in[1]))};
-                     }});
-    cases.push_back({"linear of heads " + shape,
-                     {numbers.floats({tokens, 3, 8}), numbers.floats({4, 8})},
-                     [=](Ops& ops, const Inputs& in) {
-                       return Inputs{ops.linear(in[0], plain(in[1]))};
-                     }});
+    cases.push_back(
+        {"linear " + shape,
+         {numbers.floats({tokens, 17}), numbers.floats({5, 17})},
+         [=](Ops& ops, const Inputs& in) { return Inputs{ops.linear(in[0], plain(in[1]))}; }});
+    cases.push_back(
+        {"linear of heads " + shape,
+         {numbers.floats({tokens, 3, 8}), numbers.floats({4, 8})},
+         [=](Ops& ops, const Inputs& in) { return Inputs{ops.linear(in[0], plain(in[1]))}; }});
     cases.push_back({"linear_grouped " + shape,
                      {numbers.floats({tokens, 4, 6}), numbers.floats({10, 12})},
                      [=](Ops& ops, const Inputs& in) {
@@ -69,20 +68,19 @@ void add_norm_cases(std::vector<Case>& cases, Numbers& numbers) {
   for (int64_t tokens : {0, 1, 33}) {
     for (int64_t width : {1, 5, 16, 40, 64}) {
       const std::string shape = std::to_string(tokens) + "x" + std::to_string(width);
-      cases.push_back({"rms_norm " + shape, {numbers.floats({tokens, width}), numbers.floats({width})},
-                       [=](Ops& ops, const Inputs& in) {
-                         return Inputs{ops.rms_norm(in[0], in[1], 1e-6f)};
-                       }});
-      cases.push_back({"rms_norm of heads, no weight " + shape, {numbers.floats({tokens, 3, width})},
-                       [=](Ops& ops, const Inputs& in) {
-                         return Inputs{ops.rms_norm(in[0], {}, 1e-6f)};
-                       }});
+      cases.push_back(
+          {"rms_norm " + shape,
+           {numbers.floats({tokens, width}), numbers.floats({width})},
+           [=](Ops& ops, const Inputs& in) { return Inputs{ops.rms_norm(in[0], in[1], 1e-6f)}; }});
+      cases.push_back(
+          {"rms_norm of heads, no weight " + shape,
+           {numbers.floats({tokens, 3, width})},
+           [=](Ops& ops, const Inputs& in) { return Inputs{ops.rms_norm(in[0], {}, 1e-6f)}; }});
       for (float limit : {0.0f, 0.7f})
-        cases.push_back({"swiglu " + shape + (limit > 0 ? " clamped" : ""),
-                         {numbers.floats({tokens, width}), numbers.floats({tokens, width})},
-                         [=](Ops& ops, const Inputs& in) {
-                           return Inputs{ops.swiglu(in[0], in[1], limit)};
-                         }});
+        cases.push_back(
+            {"swiglu " + shape + (limit > 0 ? " clamped" : ""),
+             {numbers.floats({tokens, width}), numbers.floats({tokens, width})},
+             [=](Ops& ops, const Inputs& in) { return Inputs{ops.swiglu(in[0], in[1], limit)}; }});
     }
   }
 }
@@ -114,12 +112,11 @@ void add_rounding_cases(std::vector<Case>& cases, Numbers& numbers) {
   for (RowFormat format : formats)
     for (int64_t tokens : {0, 1, 9})
       for (float size : {1e-5f, 1.0f, 3000.0f})
-        cases.push_back({"round_to format " + std::to_string(static_cast<int>(format)),
-                         {numbers.floats({tokens, 144}, size)},
-                         [=](Ops& ops, const Inputs& in) {
-                           return Inputs{ops.round_to(in[0], format, 16)};
-                         },
-                         format == RowFormat::f32 && size == 1.0f});
+        cases.push_back(
+            {"round_to format " + std::to_string(static_cast<int>(format)),
+             {numbers.floats({tokens, 144}, size)},
+             [=](Ops& ops, const Inputs& in) { return Inputs{ops.round_to(in[0], format, 16)}; },
+             format == RowFormat::f32 && size == 1.0f});
 }
 
 }  // namespace

@@ -27,14 +27,19 @@ void add_route_cases(std::vector<Case>& cases, Numbers& numbers, int64_t tokens)
                                std::to_string(static_cast<int>(scoring)) +
                                (normalise ? " normalised" : "");
       const RouterOptions options = router(scoring, normalise);
-      const auto both = [](const Routes& routes) { return Inputs{routes.weights_TN, routes.ids_TN}; };
-      cases.push_back({"route " + name, {numbers.floats({tokens, kExperts}, 3)},
-                       [=](Ops& ops, const Inputs& in) { return both(ops.route(in[0], {}, options)); }});
-      cases.push_back({"route biased " + name, {numbers.floats({tokens, kExperts}, 3)},
-                       [=](Ops& ops, const Inputs& in) {
-                         return both(ops.route(in[0], bias, options));
-                       }});
-      cases.push_back({"route_by_table " + name, {numbers.floats({tokens, kExperts}, 3)},
+      const auto both = [](const Routes& routes) {
+        return Inputs{routes.weights_TN, routes.ids_TN};
+      };
+      cases.push_back(
+          {"route " + name,
+           {numbers.floats({tokens, kExperts}, 3)},
+           [=](Ops& ops, const Inputs& in) { return both(ops.route(in[0], {}, options)); }});
+      cases.push_back(
+          {"route biased " + name,
+           {numbers.floats({tokens, kExperts}, 3)},
+           [=](Ops& ops, const Inputs& in) { return both(ops.route(in[0], bias, options)); }});
+      cases.push_back({"route_by_table " + name,
+                       {numbers.floats({tokens, kExperts}, 3)},
                        [=](Ops& ops, const Inputs& in) {
                          return both(ops.route_by_table(in[0], table, token_ids, options));
                        }});

@@ -15,13 +15,15 @@ void add_stream_cases(std::vector<Case>& cases, Numbers& numbers, int64_t tokens
   const int64_t outputs = (2 + streams) * streams;
   const Inputs mixing = {x, numbers.floats({outputs, streams * width}, 0.3f),
                          numbers.floats({outputs}), numbers.floats({3})};
-  cases.push_back({"spread " + shape, {y},
-                   [=](Ops& ops, const Inputs& in) { return Inputs{ops.spread(in[0], streams)}; }});
+  cases.push_back({"spread " + shape, {y}, [=](Ops& ops, const Inputs& in) {
+                     return Inputs{ops.spread(in[0], streams)};
+                   }});
   for (int64_t rounds : {1, 20})
     cases.push_back({"mix " + shape + " rounds " + std::to_string(rounds), mixing,
                      [=](Ops& ops, const Inputs& in) {
-                       const Mix mix = ops.mix(in[0], {in[1], in[2], in[3]},
-                                               {.rounds = rounds, .norm_epsilon = 1e-6f, .epsilon = 1e-6f});
+                       const Mix mix =
+                           ops.mix(in[0], {in[1], in[2], in[3]},
+                                   {.rounds = rounds, .norm_epsilon = 1e-6f, .epsilon = 1e-6f});
                        return Inputs{mix.pre_TS, mix.post_TS, mix.comb_TSS};
                      }});
   cases.push_back({"mix_head " + shape,
@@ -30,22 +32,22 @@ void add_stream_cases(std::vector<Case>& cases, Numbers& numbers, int64_t tokens
                    [=](Ops& ops, const Inputs& in) {
                      return Inputs{ops.mix_head(in[0], {in[1], in[2], in[3]}, {})};
                    }});
-  cases.push_back({"narrow " + shape, {x, numbers.floats({tokens, streams})},
+  cases.push_back({"narrow " + shape,
+                   {x, numbers.floats({tokens, streams})},
                    [=](Ops& ops, const Inputs& in) { return Inputs{ops.narrow(in[0], in[1])}; }});
-  cases.push_back({"widen " + shape,
-                   {y, x, numbers.floats({tokens, streams}), numbers.floats({tokens, streams, streams})},
-                   [=](Ops& ops, const Inputs& in) {
-                     return Inputs{ops.widen(in[0], in[1], in[2], in[3])};
-                   }});
+  cases.push_back(
+      {"widen " + shape,
+       {y, x, numbers.floats({tokens, streams}), numbers.floats({tokens, streams, streams})},
+       [=](Ops& ops, const Inputs& in) { return Inputs{ops.widen(in[0], in[1], in[2], in[3])}; }});
   const Inputs memory = {x, numbers.floats({tokens, (streams + 1) * width}),
                          numbers.floats({streams, width}), numbers.floats({streams, width})};
   const Tensor dead = numbers.ids({tokens}, 2);
   for (bool images : {false, true})
-    cases.push_back({"engram " + shape + (images ? " with images" : ""), memory,
-                     [=](Ops& ops, const Inputs& in) {
-                       return Inputs{ops.engram(in[0], in[1], in[2], in[3],
-                                                images ? dead : Tensor(), 1e-20f)};
-                     }});
+    cases.push_back(
+        {"engram " + shape + (images ? " with images" : ""), memory,
+         [=](Ops& ops, const Inputs& in) {
+           return Inputs{ops.engram(in[0], in[1], in[2], in[3], images ? dead : Tensor(), 1e-20f)};
+         }});
 }
 
 }  // namespace

@@ -21,10 +21,15 @@ std::unique_ptr<Ops> open(const TorchOptions& options) {
 
 double value_at(const Tensor& tensor, int64_t i) {
   switch (tensor.dtype()) {
-    case DType::f32: return tensor.data<float>()[i];
-    case DType::u8: return tensor.data<uint8_t>()[i];
-    case DType::i64: return static_cast<double>(tensor.data<int64_t>()[i]);
-    default: CHECK(false); return 0;
+    case DType::f32:
+      return tensor.data<float>()[i];
+    case DType::u8:
+      return tensor.data<uint8_t>()[i];
+    case DType::i64:
+      return static_cast<double>(tensor.data<int64_t>()[i]);
+    default:
+      CHECK(false);
+      return 0;
   }
 }
 
@@ -83,7 +88,7 @@ TEST(TorchOps, PrepareDequantisesAndLeavesLeavesAlone) {
   Tensor codes = Tensor::zeros(DType::f8_e4m3, {2, 2});
   Tensor scales = Tensor::zeros(DType::f8_e8m0, {1, 1});
   for (int i = 0; i < 4; ++i) codes.raw()[i] = static_cast<uint8_t>(0x38 + i);  // 1, 1.125, …
-  scales.raw()[0] = 128;                                                         // 2
+  scales.raw()[0] = 128;                                                        // 2
   const Weight dense = ops->prepare(Weight{codes, scales, 128, 128});
   EXPECT_FALSE(dense.quantised());
   expect_near(dense.values, Tensor::of_floats({2, 2}, {2, 2.25, 2.5, 2.75}), 0);

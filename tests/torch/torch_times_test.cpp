@@ -43,8 +43,7 @@ Tensor far_ids() {
   Tensor ids = Tensor::zeros(DType::i64, {kTokens, limit});
   for (int64_t t = 0; t < kTokens; ++t)
     for (int64_t n = 0; n < limit; ++n)
-      ids.data<int64_t>()[t * limit + n] =
-          n < (t - start_of(t) + 1) / 4 ? start_of(t) / 4 + n : -1;
+      ids.data<int64_t>()[t * limit + n] = n < (t - start_of(t) + 1) / 4 ? start_of(t) / 4 + n : -1;
   return ids;
 }
 
@@ -69,33 +68,40 @@ std::vector<Case> attention_times(Numbers& numbers) {
     groups.data<int64_t>()[t] = all.data<int64_t>()[t] = t;
   }
   return {
-      {"attend window", {q, rows, sink},
+      {"attend window",
+       {q, rows, sink},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.attend(in[0], {in[1], window}, {}, in[2], 0.125f)};
        }},
-      {"attend both", {q, rows, entries, sink},
+      {"attend both",
+       {q, rows, entries, sink},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.attend(in[0], {in[1], window}, {in[2], far}, in[3], 0.125f)};
        }},
-      {"rope of heads", {q},
+      {"rope of heads",
+       {q},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.rope(in[0], positions, rope, Turn::forward)};
        }},
-      {"write_rows", {rows},
+      {"write_rows",
+       {rows},
        [=](Ops& ops, const Inputs& in) {
          Tensor pool = ops.make_pool(kTokens + 64, kHeadWidth);
          ops.write_rows(pool, all, in[0]);
          return Inputs{pool};
        }},
-      {"blend", {rows, rows},
+      {"blend",
+       {rows, rows},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.blend(in[0], in[1], groups, kHeadWidth)};
        }},
-      {"score", {q, scores, entries},
+      {"score",
+       {q, scores, entries},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.score(in[0], in[1], in[2], first, count, 0.1f)};
        }},
-      {"score and pick", {q, scores, entries},
+      {"score and pick",
+       {q, scores, entries},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.pick(ops.score(in[0], in[1], in[2], first, count, 0.1f), first, 64)};
        }},
@@ -108,29 +114,39 @@ std::vector<Case> dense_times(Numbers& numbers) {
   const Tensor heads = numbers.floats({kTokens, kHeads, kHeadWidth});
   const Tensor inner = numbers.floats({kTokens, 2 * kInner});
   return {
-      {"embed", {numbers.floats({kVocabulary, kWidth})},
+      {"embed",
+       {numbers.floats({kVocabulary, kWidth})},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.embed(plain(in[0]), ids)}; }},
-      {"embed n-grams", {numbers.floats({kVocabulary, 32})},
+      {"embed n-grams",
+       {numbers.floats({kVocabulary, 32})},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.embed(plain(in[0]), many)}; }},
-      {"linear 256x256", {x, numbers.floats({kWidth, kWidth})},
+      {"linear 256x256",
+       {x, numbers.floats({kWidth, kWidth})},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.linear(in[0], plain(in[1]))}; }},
-      {"linear vocabulary", {x, numbers.floats({kVocabulary, kWidth})},
+      {"linear vocabulary",
+       {x, numbers.floats({kVocabulary, kWidth})},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.linear(in[0], plain(in[1]))}; }},
-      {"linear_grouped", {heads, numbers.floats({kWidth, 2 * kHeadWidth})},
+      {"linear_grouped",
+       {heads, numbers.floats({kWidth, 2 * kHeadWidth})},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.linear_grouped(in[0], plain(in[1]), 2)};
        }},
-      {"rms_norm", {x, numbers.floats({kWidth})},
+      {"rms_norm",
+       {x, numbers.floats({kWidth})},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.rms_norm(in[0], in[1], 1e-6f)}; }},
-      {"rms_norm of heads", {heads},
+      {"rms_norm of heads",
+       {heads},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.rms_norm(in[0], {}, 1e-6f)}; }},
-      {"swiglu", {inner, inner},
+      {"swiglu",
+       {inner, inner},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.swiglu(in[0], in[1], 10)}; }},
-      {"round_to fp8", {heads},
+      {"round_to fp8",
+       {heads},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.round_to(in[0], RowFormat::fp8_32, 0)};
        }},
-      {"hadamard", {heads},
+      {"hadamard",
+       {heads},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.hadamard(in[0])}; }},
       {"add", {x, x}, [=](Ops& ops, const Inputs& in) { return Inputs{ops.add(in[0], in[1])}; }},
   };
@@ -143,17 +159,22 @@ std::vector<Case> stream_times(Numbers& numbers) {
   const Tensor pre = numbers.floats({kTokens, kStreams});
   return {
       {"spread", {y}, [=](Ops& ops, const Inputs& in) { return Inputs{ops.spread(in[0], 4)}; }},
-      {"mix", {x, numbers.floats({24, kStreams * kWidth}, 0.1f), numbers.floats({24}), numbers.floats({3})},
+      {"mix",
+       {x, numbers.floats({24, kStreams * kWidth}, 0.1f), numbers.floats({24}),
+        numbers.floats({3})},
        [=](Ops& ops, const Inputs& in) {
          const Mix mix = ops.mix(in[0], {in[1], in[2], in[3]}, {});
          return Inputs{mix.pre_TS, mix.post_TS, mix.comb_TSS};
        }},
-      {"narrow", {x, pre},
+      {"narrow",
+       {x, pre},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.narrow(in[0], in[1])}; }},
-      {"widen", {y, x, pre, comb},
+      {"widen",
+       {y, x, pre, comb},
        [=](Ops& ops, const Inputs& in) { return Inputs{ops.widen(in[0], in[1], in[2], in[3])}; }},
-      {"engram", {x, numbers.floats({kTokens, 5 * kWidth}), numbers.floats({4, kWidth}),
-                  numbers.floats({4, kWidth})},
+      {"engram",
+       {x, numbers.floats({kTokens, 5 * kWidth}), numbers.floats({4, kWidth}),
+        numbers.floats({4, kWidth})},
        [=](Ops& ops, const Inputs& in) {
          return Inputs{ops.engram(in[0], in[1], in[2], in[3], {}, 1e-20f)};
        }},
@@ -169,20 +190,20 @@ std::vector<Case> expert_times(Numbers& numbers) {
     inputs.push_back(numbers.floats({kInner, kWidth}, 0.1f));
     inputs.push_back(numbers.floats({kWidth, kInner}, 0.1f));
   }
-  return {{"route", {logits},
-           [=](Ops& ops, const Inputs& in) {
-             return Inputs{ops.route(in[0], {}, router).weights_TN};
-           }},
-          {"route and experts", inputs, [=](Ops& ops, const Inputs& in) {
-             ExpertWeights weights;
-             for (size_t i = 2; i < in.size(); i += 3) {
-               weights.gate.push_back(plain(in[i]));
-               weights.up.push_back(plain(in[i + 1]));
-               weights.down.push_back(plain(in[i + 2]));
-             }
-             const Routes routes = ops.route(in[1], {}, router);
-             return Inputs{ops.experts(in[0], routes, weights, 10, RowFormat::f32)};
-           }}};
+  return {
+      {"route",
+       {logits},
+       [=](Ops& ops, const Inputs& in) { return Inputs{ops.route(in[0], {}, router).weights_TN}; }},
+      {"route and experts", inputs, [=](Ops& ops, const Inputs& in) {
+         ExpertWeights weights;
+         for (size_t i = 2; i < in.size(); i += 3) {
+           weights.gate.push_back(plain(in[i]));
+           weights.up.push_back(plain(in[i + 1]));
+           weights.down.push_back(plain(in[i + 2]));
+         }
+         const Routes routes = ops.route(in[1], {}, router);
+         return Inputs{ops.experts(in[0], routes, weights, 10, RowFormat::f32)};
+       }}};
 }
 
 // The process's time on all cores: less noise than the clock on the wall where others work too.

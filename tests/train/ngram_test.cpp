@@ -19,7 +19,8 @@ TEST(NgramTest, BigramByHand) {
   // Unigrams by distinct tokens before them: 1: {0}, 2: {0,1}, 3: {1,2}: n1 = 1, n2 = 2, D1 = 1/5.
   double uniform = 1.0 / 4, d1 = 1.0 / 5, d2 = 2.0 / 3;
   double one = (1 - d1) / 5 + d1 * 3 / 5 * uniform;
-  EXPECT_NEAR(model.probability(std::vector<int32_t>{0}, 1), (2 - d2) / 3 + d2 * 2 / 3 * one, 1e-12);
+  EXPECT_NEAR(model.probability(std::vector<int32_t>{0}, 1), (2 - d2) / 3 + d2 * 2 / 3 * one,
+              1e-12);
   EXPECT_NEAR(model.probability(std::vector<int32_t>{0, 1}, 1), d2 * 2 / 2 * one, 1e-12);
   EXPECT_NEAR(model.probability(std::vector<int32_t>{3}, 1), one, 1e-12);  // nothing follows 3
 }

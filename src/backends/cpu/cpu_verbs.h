@@ -57,8 +57,7 @@ class CpuOps final : public Ops {
   Tensor linear(const Tensor& x, const Weight& w) override;
   Tensor linear_grouped(const Tensor& x, const Weight& w, int64_t groups) override;
   Tensor rms_norm(const Tensor& x, const Tensor& weight, float epsilon) override;
-  Tensor rope(const Tensor& x, const Tensor& positions, const RopeTable& table,
-              Turn turn) override;
+  Tensor rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn) override;
   Tensor swiglu(const Tensor& gate, const Tensor& up, float limit) override;
   Tensor hadamard(const Tensor& x) override;
   Tensor round_to(const Tensor& x, RowFormat format, int64_t tail) override;

@@ -66,8 +66,12 @@ Tensor CpuOps::linear(const Tensor& x, const Weight& w) {
   shape.back() = w.outputs();
   const Tensor out = Tensor::empty(DType::f32, std::move(shape));
   const ProductRows in = product_rows(w, x.data<float>(), rows_of(x));
-  multiply(w, {.matrix = {}, .first = 0, .last = w.outputs(), .x = in.rows,
-               .out = {out.data<float>(), w.outputs(), nullptr}, .rows = rows_of(x)});
+  multiply(w, {.matrix = {},
+               .first = 0,
+               .last = w.outputs(),
+               .x = in.rows,
+               .out = {out.data<float>(), w.outputs(), nullptr},
+               .rows = rows_of(x)});
   return out;
 }
 
@@ -83,10 +87,13 @@ Tensor CpuOps::linear_grouped(const Tensor& x, const Weight& w, int64_t groups) 
     const int64_t group = unit / cuts, cut = unit % cuts;
     const int64_t first = group * outputs + outputs * cut / cuts;
     const int64_t last = group * outputs + outputs * (cut + 1) / cuts;
-    multiply_here(w, {.matrix = {}, .first = first, .last = last,
-                      .x = {in.rows.base + group * in.rows.stride, groups * in.rows.stride, nullptr},
-                      .out = {out.data<float>() + first, groups * outputs, nullptr},
-                      .rows = tokens});
+    multiply_here(w,
+                  {.matrix = {},
+                   .first = first,
+                   .last = last,
+                   .x = {in.rows.base + group * in.rows.stride, groups * in.rows.stride, nullptr},
+                   .out = {out.data<float>() + first, groups * outputs, nullptr},
+                   .rows = tokens});
   });
   return out;
 }
@@ -106,7 +113,8 @@ Tensor CpuOps::rms_norm(const Tensor& x, const Tensor& weight, float epsilon) {
 
 Tensor CpuOps::rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn) {
   const Tensor out = Tensor::empty(DType::f32, x.shape());
-  const int64_t tokens = x.size(0), width = x.size(-1), row = x.row_width(), pairs = table.width / 2;
+  const int64_t tokens = x.size(0), width = x.size(-1), row = x.row_width(),
+                pairs = table.width / 2;
   CHECK(table.width <= width && positions.count() == tokens, "rope of ", shape_text(x.shape()));
   split_rows(tokens, row + pairs * kCostOfAngle, [&](int64_t begin, int64_t end) {
     float* cosines = workspace().floats(Workspace::first, 2 * pairs);
@@ -153,12 +161,18 @@ void CpuOps::round_rows(float* rows, int64_t count, int64_t width, RowFormat for
       kernels_.round_blocks(rows + i * width, rounded_width, block, rounding);
   };
   switch (format) {
-    case RowFormat::f32: return;
-    case RowFormat::fp8_64_tail: return round(width - tail, 64, Rounding::e4m3);
-    case RowFormat::fp8_32: return round(width, 32, Rounding::e4m3);
-    case RowFormat::fp8_128: return round(width, 128, Rounding::e4m3);
-    case RowFormat::fp4_32: return round(width, 32, Rounding::e2m1_power);
-    case RowFormat::fp4_e4m3_16: return round(width, 16, Rounding::e2m1_e4m3);
+    case RowFormat::f32:
+      return;
+    case RowFormat::fp8_64_tail:
+      return round(width - tail, 64, Rounding::e4m3);
+    case RowFormat::fp8_32:
+      return round(width, 32, Rounding::e4m3);
+    case RowFormat::fp8_128:
+      return round(width, 128, Rounding::e4m3);
+    case RowFormat::fp4_32:
+      return round(width, 32, Rounding::e2m1_power);
+    case RowFormat::fp4_e4m3_16:
+      return round(width, 16, Rounding::e2m1_e4m3);
   }
 }
 

@@ -74,10 +74,10 @@ void weigh(const float* scores, const int64_t* ids, const RouterOptions& options
 
 // (token, choice) pairs in ascending order of expert, then of token.
 struct Pairs {
-  std::vector<int64_t> tokens;    // counted from the first of the pass
+  std::vector<int64_t> tokens;  // counted from the first of the pass
   std::vector<float> weights;
-  std::vector<int64_t> starts;    // of each used expert's pairs, and the end
-  std::vector<int64_t> experts;   // the used ones
+  std::vector<int64_t> starts;   // of each used expert's pairs, and the end
+  std::vector<int64_t> experts;  // the used ones
 
   int64_t count() const { return static_cast<int64_t>(tokens.size()); }
 };
@@ -166,8 +166,7 @@ struct CpuOps::ExpertPass {
 };
 
 // hidden[pair][first..last) = weight · swiglu(gate · x, up · x)
-void CpuOps::gate_and_up(const ExpertPass& pass, const Rows& x, int64_t first,
-                         int64_t last) const {
+void CpuOps::gate_and_up(const ExpertPass& pass, const Rows& x, int64_t first, int64_t last) const {
   pass.for_experts([&](size_t expert, int64_t start, int64_t count) {
     for (int64_t o = first; o < last; o += kGateOutputs) {
       const int64_t outputs = std::min(kGateOutputs, last - o);
@@ -217,17 +216,15 @@ void CpuOps::run_experts(ExpertPass& pass, const float* x, float* out) {
   const size_t any = static_cast<size_t>(pass.pairs.experts[0]);
   const ProductRows in = product_rows(pass.weights.gate[any], x, pass.tokens);
   pass.hidden = Tensor::empty(DType::f32, {pairs, pass.inner});
-  split_outputs(pass.inner, 2 * pairs * pass.width, [&](int64_t first, int64_t last) {
-    gate_and_up(pass, in.rows, first, last);
-  });
+  split_outputs(pass.inner, 2 * pairs * pass.width,
+                [&](int64_t first, int64_t last) { gate_and_up(pass, in.rows, first, last); });
   split_rows(pairs, pass.inner * kCostOfRounding, [&](int64_t begin, int64_t end) {
-    round_rows(pass.hidden.data<float>() + begin * pass.inner, end - begin, pass.inner,
-               pass.format, 0);
+    round_rows(pass.hidden.data<float>() + begin * pass.inner, end - begin, pass.inner, pass.format,
+               0);
   });
   pass.down_input = product_rows(pass.weights.down[any], pass.hidden.data<float>(), pairs);
-  split_outputs(pass.width, pairs * pass.inner, [&](int64_t first, int64_t last) {
-    add_down(pass, out, first, last);
-  });
+  split_outputs(pass.width, pairs * pass.inner,
+                [&](int64_t first, int64_t last) { add_down(pass, out, first, last); });
 }
 
 Tensor CpuOps::experts(const Tensor& x, const Routes& routes, const ExpertWeights& weights,
@@ -236,8 +233,15 @@ Tensor CpuOps::experts(const Tensor& x, const Routes& routes, const ExpertWeight
   const int64_t width = x.size(1);
   for (int64_t t = 0; t < x.size(0); t += kTokensPerPass) {
     const int64_t tokens = std::min(kTokensPerPass, x.size(0) - t);
-    ExpertPass pass{weights, sort_pairs(routes, t, tokens), tokens, width,
-                    weights.gate.at(0).outputs(), limit, hidden_format, {}, {}};
+    ExpertPass pass{weights,
+                    sort_pairs(routes, t, tokens),
+                    tokens,
+                    width,
+                    weights.gate.at(0).outputs(),
+                    limit,
+                    hidden_format,
+                    {},
+                    {}};
     run_experts(pass, x.data<float>() + t * width, out.data<float>() + t * width);
   }
   return out;

@@ -18,8 +18,12 @@ namespace {
 
 constexpr int64_t kTileOutputs = 4;
 
-constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+constexpr int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+constexpr int64_t round_up(int64_t n, int64_t unit) {
+  return (n + unit - 1) / unit * unit;
+}
 
 // ---- rows of a matrix, decoded kWidth elements at a time ----------------------------------------
 
@@ -76,9 +80,7 @@ struct RowFp4 {
 
   RowFp4() = default;
   RowFp4(const uint8_t* row, const float* row_scales, int64_t) : values(row), scales(row_scales) {}
-  void decode(int64_t k, Vec* out) const {
-    widen_fp4(values + k / 2, scales[k / kFp4Block], out);
-  }
+  void decode(int64_t k, Vec* out) const { widen_fp4(values + k / 2, scales[k / kFp4Block], out); }
   void decode_part(int64_t k, int64_t n, Vec* out) const {
     uint8_t part[kFp4Block / 2] = {};
     __builtin_memcpy(part, values + k / 2, (size_t)(n / 2));
@@ -133,7 +135,7 @@ class TileScales {
 
 // Accumulators of M rows × 4 outputs lie side by side: sums[(m·4 + n)·lanes ..].
 template <int64_t M>
-constexpr int64_t kTileFloats = M * kTileOutputs * kLanes;
+constexpr int64_t kTileFloats = M* kTileOutputs* kLanes;
 
 // The last, unfinished step of a tile.
 template <typename Row, int64_t M>
@@ -145,8 +147,8 @@ __attribute__((noinline)) void accumulate_part(const float* const* x, const Row*
     for (int64_t v = 0; v < Row::kVectors; ++v)
       for (int64_t m = 0; m < M; ++m) {
         // Packed rows are filled up with zeros; plain ones end here.
-        const Vec row = Row::kVectors > 1 ? load(x[m] + k + v * kLanes)
-                                          : load_part(x[m] + k, end - k);
+        const Vec row =
+            Row::kVectors > 1 ? load(x[m] + k + v * kLanes) : load_part(x[m] + k, end - k);
         float* sum = sums + (m * kTileOutputs + n) * kLanes;
         store(sum, madd(row, weights[v], load(sum)));
       }
@@ -190,7 +192,8 @@ inline void fold_tile(const float* sums, float* out) {
     return;
   }
 #endif
-  for (int64_t m = 0; m < M; ++m) store_quad(out + m * kTileOutputs, sum_lanes_of_four(sums + m * kRow));
+  for (int64_t m = 0; m < M; ++m)
+    store_quad(out + m * kTileOutputs, sum_lanes_of_four(sums + m * kRow));
 }
 
 // out[m·4 + n] = x[m] · w[n], complete.
@@ -343,8 +346,8 @@ void panel_product(const Product& p, float* scratch) {
         const int64_t end = smaller(begin + kPanelDepth, depth);
         for (int64_t n = 0; n < outputs; ++n)
           decode_row(rows[n], begin, smaller(end, matrix.inputs), panel + n * kPanelStride);
-        PanelBlock{p, panel, waiting, t, smaller(kRowBlock, p.rows - t), o, outputs, begin, end,
-                   depth}
+        PanelBlock{p, panel,   waiting, t,   smaller(kRowBlock, p.rows - t),
+                   o, outputs, begin,   end, depth}
             .run();
       }
     }
@@ -402,22 +405,32 @@ void decode_of(const Matrix& matrix, int64_t row, float* out, float* scratch) {
 
 void decode(const Matrix& matrix, int64_t row, float* out, float* scratch) {
   switch (matrix.format) {
-    case Format::f32: return decode_of<RowF32>(matrix, row, out, scratch);
-    case Format::bf16: return decode_of<RowBf16>(matrix, row, out, scratch);
-    case Format::f16: return decode_of<RowF16>(matrix, row, out, scratch);
-    case Format::e4m3: return decode_of<RowE4m3>(matrix, row, out, scratch);
-    case Format::fp4: return decode_of<RowFp4>(matrix, row, out, scratch);
+    case Format::f32:
+      return decode_of<RowF32>(matrix, row, out, scratch);
+    case Format::bf16:
+      return decode_of<RowBf16>(matrix, row, out, scratch);
+    case Format::f16:
+      return decode_of<RowF16>(matrix, row, out, scratch);
+    case Format::e4m3:
+      return decode_of<RowE4m3>(matrix, row, out, scratch);
+    case Format::fp4:
+      return decode_of<RowFp4>(matrix, row, out, scratch);
   }
 }
 
 void product(const Product& p, float* scratch) {
   if (p.rows == 0 || p.first >= p.last) return;
   switch (p.matrix.format) {
-    case Format::f32: return product_of<RowF32>(p, scratch);
-    case Format::bf16: return product_of<RowBf16>(p, scratch);
-    case Format::f16: return product_of<RowF16>(p, scratch);
-    case Format::e4m3: return product_of<RowE4m3>(p, scratch);
-    case Format::fp4: return product_of<RowFp4>(p, scratch);
+    case Format::f32:
+      return product_of<RowF32>(p, scratch);
+    case Format::bf16:
+      return product_of<RowBf16>(p, scratch);
+    case Format::f16:
+      return product_of<RowF16>(p, scratch);
+    case Format::e4m3:
+      return product_of<RowE4m3>(p, scratch);
+    case Format::fp4:
+      return product_of<RowFp4>(p, scratch);
   }
 }
 
@@ -428,7 +441,9 @@ constexpr float kMinusInfinity = -__builtin_inff();
 // and partial sums of 64 terms keep long sums exact enough.
 constexpr int64_t kSightBlock = 64;
 
-int64_t attend_scratch(int64_t heads, int64_t count) { return heads * round_up(count, 16); }
+int64_t attend_scratch(int64_t heads, int64_t count) {
+  return heads * round_up(count, 16);
+}
 
 // logits[h][j] = scale · q[h] · rows[j] for one tile.
 struct LogitTile {
@@ -527,8 +542,8 @@ void attend(const Attention& a, float* scratch) {
                            LogitTile{a, head, row, scratch, stride});
   for (int64_t head = a.first; head < a.last; ++head) {
     float* logits = scratch + (head - a.first) * stride;
-    const float inverse = exponentiate(logits, a.count, stride,
-                                       a.sinks != nullptr ? a.sinks + head : nullptr);
+    const float inverse =
+        exponentiate(logits, a.count, stride, a.sinks != nullptr ? a.sinks + head : nullptr);
     scale_row(logits, a.count, inverse);
   }
   for (int64_t begin = 0; begin < a.count; begin += kSightBlock)
@@ -581,8 +596,8 @@ void score(const Scores& s) {
       with_rows<kTileRows>(smaller(kTileRows, s.heads - head),
                            MatchTile{s, head, block, keys, matches});
     for (int64_t key = 0; key < keys; ++key) {
-      const float* sums = matches + key / kTileOutputs * kTileOutputs * kTileRows +
-                          key % kTileOutputs;
+      const float* sums =
+          matches + key / kTileOutputs * kTileOutputs * kTileRows + key % kTileOutputs;
       float total = 0;
       for (int64_t m = 0; m < kTileRows; ++m) total += sums[m * kTileOutputs];
       s.out[block + key] = total * s.scale;

@@ -110,8 +110,14 @@ struct KernelTable {
 };
 
 // Each defined by kernels.cpp, compiled for that set.
-namespace portable { extern const KernelTable kTable; }
-namespace avx2 { extern const KernelTable kTable; }
-namespace avx512 { extern const KernelTable kTable; }
+namespace portable {
+extern const KernelTable kTable;
+}
+namespace avx2 {
+extern const KernelTable kTable;
+}
+namespace avx512 {
+extern const KernelTable kTable;
+}
 
 }  // namespace hadal::cpu

@@ -9,19 +9,25 @@
 namespace hadal::cpu {
 namespace {
 
-constexpr int64_t kFp4Block = 32;       // inputs that share an FP4 scale
+constexpr int64_t kFp4Block = 32;        // inputs that share an FP4 scale
 constexpr int64_t kWidestRegister = 16;  // floats; a scale covers whole registers
 constexpr int64_t kTileOutputs = 4;
-constexpr int64_t kPanelOutputs = 32;   // with many rows, a thread decodes this many at a time
+constexpr int64_t kPanelOutputs = 32;  // with many rows, a thread decodes this many at a time
 
 std::optional<Format> format_of(const Weight& weight) {
   switch (weight.values.dtype()) {
-    case DType::f32: return Format::f32;
-    case DType::bf16: return Format::bf16;
-    case DType::f16: return Format::f16;
-    case DType::f8_e4m3: return Format::e4m3;
-    case DType::i8: return Format::fp4;
-    default: return std::nullopt;
+    case DType::f32:
+      return Format::f32;
+    case DType::bf16:
+      return Format::bf16;
+    case DType::f16:
+      return Format::f16;
+    case DType::f8_e4m3:
+      return Format::e4m3;
+    case DType::i8:
+      return Format::fp4;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -58,7 +64,8 @@ std::optional<Matrix> matrix_of(const Weight& weight) {
 
 void CpuOps::pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride) {
   split_rows(rows, width, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) kernels_.pack_pairs(x + t * width, width, out + t * stride);
+    for (int64_t t = begin; t < end; ++t)
+      kernels_.pack_pairs(x + t * width, width, out + t * stride);
   });
 }
 
@@ -102,8 +109,8 @@ void CpuOps::multiply(const Weight& weight, const Product& product) {
   const int64_t grain = product.rows > kTileOutputs ? kPanelOutputs : kTileOutputs;
   const int64_t grains = (outputs + grain - 1) / grain;
   const int64_t output_parts = std::min(pool_.threads(), grains);
-  const int64_t row_parts = std::clamp<int64_t>(product.rows / kPanelOutputs, 1,
-                                                pool_.threads() / output_parts);
+  const int64_t row_parts =
+      std::clamp<int64_t>(product.rows / kPanelOutputs, 1, pool_.threads() / output_parts);
   pool_.run(output_parts * row_parts, [&](int64_t part) {
     const int64_t o = part % output_parts, r = part / output_parts;
     const int64_t row = product.rows * r / row_parts;

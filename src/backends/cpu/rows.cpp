@@ -39,8 +39,7 @@ void take_best(const float* scores, int64_t count, int64_t limit, std::vector<fl
 }
 
 // The rows that query t sees, without the gaps: padding must not change how sums are grouped.
-void gather_sight(const Sight& sight, int64_t t, int64_t width,
-                  std::vector<const float*>& rows) {
+void gather_sight(const Sight& sight, int64_t t, int64_t width, std::vector<const float*>& rows) {
   if (!sight.ids_TN.defined() || sight.ids_TN.count() == 0) return;
   const int64_t entries = sight.ids_TN.size(1);
   for (int64_t n = 0; n < entries; ++n) {
@@ -70,8 +69,7 @@ void CpuOps::write_rows(Tensor& pool, const Tensor& ids, const Tensor& rows) {
   }
 }
 
-Tensor CpuOps::blend(const Tensor& values, const Tensor& scores, const Tensor& ids,
-                     int64_t width) {
+Tensor CpuOps::blend(const Tensor& values, const Tensor& scores, const Tensor& ids, int64_t width) {
   const int64_t groups = ids.size(0), members = ids.size(1), stride = values.size(1);
   const bool overlap = stride == 2 * width;
   CHECK((overlap || stride == width) && scores.size(1) == stride, "blend of ",
@@ -189,10 +187,10 @@ Tensor CpuOps::attend(const Tensor& q, const Sight& window, const Sight& compres
     const int64_t last = std::min(heads, tiles * (cut + 1) / cuts * 4);
     float* scratch =
         workspace().floats(Workspace::kernel, kernels_.attend_scratch(last - first, count));
-    kernels_.attend({q.data<float>() + t * heads * width, out.data<float>() + t * heads * width,
-                     first, last, width, rows.data(), count,
-                     sink.defined() ? sink.data<float>() : nullptr, scale},
-                    scratch);
+    kernels_.attend(
+        {q.data<float>() + t * heads * width, out.data<float>() + t * heads * width, first, last,
+         width, rows.data(), count, sink.defined() ? sink.data<float>() : nullptr, scale},
+        scratch);
   });
   return out;
 }

@@ -94,7 +94,8 @@ Mix CpuOps::mix(const Tensor& x, const MixWeights& weights, const MixOptions& op
   const int64_t tokens = x.size(0), streams = x.size(1), square = streams * streams;
   CHECK(streams <= kMostStreams, streams, " streams");
   const Tensor mu = mix_coefficients(x, weights.fn, options.norm_epsilon);
-  Mix mix{Tensor::empty(DType::f32, {tokens, streams}), Tensor::empty(DType::f32, {tokens, streams}),
+  Mix mix{Tensor::empty(DType::f32, {tokens, streams}),
+          Tensor::empty(DType::f32, {tokens, streams}),
           Tensor::empty(DType::f32, {tokens, streams, streams})};
   const float* base = weights.base.data<float>();
   const float* scale = weights.scale.data<float>();
@@ -182,9 +183,8 @@ Tensor CpuOps::engram(const Tensor& x, const Tensor& kv, const Tensor& q_weight,
       const float count = static_cast<float>(width);
       const float stream_size = std::sqrt(kernels_.sum_of_squares(stream, width) / count + epsilon);
       const float key_size = std::sqrt(kernels_.sum_of_squares(key, width) / count + epsilon);
-      const float match =
-          kernels_.sum_of_products(stream, gains.data() + s * width, key, width) /
-          stream_size / key_size / std::sqrt(count);
+      const float match = kernels_.sum_of_products(stream, gains.data() + s * width, key, width) /
+                          stream_size / key_size / std::sqrt(count);
       float gate = sigmoid(std::copysign(std::sqrt(std::max(std::fabs(match), 1e-6f)), match));
       if (dead.defined() && index_at(dead, t) != 0) gate = 0;
       const float* rows[2] = {stream, value};

@@ -41,10 +41,18 @@ typedef float Quad __attribute__((vector_size(16)));
 
 // ---- bits and broadcasts
 
-inline Vec broadcast(float value) { return Vec{} + value; }
-inline IntVec broadcast_int(int32_t value) { return IntVec{} + value; }
-inline IntVec bits_of(Vec v) { return (IntVec)v; }
-inline Vec floats_of(IntVec v) { return (Vec)v; }
+inline Vec broadcast(float value) {
+  return Vec{} + value;
+}
+inline IntVec broadcast_int(int32_t value) {
+  return IntVec{} + value;
+}
+inline IntVec bits_of(Vec v) {
+  return (IntVec)v;
+}
+inline Vec floats_of(IntVec v) {
+  return (Vec)v;
+}
 
 // ---- memory
 
@@ -63,8 +71,12 @@ inline IntVec load_bytes(const uint8_t* p) {
   __builtin_memcpy(&v, p, sizeof v);
   return __builtin_convertvector(v, IntVec);
 }
-inline void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof v); }
-inline void store_quad(float* p, Quad v) { __builtin_memcpy(p, &v, sizeof v); }
+inline void store(float* p, Vec v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
+inline void store_quad(float* p, Quad v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
 
 // The first n < kLanes floats, then zeros.
 inline Vec load_part(const float* p, int64_t n) {
@@ -97,11 +109,19 @@ inline Vec madd(Vec a, Vec b, Vec c) {
 }
 
 // A NaN in `v` stays; the limit is never NaN.
-inline Vec at_most(Vec v, Vec limit) { return v > limit ? limit : v; }
-inline Vec at_least(Vec v, Vec limit) { return v < limit ? limit : v; }
+inline Vec at_most(Vec v, Vec limit) {
+  return v > limit ? limit : v;
+}
+inline Vec at_least(Vec v, Vec limit) {
+  return v < limit ? limit : v;
+}
 // The larger; a NaN in `b` is passed over.
-inline Vec larger(Vec a, Vec b) { return b > a ? b : a; }
-inline Vec magnitude(Vec v) { return floats_of(bits_of(v) & 0x7fffffff); }
+inline Vec larger(Vec a, Vec b) {
+  return b > a ? b : a;
+}
+inline Vec magnitude(Vec v) {
+  return floats_of(bits_of(v) & 0x7fffffff);
+}
 inline Vec with_sign_of(Vec positive, Vec sign) {
   return floats_of(bits_of(positive) | (bits_of(sign) & (int32_t)0x80000000));
 }
@@ -161,7 +181,9 @@ inline Quad fold(Vec v) {
   return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 }
 #else
-inline Quad fold(Vec v) { return v; }
+inline Quad fold(Vec v) {
+  return v;
+}
 #endif
 
 inline float sum_lanes(Vec v) {
@@ -175,8 +197,8 @@ inline Quad sum_lanes_of_four(const float* v) {
   const Quad c = fold(load(v + 2 * kLanes)), d = fold(load(v + 3 * kLanes));
   const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) +
                   __builtin_shufflevector(a, b, 2, 6, 3, 7);  // a0+a2, b0+b2, a1+a3, b1+b3
-  const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) +
-                  __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const Quad cd =
+      __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
   return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
@@ -256,8 +278,8 @@ inline __m128i e4m3_as_f16(__m128i words) {  // eight codes, sign-extended to wo
 inline Vec widen_e4m3(const uint8_t* p) {
 #if defined(__AVX512F__)
   const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p));
-  const __m256i half = _mm256_and_si256(_mm256_slli_epi16(words, 7),
-                                        _mm256_set1_epi16((short)0xbfff));
+  const __m256i half =
+      _mm256_and_si256(_mm256_slli_epi16(words, 7), _mm256_set1_epi16((short)0xbfff));
   const __m256i all_ones = _mm256_set1_epi16(0x3f80);
   const __m256i nan = _mm256_cmpeq_epi16(_mm256_and_si256(half, all_ones), all_ones);
   return _mm512_cvtph_ps(_mm256_or_si256(half, nan));

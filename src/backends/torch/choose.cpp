@@ -57,8 +57,8 @@ at::Tensor pick_on_host(const at::Tensor& scores_TN, const at::Tensor& first_T, 
   return out;
 }
 
-at::Tensor candidates_on_host(const at::Tensor& scores_TN, const at::Tensor& count_T,
-                              int64_t block, int64_t keep) {
+at::Tensor candidates_on_host(const at::Tensor& scores_TN, const at::Tensor& count_T, int64_t block,
+                              int64_t keep) {
   const at::Tensor scores = scores_TN.detach().contiguous(), count = count_T.contiguous();
   const int64_t tokens = scores.size(0), entries = scores.size(1);
   const int64_t blocks = (entries + block - 1) / block;

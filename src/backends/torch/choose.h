@@ -9,7 +9,7 @@ namespace hadal {
 
 // As the verbs pick and candidates of ops.h.
 at::Tensor pick_on_host(const at::Tensor& scores_TN, const at::Tensor& first_T, int64_t limit);
-at::Tensor candidates_on_host(const at::Tensor& scores_TN, const at::Tensor& count_T,
-                              int64_t block, int64_t keep);
+at::Tensor candidates_on_host(const at::Tensor& scores_TN, const at::Tensor& count_T, int64_t block,
+                              int64_t keep);
 
 }  // namespace hadal

@@ -43,8 +43,8 @@ Tensor TorchOps::rope(const Tensor& x_, const Tensor& positions_T, const RopeTab
   if (fused_) {
     if (turn == Turn::back) angle = -angle;
     const at::Tensor sine = angle.sin();
-    return wrap(fused_turn(x, angle.cos().repeat_interleave(2, 1),
-                           at::stack({-sine, sine}, 2).flatten(1)));
+    return wrap(
+        fused_turn(x, angle.cos().repeat_interleave(2, 1), at::stack({-sine, sine}, 2).flatten(1)));
   }
   if (x.dim() == 3) angle = angle.unsqueeze(1);
   const at::Tensor cosine = angle.cos();

@@ -11,12 +11,14 @@ namespace {
 
 // softplus is floored at the smallest normal number: at zero the root would have no gradient.
 at::Tensor scores_of(const at::Tensor& logits_TE, const RouterOptions& options) {
-  const at::Tensor logits =
-      options.temperature == 1 ? logits_TE : logits_TE / options.temperature;
+  const at::Tensor logits = options.temperature == 1 ? logits_TE : logits_TE / options.temperature;
   switch (options.scoring) {
-    case Scoring::softmax: return at::softmax(logits, -1);
-    case Scoring::sigmoid: return at::sigmoid(logits);
-    default: return at::sqrt(at::softplus(logits).clamp_min(0x1p-126));
+    case Scoring::softmax:
+      return at::softmax(logits, -1);
+    case Scoring::sigmoid:
+      return at::sigmoid(logits);
+    default:
+      return at::sqrt(at::softplus(logits).clamp_min(0x1p-126));
   }
 }
 
@@ -87,10 +89,8 @@ Tensor TorchOps::experts(const Tensor& x_, const Routes& routes, const ExpertWei
   // One split of all instead of a slice for each: the way back of a slice writes the whole.
   const std::vector<at::Tensor> inputs =
       x_TD.index_select(0, plan.tokens).split_with_sizes(plan.rows);
-  const std::vector<at::Tensor> shares = real(routes.weights_TN)
-                                             .view({-1, 1})
-                                             .index_select(0, plan.pairs)
-                                             .split_with_sizes(plan.rows);
+  const std::vector<at::Tensor> shares =
+      real(routes.weights_TN).view({-1, 1}).index_select(0, plan.pairs).split_with_sizes(plan.rows);
   std::vector<at::Tensor> outputs;
   for (size_t e = 0; e < plan.rows.size(); ++e) {
     if (plan.rows[e] == 0) continue;

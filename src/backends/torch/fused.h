@@ -89,7 +89,8 @@ constexpr int64_t kFloatsPerThread = 16384;
 
 template <typename Loop>
 void over_rows(int64_t rows, int64_t floats_per_row, Loop loop) {
-  const int64_t grain = std::max<int64_t>(1, kFloatsPerThread / std::max<int64_t>(1, floats_per_row));
+  const int64_t grain =
+      std::max<int64_t>(1, kFloatsPerThread / std::max<int64_t>(1, floats_per_row));
   at::parallel_for(0, rows, grain, loop);
 }
 

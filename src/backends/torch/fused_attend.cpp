@@ -116,8 +116,8 @@ struct Attend : Function<Attend> {
     args.sink_shares = floats(saved[7]);
     args.gradient = floats(gradient);
     args.logit_gradients = floats(of_logits);
-    const at::Tensor of_sink = sum_over_rows(
-        call.q.size(0), args.heads, [&](int64_t first, int64_t last, float* sum) {
+    const at::Tensor of_sink =
+        sum_over_rows(call.q.size(0), args.heads, [&](int64_t first, int64_t last, float* sum) {
           std::vector<const float*> visible(static_cast<size_t>(args.padded));
           AttendArgs part = args;
           part.visible = visible.data();
@@ -163,9 +163,9 @@ FusedSight present(const FusedSight& sight, const at::Tensor& q_THK) {
 at::Tensor fused_attend(const at::Tensor& q_THK, const FusedSight& window,
                         const FusedSight& compressed, const at::Tensor& sink_H, double scale) {
   const FusedSight near = present(window, q_THK), far = present(compressed, q_THK);
-  const bool keep = at::GradMode::is_enabled() &&
-                    (q_THK.requires_grad() || near.rows_RK.requires_grad() ||
-                     far.rows_RK.requires_grad() || sink_H.requires_grad());
+  const bool keep =
+      at::GradMode::is_enabled() && (q_THK.requires_grad() || near.rows_RK.requires_grad() ||
+                                     far.rows_RK.requires_grad() || sink_H.requires_grad());
   return Attend::apply(q_THK.contiguous(), near.rows_RK, far.rows_RK, sink_H.contiguous(),
                        near.ids_TN, far.ids_TN, scale, keep);
 }

@@ -37,8 +37,8 @@ struct Norm : Function<Norm> {
     args.out = floats(out);
     args.gradient = floats(gradient);
     args.width = x.size(-1);
-    const at::Tensor of_weight = sum_over_rows(
-        inverse.numel(), args.width, [&](int64_t first, int64_t last, float* sum) {
+    const at::Tensor of_weight =
+        sum_over_rows(inverse.numel(), args.width, [&](int64_t first, int64_t last, float* sum) {
           NormArgs chunk = args;
           chunk.weight_gradient = args.weight ? sum : nullptr;
           kernels().norm_back(chunk, first, last);
@@ -104,7 +104,6 @@ struct Swiglu : Function<Swiglu> {
     });
     return {of_gate, of_up, at::Tensor()};
   }
-
 };
 
 struct Engram : Function<Engram> {
@@ -130,13 +129,12 @@ struct Engram : Function<Engram> {
     args.gradient = floats(gradient);
     args.out = floats(of_x);
     args.kv_gradient = floats(of_kv);
-    const at::Tensor of_weight =
-        sum_over_rows(saved[0].size(0), args.streams * args.width,
-                      [&](int64_t first, int64_t last, float* sum) {
-                        EngramArgs chunk = args;
-                        chunk.weight_gradient = sum;
-                        kernels().engram_back(chunk, first, last);
-                      });
+    const at::Tensor of_weight = sum_over_rows(saved[0].size(0), args.streams * args.width,
+                                               [&](int64_t first, int64_t last, float* sum) {
+                                                 EngramArgs chunk = args;
+                                                 chunk.weight_gradient = sum;
+                                                 kernels().engram_back(chunk, first, last);
+                                               });
     return {of_x, of_kv, of_weight.view(saved[2].sizes()), at::Tensor(), at::Tensor()};
   }
 

@@ -183,10 +183,9 @@ struct Experts : Function<Experts> {
 
 at::Tensor fused_experts(const at::Tensor& x_TD, const at::Tensor& weights_TN,
                          const ExpertPlan& plan, const FusedExperts& experts) {
-  return Experts::apply(x_TD.contiguous(), weights_TN.contiguous(),
-                        at::TensorList(experts.weights), plan.tokens, plan.pairs,
-                        plan.places.view(weights_TN.sizes()), plan.rows, experts.limit,
-                        static_cast<int64_t>(experts.hidden_format));
+  return Experts::apply(x_TD.contiguous(), weights_TN.contiguous(), at::TensorList(experts.weights),
+                        plan.tokens, plan.pairs, plan.places.view(weights_TN.sizes()), plan.rows,
+                        experts.limit, static_cast<int64_t>(experts.hidden_format));
 }
 
 }  // namespace hadal

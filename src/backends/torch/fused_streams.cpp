@@ -14,10 +14,9 @@ using torch::autograd::variable_list;
 // Tokens in groups of kGroup: sinkhorn has one in each lane.
 template <typename Loop>
 void over_groups(int64_t tokens, int64_t floats_per_token, Loop loop) {
-  over_rows((tokens + kGroup - 1) / kGroup, kGroup * floats_per_token,
-            [&](int64_t first, int64_t last) {
-              loop(first * kGroup, std::min(last * kGroup, tokens));
-            });
+  over_rows(
+      (tokens + kGroup - 1) / kGroup, kGroup * floats_per_token,
+      [&](int64_t first, int64_t last) { loop(first * kGroup, std::min(last * kGroup, tokens)); });
 }
 
 struct MixNode : Function<MixNode> {

@@ -34,9 +34,10 @@ void score(const ScoreArgs& a, int64_t first, int64_t last) {
     float* out = a.out + token * a.entries;
     for (int64_t j = 0; j < seen; j += kLanes) {
       Floats total = {};
-      for_heads(a, token, keys + j / kGroup * kGroup * a.width + j % kGroup, [&](int64_t head, Floats product) {
-        total += weights[head] * larger(product, Floats{});
-      });
+      for_heads(a, token, keys + j / kGroup * kGroup * a.width + j % kGroup,
+                [&](int64_t head, Floats product) {
+                  total += weights[head] * larger(product, Floats{});
+                });
       store(out + j, total * a.scale, seen - j);
     }
     for (int64_t j = seen; j < a.entries; ++j) out[j] = kMinusInfinity;
@@ -56,22 +57,25 @@ void score_back(const ScoreArgs& a, int64_t first, int64_t last) {
     // To the end of the group, with zeros: score_keys_back reads a few entries at a time.
     for (int64_t j = 0; j < (seen + kGroup - 1) / kGroup * kGroup; j += kLanes) {
       const Floats g = load(gradient + j, seen - j) * a.scale;
-      for_heads(a, token, keys + j / kGroup * kGroup * a.width + j % kGroup, [&](int64_t head, Floats product) {
-        of_weights[head] += sum(g * larger(product, Floats{}));
-        store(kept + head * a.padded + j, product > 0.0f ? g * weights[head] : Floats{});
-      });
+      for_heads(a, token, keys + j / kGroup * kGroup * a.width + j % kGroup,
+                [&](int64_t head, Floats product) {
+                  of_weights[head] += sum(g * larger(product, Floats{}));
+                  store(kept + head * a.padded + j, product > 0.0f ? g * weights[head] : Floats{});
+                });
     }
     for (int64_t head = 0; head < a.heads; ++head)
       across(a.width, [&](int64_t i, int64_t n) {
         Floats total = {};
         for (int64_t j = 0; j < seen; ++j)
-          total += kept[head * a.padded + j] * load(a.rows + (a.firsts[token] + j) * a.width + i, n);
+          total +=
+              kept[head * a.padded + j] * load(a.rows + (a.firsts[token] + j) * a.width + i, n);
         store(a.q_gradient + (token * a.heads + head) * a.width + i, total, n);
       });
   }
 }
 
-// Entries [first, last) of one run of tokens (in blocks of eight) add to the gradients of their keys.
+// Entries [first, last) of one run of tokens (in blocks of eight) add to the gradients of their
+// keys.
 void score_keys_back(const ScoreArgs& a, const ScoreRun& run, int64_t first, int64_t last) {
   constexpr int64_t kBlock = 8;
   for (int64_t j = first; j < last; j += kBlock) {

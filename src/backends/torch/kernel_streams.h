@@ -237,8 +237,8 @@ HADAL_INLINE void mix_logits_back(const MixBackArgs& b, int64_t token, int64_t r
     scatter(b.product_gradients + token * kM, kM, i, rows, of_mu * inverse);
   }
   // mu = product · inverse, and inverse falls with x: by -x · inverse² / inputs of itself.
-  store(b.square_gradients + token,
-        by_norm * inverse * inverse / -static_cast<float>(a.inputs), rows);
+  store(b.square_gradients + token, by_norm * inverse * inverse / -static_cast<float>(a.inputs),
+        rows);
 }
 
 // dx = Σ product gradient · row of fn + square gradient · x, four tokens to each load of fn.

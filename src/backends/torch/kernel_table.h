@@ -5,7 +5,6 @@
 namespace hadal {
 namespace {
 
-
 #include "backends/torch/kernel_vectors.h"
 
 #include "backends/torch/kernel_attend.h"

@@ -125,7 +125,8 @@ HADAL_INLINE Floats sigmoid(Floats x) {
   return 1.0f / (1.0f + exponential(-x));
 }
 
-// Calls step(i, count) for i = 0, kLanes, … of a row; a width known to the compiler has no short end.
+// Calls step(i, count) for i = 0, kLanes, … of a row; a width known to the compiler has no short
+// end.
 template <typename Step>
 HADAL_INLINE void across(int64_t width, Step step) {
   int64_t i = 0;

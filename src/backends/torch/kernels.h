@@ -34,7 +34,7 @@ struct NormArgs {
 };
 
 struct TurnArgs {
-  const float* x;       // [tokens, heads, width]
+  const float* x;  // [tokens, heads, width]
   float* out;
   const float* cosine;  // [tokens, tail], each twice
   const float* sine;    // [tokens, tail], each as -sine, +sine
@@ -69,19 +69,19 @@ struct GatherArgs {
 
 // Shares are stored by visible row: the visible ones of both sights, in order, without holes.
 struct AttendArgs {
-  const float* q;             // [tokens, heads, width]
-  const float* rows[2];       // [R, width]
-  const int64_t* ids[2];      // [tokens, counts[i]]
+  const float* q;         // [tokens, heads, width]
+  const float* rows[2];   // [R, width]
+  const int64_t* ids[2];  // [tokens, counts[i]]
   int64_t counts[2];
-  const float* sink;          // [heads]
-  float* out;                 // forward: [tokens, heads, width]; backward: gradient of q
-  float* shares;              // [tokens, heads, padded]
-  float* sink_shares;         // [tokens, heads]
-  int64_t shares_per_token;   // heads·padded, or 0 when shares are scratch of this thread
-  const float* gradient;      // of out
-  float* logit_gradients;     // backward: [tokens, heads, padded], times scale
-  float* sink_gradient;       // [heads], summed into
-  const float** visible;      // scratch of this thread, `padded` pointers
+  const float* sink;         // [heads]
+  float* out;                // forward: [tokens, heads, width]; backward: gradient of q
+  float* shares;             // [tokens, heads, padded]
+  float* sink_shares;        // [tokens, heads]
+  int64_t shares_per_token;  // heads·padded, or 0 when shares are scratch of this thread
+  const float* gradient;     // of out
+  float* logit_gradients;    // backward: [tokens, heads, padded], times scale
+  float* sink_gradient;      // [heads], summed into
+  const float** visible;     // scratch of this thread, `padded` pointers
   int64_t heads, width, padded;
   float scale;
 };
@@ -137,15 +137,15 @@ struct MixArgs {
 };
 
 struct MixBackArgs {
-  MixArgs forward;               // x, fn, base, scale, products, inverse and the options
-  const float* pre_gradient;     // [tokens, 4]
-  const float* post_gradient;    // [tokens, 4]
-  const float* comb_gradient;    // [tokens, 4, 4]
-  float* logit_gradients;        // [tokens, 24]
-  float* product_gradients;      // [tokens, 24]
-  float* square_gradients;       // [tokens]: the factor of x from the norm
-  float* out;                    // gradient of x
-  float* scratch;                // of this thread: rounds·2·kSinkhornFloats
+  MixArgs forward;             // x, fn, base, scale, products, inverse and the options
+  const float* pre_gradient;   // [tokens, 4]
+  const float* post_gradient;  // [tokens, 4]
+  const float* comb_gradient;  // [tokens, 4, 4]
+  float* logit_gradients;      // [tokens, 24]
+  float* product_gradients;    // [tokens, 24]
+  float* square_gradients;     // [tokens]: the factor of x from the norm
+  float* out;                  // gradient of x
+  float* scratch;              // of this thread: rounds·2·kSinkhornFloats
 };
 // One half round of Sinkhorn for kGroup tokens: 16 quotients and 4 inverse sums.
 constexpr int64_t kSinkhornFloats = (16 + 4) * kGroup;

@@ -34,8 +34,12 @@ at::Tensor to_grid(const at::Tensor& x, float largest, int lowest, int mantissa)
   return at::round(inside / step) * step;
 }
 
-at::Tensor to_e4m3(const at::Tensor& x) { return to_grid(x, 448, -6, 3); }
-at::Tensor to_e2m1(const at::Tensor& x) { return to_grid(x, 6, 0, 1); }
+at::Tensor to_e4m3(const at::Tensor& x) {
+  return to_grid(x, 448, -6, 3);
+}
+at::Tensor to_e2m1(const at::Tensor& x) {
+  return to_grid(x, 6, 0, 1);
+}
 
 // [..., blocks, block] -> the same, rounded.
 at::Tensor round_blocks(const at::Tensor& blocks, RowFormat format) {
@@ -54,10 +58,14 @@ at::Tensor round_blocks(const at::Tensor& blocks, RowFormat format) {
 
 int64_t block_of(RowFormat format) {
   switch (format) {
-    case RowFormat::fp8_64_tail: return 64;
-    case RowFormat::fp8_128: return 128;
-    case RowFormat::fp4_e4m3_16: return 16;
-    default: return 32;
+    case RowFormat::fp8_64_tail:
+      return 64;
+    case RowFormat::fp8_128:
+      return 128;
+    case RowFormat::fp4_e4m3_16:
+      return 16;
+    default:
+      return 32;
   }
 }
 

@@ -90,9 +90,8 @@ Tensor TorchOps::score(const Tensor& q_, const Tensor& w_, const Tensor& keys_,
       seen = std::max(seen, counts[end]);
     const int64_t queries = end - t;
     const at::Tensor keys = keys_RK.narrow(0, seen == 0 ? 0 : firsts[t], seen);
-    const at::Tensor match_QHN =
-        at::mm(q_THK.narrow(0, t, queries).reshape({-1, width}), keys.t())
-            .view({queries, heads, seen});
+    const at::Tensor match_QHN = at::mm(q_THK.narrow(0, t, queries).reshape({-1, width}), keys.t())
+                                     .view({queries, heads, seen});
     const at::Tensor sum = (w_TH.narrow(0, t, queries).unsqueeze(-1) * match_QHN.relu()).sum(1);
     parts.push_back(at::constant_pad_nd(sum, {0, entries - seen}));
   }
@@ -118,8 +117,8 @@ Tensor TorchOps::candidates(const Tensor& scores_, const Tensor& count_, int64_t
   const auto [sorted, order] = at::sort(best, /*stable=*/true, 1, /*descending=*/true);
   const int64_t kept = std::min(keep, blocks);
   const at::Tensor chosen = sorted.narrow(1, 0, kept).gt(-kInfinity).to(at::kByte);
-  return wrap(at::zeros({tokens, blocks}, chosen.options())
-                  .scatter(1, order.narrow(1, 0, kept), chosen));
+  return wrap(
+      at::zeros({tokens, blocks}, chosen.options()).scatter(1, order.narrow(1, 0, kept), chosen));
 }
 
 Tensor TorchOps::mask_scores(const Tensor& scores_, const Tensor& kept_TB, int64_t block) {
@@ -156,8 +155,7 @@ Tensor TorchOps::attend(const Tensor& q_, const Sight& window, const Sight& comp
       return sight.ids_TN.defined() ? FusedSight{real(sight.rows_RK), ints(sight.ids_TN)}
                                     : FusedSight{};
     };
-    return wrap(
-        fused_attend(q_THK, sight_of(window), sight_of(compressed), real(sink_H), scale));
+    return wrap(fused_attend(q_THK, sight_of(window), sight_of(compressed), real(sink_H), scale));
   }
   std::vector<at::Tensor> rows, logits;
   for (const Sight* sight : {&window, &compressed}) {

@@ -74,10 +74,9 @@ Tensor TorchOps::engram(const Tensor& x_, const Tensor& kv_, const Tensor& q_wei
   const at::Tensor x_TSD = real(x_);
   const int64_t tokens = x_TSD.size(0), streams = x_TSD.size(1), width = x_TSD.size(2);
   if (fused_) {
-    const at::Tensor dead =
-        dead_T.defined() ? unwrap(dead_T).ne(0).to(at::kByte) : at::Tensor();
-    return wrap(fused_engram(x_TSD, real(kv_), real(q_weight_SD) * real(k_weight_SD), dead,
-                             epsilon));
+    const at::Tensor dead = dead_T.defined() ? unwrap(dead_T).ne(0).to(at::kByte) : at::Tensor();
+    return wrap(
+        fused_engram(x_TSD, real(kv_), real(q_weight_SD) * real(k_weight_SD), dead, epsilon));
   }
   const at::Tensor kv = real(kv_).view({tokens, streams + 1, width});
   const at::Tensor key_TSD = kv.narrow(1, 0, streams), value = kv.narrow(1, streams, 1);

@@ -8,29 +8,47 @@ namespace {
 DType label_of(at::ScalarType type) {
   switch (type) {
     case at::kFloat:
-    case at::kDouble: return DType::f32;
-    case at::kBFloat16: return DType::bf16;
-    case at::kHalf: return DType::f16;
-    case at::kChar: return DType::i8;
-    case at::kByte: return DType::u8;
-    case at::kInt: return DType::i32;
-    case at::kLong: return DType::i64;
-    case at::kBool: return DType::boolean;
-    default: CHECK(false, "no label for ", c10::toString(type)); return DType::f32;
+    case at::kDouble:
+      return DType::f32;
+    case at::kBFloat16:
+      return DType::bf16;
+    case at::kHalf:
+      return DType::f16;
+    case at::kChar:
+      return DType::i8;
+    case at::kByte:
+      return DType::u8;
+    case at::kInt:
+      return DType::i32;
+    case at::kLong:
+      return DType::i64;
+    case at::kBool:
+      return DType::boolean;
+    default:
+      CHECK(false, "no label for ", c10::toString(type));
+      return DType::f32;
   }
 }
 
 // FP8 is carried as bytes: libtorch 1.13 has no such type, and only prepare() looks inside.
 at::ScalarType scalar_of(DType type) {
   switch (type) {
-    case DType::f32: return at::kFloat;
-    case DType::bf16: return at::kBFloat16;
-    case DType::f16: return at::kHalf;
-    case DType::i8: return at::kChar;
-    case DType::i32: return at::kInt;
-    case DType::i64: return at::kLong;
-    case DType::boolean: return at::kBool;
-    default: return at::kByte;
+    case DType::f32:
+      return at::kFloat;
+    case DType::bf16:
+      return at::kBFloat16;
+    case DType::f16:
+      return at::kHalf;
+    case DType::i8:
+      return at::kChar;
+    case DType::i32:
+      return at::kInt;
+    case DType::i64:
+      return at::kLong;
+    case DType::boolean:
+      return at::kBool;
+    default:
+      return at::kByte;
   }
 }
 
