@@ -42,10 +42,8 @@ for i in "${!names[@]}"; do
     settings=(--set "out=$out/$name" --set "steps=$steps" --set "decay_start=$((steps / 2))")
     [ -z "${changes[$i]}" ] || settings+=(--set "model_changes={\"text_config\":{${changes[$i]}}}")
     echo "ablate: $name"
-    begin=$(date +%s)
     "$hadal" train "$here/ablations/train.json" "${settings[@]}" 2>"$out/$name.txt" ||
         { tail -n 3 "$out/$name.txt" >&2; exit 1; }
-    echo $(($(date +%s) - begin)) >"$out/$name.seconds"
     rm -f "$out/$name"/state-*.safetensors "$out/$name/model.safetensors"
 done
 
@@ -54,18 +52,18 @@ done
     echo
     echo "One change each to a smaller nano (\`ablations/model.json\`: width 128, 6 layers); the same"
     echo "data, order, seed, schedule and number of steps ($steps) of about 4,000 tokens. Held-out"
-    echo "loss over the first 60,000 tokens of the validation shard. One run each: differences below"
-    echo "about 0.02 nats say nothing. Repeat with \`models/nano/ablate.sh\`."
+    echo "loss over the first 60,000 tokens of the validation shard. One short run each: small"
+    echo "differences say little. Repeat with \`models/nano/ablate.sh\`."
     echo
-    echo "| | parameters | held-out, nats a token | bits per byte | against all parts | seconds |"
-    echo "|---|--:|--:|--:|--:|--:|"
+    echo "| | parameters | held-out, nats a token | bits per byte | against all parts |"
+    echo "|---|--:|--:|--:|--:|"
     full=$(last "$out/full/log.jsonl" valid)
     for i in "${!names[@]}"; do
         log=$out/${names[$i]}/log.jsonl
         parameters=$(sed -n 's/^\([0-9]*\) parameters.*/\1/p' "$out/${names[$i]}.txt")
         awk -v label="${labels[$i]}" -v n="$parameters" -v v="$(last "$log" valid)" -v f="$full" \
-            -v b="$(last "$log" bits_per_byte)" -v s="$(cat "$out/${names[$i]}.seconds")" \
-            'BEGIN { printf "| %s | %.2f M | %.4f | %.4f | %+.4f | %d |\n", label, n / 1e6, v, b, v - f, s }'
+            -v b="$(last "$log" bits_per_byte)" \
+            'BEGIN { printf "| %s | %.2f M | %.4f | %.4f | %+.4f |\n", label, n / 1e6, v, b, v - f }'
     done
 } >"$table"
 cat "$table"
