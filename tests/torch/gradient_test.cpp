@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "backends/torch/libtorch_parallel.h"
 #include "backends/torch/torch_ops.h"
 #include "backends/torch/torch_tensor.h"
 #include "cases.h"
@@ -123,6 +124,20 @@ TEST(TorchGradients, AreTheSameBitsEveryTime) {
     const std::vector<at::Tensor> second = gradients_of(one, *ops, at::kFloat);
     for (size_t n = 0; n < first.size(); ++n) ASSERT_TRUE(first[n].equal(second[n]));
   }
+}
+
+TEST(TorchGradients, OfLoopsDoNotDependOnTheNumberOfThreads) {
+  const std::unique_ptr<Ops> ops = open({});
+  const int before = at::get_num_threads();
+  for (const Case& one : all_cases()) {
+    SCOPED_TRACE(one.name);
+    at::set_num_threads(1);
+    const std::vector<at::Tensor> alone = gradients_of(one, *ops, at::kFloat);
+    at::set_num_threads(3);
+    const std::vector<at::Tensor> shared = gradients_of(one, *ops, at::kFloat);
+    for (size_t n = 0; n < alone.size(); ++n) EXPECT_TRUE(alone[n].equal(shared[n]));
+  }
+  at::set_num_threads(before);
 }
 
 TEST(TorchGradients, PassStraightThroughRoundings) {

@@ -95,7 +95,7 @@ void add_index_cases(std::vector<Case>& cases, Numbers& numbers) {
 }
 
 void add_attend_cases(std::vector<Case>& cases, Numbers& numbers) {
-  for (int64_t tokens : {0, 1, 3, 37})
+  for (int64_t tokens : {0, 1, 3, 300})
     for (auto [heads, width] :
          std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 5}, {4, 16}, {2, 64}}) {
       const std::string shape =

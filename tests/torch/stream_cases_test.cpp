@@ -59,6 +59,7 @@ std::vector<Case> stream_cases() {
     for (auto [streams, width] :
          std::vector<std::pair<int64_t, int64_t>>{{4, 1}, {4, 16}, {4, 37}, {2, 5}, {3, 8}})
       add_stream_cases(cases, numbers, tokens, streams, width);
+  add_stream_cases(cases, numbers, 300, 4, 37);  // several chunks, and work for several threads
   return cases;
 }
 

@@ -108,6 +108,15 @@ TEST(TorchOps, WithoutGradientsAPoolIsWrittenInPlace) {
   expect_near(pool.rows(3, 1), Tensor::of_floats({1, 2}, {5, 6}), 0);
 }
 
+TEST(TorchOps, ALargeBlockWaitsForTheNextTensorOfItsSize) {
+  const std::unique_ptr<Ops> ops = open({});
+  const void* first = at::zeros({1 << 20}, at::kFloat).data_ptr();
+  const at::Tensor again = at::empty({1 << 20}, at::kFloat), other = at::empty({1 << 20}, at::kFloat);
+  EXPECT_EQ(again.data_ptr(), first);
+  EXPECT_NE(other.data_ptr(), first);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(other.data_ptr()) % 64, 0u);
+}
+
 TEST(TorchOps, AnUnknownDeviceIsRefused) {
   EXPECT_FALSE(static_cast<bool>(make_torch_ops("abacus")));
 }
