@@ -397,13 +397,14 @@ std::string header_text(const std::vector<const NamedTensor*>& order,
   if (!metadata.empty()) {
     text += "\"__metadata__\":{";
     for (const auto& [key, value] : metadata)
-      text += (text.back() == '{' ? "" : ",") + json_text(key) + ":" + json_text(value);
+      text.append(text.back() == '{' ? "" : ",").append(json_text(key) + ":" + json_text(value));
     text += "}";
   }
   int64_t offset = 0;
   for (const NamedTensor* tensor : order) {
     const int64_t end = offset + tensor->tensor.bytes();
-    text += (text.size() == 1 ? "" : ",") + json_text(tensor->name) + ":{\"dtype\":\"" +
+    text.append(text.size() == 1 ? "" : ",");
+    text += json_text(tensor->name) + ":{\"dtype\":\"" +
             std::string(dtype_name(tensor->tensor.dtype())) +
             "\",\"shape\":" + shape_text(tensor->tensor.shape()) + ",\"data_offsets\":[" +
             std::to_string(offset) + "," + std::to_string(end) + "]}";
