@@ -35,13 +35,14 @@ const std::vector<Room>& rooms() {
       {"backends", {"base", "ops", "backends/cpu", "backends/cuda", "backends/torch"}},
       {"text", {"base"}},
       {"media", {"base"}},
+      {"scenes", {"base", "media"}},
       {"model", {"base", "ops"}},
       {"engine", {"base", "ops", "model"}},
       {"serve", {"base", "text", "media", "engine"}},
-      {"train", {"base", "ops", "model", "backends/torch"}},
+      {"train", {"base", "ops", "model", "backends/torch", "media", "scenes"}},
       {"tools",
        {"base", "ops", "backends", "backends/cpu", "backends/cuda", "backends/torch", "text",
-        "media", "model", "engine", "serve", "train"}},
+        "media", "scenes", "model", "engine", "serve", "train"}},
   };
   return kRooms;
 }
