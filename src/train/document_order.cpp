@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/random.h"
 #include "base/result.h"
-#include "train/random.h"
 
 namespace hadal {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "backends/torch/torch_tensor.h"
-#include "train/random.h"
+#include "base/random.h"
 
 namespace hadal {
 
