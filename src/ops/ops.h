@@ -6,6 +6,7 @@
 //   T rows (tokens of a ragged batch)   D model width      S residual streams
 //   H heads                             K head width       R rows of a pool
 //   E experts   N picks or entries      O, I output, input width   G groups
+//   F frames    Y, X height and width in pixels                    C channels of a pixel
 //
 // What always holds
 //   Activations are f32.  Row-major.  Indices are i64 and live in host memory or on the device;
@@ -63,11 +64,15 @@ struct Weight {
   int64_t inputs() const { return values.size(-1) * (packed_fp4() ? 2 : 1); }
 };
 
-// Rotary frequencies (§3.2): the last `width` channels of a head turn, in interleaved pairs, by
-// the f32 product position · frequency.
+// Rotary frequencies (§3.2): the last `width` channels of a head turn, in pairs, by the f32
+// product position · frequency.
 struct RopeTable {
   Tensor frequencies;  // f32 [width/2]
   int64_t width = 0;
+  // Which of a token's positions turns pair i (positions are then [T, A]); empty: the only one.
+  std::vector<int64_t> axes = {};
+  // Pair i is channels (2i, 2i+1) of the tail, or (i, i + width/2) when halves are paired (§7.3).
+  bool paired_halves = false;
 };
 enum class Turn { forward, back };
 
@@ -143,9 +148,9 @@ class Ops {
   virtual Tensor linear_grouped(const Tensor& x, const Weight& w, int64_t groups) = 0;
   // x · rsqrt(mean(x²) + epsilon) · weight over the last axis; an empty weight is all ones.
   virtual Tensor rms_norm(const Tensor& x, const Tensor& weight, float epsilon) = 0;
-  // Turns the last `width` channels of [T, K] or [T, H, K] by ±position · frequency: channels
-  // (2i, 2i+1) of that tail are one complex number (§3.2; not the half-split form).
-  virtual Tensor rope(const Tensor& x, const Tensor& positions_T, const RopeTable& table,
+  // Turns the last `width` channels of [T, K] or [T, H, K] by ±position · frequency: each pair of
+  // that tail is one complex number (§3.2).  Positions are [T], or [T, A] where the table has axes.
+  virtual Tensor rope(const Tensor& x, const Tensor& positions, const RopeTable& table,
                       Turn turn) = 0;
   // silu(min(gate, limit)) · clamp(up, ±limit); no clamp when limit is 0 (§4.3).
   virtual Tensor swiglu(const Tensor& gate, const Tensor& up, float limit) = 0;
@@ -153,7 +158,10 @@ class Ops {
   virtual Tensor hadamard(const Tensor& x) = 0;
   // Quantise and dequantise the last axis (§8.3).  Straight through for gradients.
   virtual Tensor round_to(const Tensor& x, RowFormat format, int64_t tail) = 0;
-  virtual Tensor add(const Tensor& a, const Tensor& b) = 0;  // same shape
+  virtual Tensor add(const Tensor& a, const Tensor& b) = 0;        // same shape
+  virtual Tensor add_row(const Tensor& x, const Tensor& row) = 0;  // row [I] to every row of x
+  virtual Tensor silu(const Tensor& x) = 0;                        // x · σ(x)
+  virtual Tensor gelu(const Tensor& x) = 0;                        // x · Φ(x), the exact form
   // Rows of the leading axis, of any element type.
   virtual Tensor take_rows(const Tensor& x, const Tensor& ids_N) = 0;
   // The same numbers, through which no gradient flows.
@@ -187,9 +195,9 @@ class Ops {
                         const Tensor& sink_H, float scale) = 0;
 
   // ---- experts
-  // scores = scoring(logits / temperature); the best k of scores + bias (empty: 0), weighted by
-  // the unbiased scores (§4.1).  Ties: the lower expert.
-  virtual Routes route(const Tensor& logits_TE, const Tensor& bias_E,
+  // scores = scoring(logits / temperature); the best k of scores + bias (empty: 0; [E], or [T, E]
+  // where tokens differ), weighted by the unbiased scores (§4.1).  Ties: the lower expert.
+  virtual Routes route(const Tensor& logits_TE, const Tensor& bias,
                        const RouterOptions& options) = 0;
   // The same weights for experts given by a table [V, k] (i64 or i32) and the token's id.
   virtual Routes route_by_table(const Tensor& logits_TE, const Tensor& table_Vk,
@@ -217,6 +225,23 @@ class Ops {
   // dead[t] is 1 (image spans) x alone.  `dead` may be empty.
   virtual Tensor engram(const Tensor& x_TSD, const Tensor& kv, const Tensor& q_weight_SD,
                         const Tensor& k_weight_SD, const Tensor& dead_T, float epsilon) = 0;
+
+  // ---- pictures: pixels (or cells of a grid) in rows, channels last
+  // out[f][y][x] = bias + w · (the k×k neighbours of in[f][y][x], row by row, C channels each);
+  // w is [O, k·k·C] with odd k; outside a frame lies its nearest pixel; the bias may be empty.
+  virtual Tensor convolve(const Tensor& x_FYXC, const Weight& w, const Tensor& bias_O) = 0;
+  // Every block×block square of pixels becomes one, its channels in row order: [F, Y/block,
+  // X/block, block·block·C]; and the way back.
+  virtual Tensor space_to_depth(const Tensor& x_FYXC, int64_t block) = 0;
+  virtual Tensor depth_to_space(const Tensor& x_FYXC, int64_t block) = 0;
+  // Finite scalar quantisation (arXiv 2309.15505) with the squashing of iFSQ (arXiv 2601.17124):
+  // u = σ(1.6·x) is cut into `levels` steps of equal width and stands for its middle, 2·(step +
+  // ½)/levels - 1; with levels 0, 2u - 1 itself.  Gradients are those of 2u - 1.
+  virtual Tensor squash(const Tensor& x, int64_t levels) = 0;
+  // Both ways: query t sees keys and values first[t] … first[t] + count[t] - 1; softmax of
+  // scale · q·k.  A query that sees nothing gives 0.
+  virtual Tensor attend_all(const Tensor& q_THK, const Tensor& keys_RHK, const Tensor& values_RHK,
+                            const Tensor& first_T, const Tensor& count_T, float scale) = 0;
 };
 
 // The meaning of every verb: plain loops on the host, sums in f64 where a sum is long.

@@ -149,8 +149,8 @@ class ReferenceOps final : public Ops {
     const int64_t heads = x.size(0) == 0 ? 0 : x.row_width() / width;
     for (int64_t t = 0; t < x.size(0); ++t)
       for (int64_t h = 0; h < heads; ++h)
-        turn_head(out.data<float>() + (t * heads + h) * width + width - table.width,
-                  index_at(positions, t), table, turn);
+        turn_head(out.data<float>() + (t * heads + h) * width + width - table.width, positions, t,
+                  table, turn);
     return out;
   }
 
@@ -196,6 +196,22 @@ class ReferenceOps final : public Ops {
     for (int64_t i = 0; i < a.count(); ++i)
       out.data<float>()[i] = a.data<float>()[i] + b.data<float>()[i];
     return out;
+  }
+
+  Tensor add_row(const Tensor& x, const Tensor& row) override {
+    Tensor out = floats(x.shape());
+    CHECK(row.count() == x.size(-1));
+    for (int64_t i = 0; i < x.count(); ++i)
+      out.data<float>()[i] = x.data<float>()[i] + row.data<float>()[i % row.count()];
+    return out;
+  }
+
+  Tensor silu(const Tensor& x) override {
+    return each(x, [](double v) { return v * sigmoid(v); });
+  }
+
+  Tensor gelu(const Tensor& x) override {
+    return each(x, [](double v) { return v * 0.5 * std::erfc(-v / std::sqrt(2.0)); });
   }
 
   Tensor take_rows(const Tensor& x, const Tensor& ids) override {
@@ -334,7 +350,8 @@ class ReferenceOps final : public Ops {
       std::vector<float> biased = scores;
       if (bias.defined())
         for (int64_t e = 0; e < experts; ++e)
-          biased[static_cast<size_t>(e)] += bias.data<float>()[e];
+          biased[static_cast<size_t>(e)] +=
+              bias.data<float>()[bias.rank() == 2 ? t * experts + e : e];
       const std::vector<int64_t> best =
           best_indices(biased.data(), experts, options.experts_per_token);
       int64_t* ids = routes.ids_TN.data<int64_t>() + t * options.experts_per_token;
@@ -490,17 +507,124 @@ class ReferenceOps final : public Ops {
     return out;
   }
 
+  // ---- pictures
+
+  Tensor convolve(const Tensor& x, const Weight& w, const Tensor& bias) override {
+    const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
+    const int64_t k = std::lround(std::sqrt(static_cast<double>(w.inputs() / channels)));
+    CHECK(k % 2 == 1 && k * k * channels == w.inputs(), w.inputs(), " inputs over ", channels,
+          " channels");
+    const Tensor matrix = dequantise(w);
+    Tensor out = floats({x.size(0), height, width, w.outputs()});
+    for (int64_t i = 0; i < x.size(0) * height * width; ++i) {
+      const std::vector<float> patch =
+          neighbours(x, i / (height * width), i / width % height, i % width, k);
+      for (int64_t o = 0; o < w.outputs(); ++o)
+        out.data<float>()[i * w.outputs() + o] = static_cast<float>(
+            dot(patch.data(), matrix.data<float>() + o * w.inputs(), w.inputs()) +
+            (bias.defined() ? bias.data<float>()[o] : 0.0f));
+    }
+    return out;
+  }
+
+  Tensor space_to_depth(const Tensor& x, int64_t block) override {
+    CHECK(x.size(1) % block == 0 && x.size(2) % block == 0, shape_text(x.shape()), " by ", block);
+    Tensor out =
+        floats({x.size(0), x.size(1) / block, x.size(2) / block, block * block * x.size(3)});
+    move_pixels(x, out, block, true);
+    return out;
+  }
+
+  Tensor depth_to_space(const Tensor& x, int64_t block) override {
+    CHECK(x.size(3) % (block * block) == 0, shape_text(x.shape()), " by ", block);
+    Tensor out =
+        floats({x.size(0), x.size(1) * block, x.size(2) * block, x.size(3) / (block * block)});
+    move_pixels(out, x, block, false);
+    return out;
+  }
+
+  Tensor squash(const Tensor& x, int64_t levels) override {
+    return each(x, [levels](double v) {
+      const double u = sigmoid(1.6 * v), steps = static_cast<double>(levels);
+      if (levels == 0) return 2 * u - 1;
+      return 2 * (std::min(std::floor(u * steps), steps - 1) + 0.5) / steps - 1;
+    });
+  }
+
+  Tensor attend_all(const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& first,
+                    const Tensor& count, float scale) override {
+    const int64_t heads = q.size(1), width = q.size(2);
+    Tensor out = floats({q.size(0), heads, values.size(2)});
+    for (int64_t i = 0; i < q.size(0) * heads; ++i) {
+      const int64_t t = i / heads, h = i % heads, seen = index_at(count, t);
+      if (seen == 0) continue;
+      std::vector<double> logits;
+      std::vector<const float*> rows;
+      for (int64_t r = index_at(first, t); r < index_at(first, t) + seen; ++r) {
+        logits.push_back(scale * dot(q.data<float>() + i * width,
+                                     keys.data<float>() + (r * heads + h) * width, width));
+        rows.push_back(values.data<float>() + (r * heads + h) * values.size(2));
+      }
+      average_rows(rows, logits, -std::numeric_limits<double>::infinity(),
+                   out.data<float>() + i * values.size(2), values.size(2));
+    }
+    return out;
+  }
+
  private:
-  static void turn_head(float* tail, int64_t position, const RopeTable& table, Turn turn) {
-    for (int64_t i = 0; i < table.width / 2; ++i) {
+  static void turn_head(float* tail, const Tensor& positions, int64_t t, const RopeTable& table,
+                        Turn turn) {
+    const int64_t axes = positions.rank() == 2 ? positions.size(1) : 1, pairs = table.width / 2;
+    for (int64_t i = 0; i < pairs; ++i) {
+      const int64_t axis = table.axes.empty() ? 0 : table.axes[static_cast<size_t>(i)];
       // The product is rounded to f32 before cos and sin, as the official tables are.
-      const float angle = static_cast<float>(position) * table.frequencies.data<float>()[i];
+      const float angle = static_cast<float>(index_at(positions, t * axes + axis)) *
+                          table.frequencies.data<float>()[i];
       const double cosine = std::cos(static_cast<double>(angle));
       const double sine = std::sin(static_cast<double>(angle)) * (turn == Turn::back ? -1 : 1);
-      const double a = tail[2 * i], b = tail[2 * i + 1];
-      tail[2 * i] = static_cast<float>(a * cosine - b * sine);
-      tail[2 * i + 1] = static_cast<float>(a * sine + b * cosine);
+      float& first = tail[table.paired_halves ? i : 2 * i];
+      float& second = tail[table.paired_halves ? i + pairs : 2 * i + 1];
+      const double a = first, b = second;
+      first = static_cast<float>(a * cosine - b * sine);
+      second = static_cast<float>(a * sine + b * cosine);
     }
+  }
+
+  // out[i] = function(x[i])
+  template <typename Function>
+  static Tensor each(const Tensor& x, Function function) {
+    Tensor out = floats(x.shape());
+    for (int64_t i = 0; i < x.count(); ++i)
+      out.data<float>()[i] = static_cast<float>(function(static_cast<double>(x.data<float>()[i])));
+    return out;
+  }
+
+  // Moves pixels between [F, Y, X, C] and [F, Y/block, X/block, block·block·C].
+  static void move_pixels(const Tensor& wide, const Tensor& deep, int64_t block, bool deepen) {
+    const int64_t height = wide.size(1), width = wide.size(2), channels = wide.size(3);
+    for (int64_t f = 0; f < wide.size(0); ++f)
+      for (int64_t y = 0; y < height; ++y)
+        for (int64_t x = 0; x < width; ++x) {
+          const int64_t cell = (f * (height / block) + y / block) * (width / block) + x / block;
+          const int64_t place = cell * block * block + y % block * block + x % block;
+          float* a = wide.data<float>() + ((f * height + y) * width + x) * channels;
+          float* b = deep.data<float>() + place * channels;
+          std::copy_n(deepen ? a : b, channels, deepen ? b : a);
+        }
+  }
+
+  // The k·k neighbours of a pixel, one after the other; beyond a border lies the border.
+  static std::vector<float> neighbours(const Tensor& in, int64_t f, int64_t y, int64_t x,
+                                       int64_t k) {
+    const int64_t height = in.size(1), width = in.size(2), channels = in.size(3);
+    std::vector<float> patch;
+    for (int64_t j = 0; j < k * k; ++j) {
+      const int64_t row = std::clamp(y + j / k - k / 2, int64_t{0}, height - 1);
+      const int64_t column = std::clamp(x + j % k - k / 2, int64_t{0}, width - 1);
+      const float* pixel = in.data<float>() + ((f * height + row) * width + column) * channels;
+      patch.insert(patch.end(), pixel, pixel + channels);
+    }
+    return patch;
   }
 
   static double gated(double gate, double up, float limit) {

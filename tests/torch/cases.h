@@ -45,10 +45,11 @@ std::vector<Case> dense_cases();
 std::vector<Case> row_cases();
 std::vector<Case> expert_cases();
 std::vector<Case> stream_cases();
+std::vector<Case> picture_cases();
 
 inline std::vector<Case> all_cases() {
   std::vector<Case> all;
-  for (auto family : {dense_cases, row_cases, expert_cases, stream_cases})
+  for (auto family : {dense_cases, row_cases, expert_cases, stream_cases, picture_cases})
     for (Case& one : family()) all.push_back(std::move(one));
   return all;
 }

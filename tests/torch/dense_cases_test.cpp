@@ -21,6 +21,14 @@ RopeTable rope_table(int64_t width) {
   return {frequencies, width};
 }
 
+// Three axes in turn, pairs in halves.
+RopeTable three_axes(int64_t width, bool paired_halves) {
+  RopeTable table = rope_table(width);
+  for (int64_t i = 0; i < width / 2; ++i) table.axes.push_back(i % 3);
+  table.paired_halves = paired_halves;
+  return table;
+}
+
 void add_table_cases(std::vector<Case>& cases, Numbers& numbers) {
   for (int64_t tokens : {0, 1, 7, 65}) {
     for (int64_t width : {1, 5, 64}) {
@@ -76,6 +84,11 @@ void add_norm_cases(std::vector<Case>& cases, Numbers& numbers) {
           {"rms_norm of heads, no weight " + shape,
            {numbers.floats({tokens, 3, width})},
            [=](Ops& ops, const Inputs& in) { return Inputs{ops.rms_norm(in[0], {}, 1e-2f)}; }});
+      cases.push_back({"add_row, silu and gelu " + shape,
+                       {numbers.floats({tokens, width}), numbers.floats({width})},
+                       [=](Ops& ops, const Inputs& in) {
+                         return Inputs{ops.add_row(in[0], in[1]), ops.silu(in[0]), ops.gelu(in[0])};
+                       }});
       for (float limit : {0.0f, 0.7f})
         cases.push_back(
             {"swiglu " + shape + (limit > 0 ? " clamped" : ""),
@@ -98,6 +111,15 @@ void add_turn_cases(std::vector<Case>& cases, Numbers& numbers) {
                            [=](Ops& ops, const Inputs& in) {
                              return Inputs{ops.rope(in[0], positions, table, turn)};
                            }});
+    }
+    for (bool paired_halves : {false, true}) {
+      const Tensor positions = numbers.ids({tokens, 3}, 5000);
+      const RopeTable table = three_axes(12, paired_halves);
+      cases.push_back({"rope of three axes" + std::string(paired_halves ? ", halves" : ""),
+                       {numbers.floats({tokens, 2, 17})},
+                       [=](Ops& ops, const Inputs& in) {
+                         return Inputs{ops.rope(in[0], positions, table, Turn::forward)};
+                       }});
     }
     for (int64_t width : {1, 2, 64})
       cases.push_back({"hadamard " + std::to_string(tokens) + "x" + std::to_string(width),

@@ -111,7 +111,8 @@ TEST(TorchOps, WithoutGradientsAPoolIsWrittenInPlace) {
 TEST(TorchOps, ALargeBlockWaitsForTheNextTensorOfItsSize) {
   const std::unique_ptr<Ops> ops = open({});
   const void* first = at::zeros({1 << 20}, at::kFloat).data_ptr();
-  const at::Tensor again = at::empty({1 << 20}, at::kFloat), other = at::empty({1 << 20}, at::kFloat);
+  const at::Tensor again = at::empty({1 << 20}, at::kFloat),
+                   other = at::empty({1 << 20}, at::kFloat);
   EXPECT_EQ(again.data_ptr(), first);
   EXPECT_NE(other.data_ptr(), first);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(other.data_ptr()) % 64, 0u);

@@ -2,8 +2,8 @@
 // CpuOps: what the families of verbs share.  A verb's function checks shapes and splits the work;
 // the kernels compute.
 //
-//   dense.cpp  rows.cpp  experts.cpp  streams.cpp      the verbs, by family
-//   products.cpp                                       matrix products on the pool
+//   dense.cpp  rows.cpp  experts.cpp  streams.cpp  pictures.cpp      the verbs, by family
+//   products.cpp                                                     matrix products on the pool
 #pragma once
 
 #include <cstdint>
@@ -62,6 +62,9 @@ class CpuOps final : public Ops {
   Tensor hadamard(const Tensor& x) override;
   Tensor round_to(const Tensor& x, RowFormat format, int64_t tail) override;
   Tensor add(const Tensor& a, const Tensor& b) override;
+  Tensor add_row(const Tensor& x, const Tensor& row) override;
+  Tensor silu(const Tensor& x) override;
+  Tensor gelu(const Tensor& x) override;
   Tensor take_rows(const Tensor& x, const Tensor& ids) override;
 
   void write_rows(Tensor& pool, const Tensor& ids, const Tensor& rows) override;
@@ -90,6 +93,13 @@ class CpuOps final : public Ops {
   Tensor engram(const Tensor& x, const Tensor& kv, const Tensor& q_weight, const Tensor& k_weight,
                 const Tensor& dead, float epsilon) override;
 
+  Tensor convolve(const Tensor& x, const Weight& w, const Tensor& bias) override;
+  Tensor space_to_depth(const Tensor& x, int64_t block) override;
+  Tensor depth_to_space(const Tensor& x, int64_t block) override;
+  Tensor squash(const Tensor& x, int64_t levels) override;
+  Tensor attend_all(const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& first,
+                    const Tensor& count, float scale) override;
+
  private:
   // ---- splitting
 
@@ -116,6 +126,18 @@ class CpuOps final : public Ops {
   // A wake-up costs five to ten microseconds; so many operations take about as long.
   static constexpr int64_t kCostWorthThreads = 1 << 18;
 
+  // out[i] = function(x[i]), for functions that are worth an exponential.
+  template <typename Function>
+  Tensor map(const Tensor& x, Function function) {
+    const Tensor out = Tensor::empty(DType::f32, x.shape());
+    const float* in = x.data<float>();
+    float* to = out.data<float>();
+    split_rows(x.count(), 16, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to[i] = function(in[i]);
+    });
+    return out;
+  }
+
   // work(first, last) over a matrix's outputs, whose borders are whole tiles.
   template <typename Work>
   void split_outputs(int64_t outputs, int64_t cost, const Work& work) {
@@ -131,6 +153,10 @@ class CpuOps final : public Ops {
   void multiply_here(const Weight& weight, Product product) const;
   // The same, split over the pool by outputs and rows.
   void multiply(const Weight& weight, const Product& product);
+
+  // out[f][y][x] for rows [begin, end) of all frames' rows.
+  struct Convolution;
+  void convolve_rows(const Convolution& convolution, int64_t begin, int64_t end);
 
   // ---- families
 

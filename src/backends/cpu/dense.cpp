@@ -20,21 +20,25 @@ int64_t rows_of(const Tensor& x) {
 }
 
 // cos and sin of position · frequency, as pairs; the product is rounded to f32 before (§3.2).
-void turn_factors(int64_t position, const RopeTable& table, Turn turn, float* cosines,
-                  float* sines) {
+void turn_factors(const Tensor& positions, int64_t t, const RopeTable& table, Turn turn,
+                  float* cosines, float* sines) {
   const float* frequencies = table.frequencies.data<float>();
+  const int64_t axes = positions.rank() == 2 ? positions.size(1) : 1;
   for (int64_t i = 0; i < table.width / 2; ++i) {
-    const float angle = static_cast<float>(position) * frequencies[i];
+    const int64_t axis = table.axes.empty() ? 0 : table.axes[static_cast<size_t>(i)];
+    const float angle = static_cast<float>(index_at(positions, t * axes + axis)) * frequencies[i];
     cosines[i] = std::cos(angle);
     sines[i] = turn == Turn::back ? -std::sin(angle) : std::sin(angle);
   }
 }
 
-void turn_pairs(float* tail, int64_t pairs, const float* cosines, const float* sines) {
+void turn_pairs(float* tail, int64_t pairs, bool halves, const float* cosines, const float* sines) {
+  const int64_t step = halves ? 1 : 2, other = halves ? pairs : 1;
   for (int64_t i = 0; i < pairs; ++i) {
-    const float a = tail[2 * i], b = tail[2 * i + 1];
-    tail[2 * i] = a * cosines[i] - b * sines[i];
-    tail[2 * i + 1] = a * sines[i] + b * cosines[i];
+    float *first = tail + i * step, *second = first + other;
+    const float a = *first, b = *second;
+    *first = a * cosines[i] - b * sines[i];
+    *second = a * sines[i] + b * cosines[i];
   }
 }
 
@@ -115,15 +119,15 @@ Tensor CpuOps::rope(const Tensor& x, const Tensor& positions, const RopeTable& t
   const Tensor out = Tensor::empty(DType::f32, x.shape());
   const int64_t tokens = x.size(0), width = x.size(-1), row = x.row_width(),
                 pairs = table.width / 2;
-  CHECK(table.width <= width && positions.count() == tokens, "rope of ", shape_text(x.shape()));
+  CHECK(table.width <= width && positions.size(0) == tokens, "rope of ", shape_text(x.shape()));
   split_rows(tokens, row + pairs * kCostOfAngle, [&](int64_t begin, int64_t end) {
     float* cosines = workspace().floats(Workspace::first, 2 * pairs);
     for (int64_t t = begin; t < end; ++t) {
       float* head = out.data<float>() + t * row;
       std::memcpy(head, x.data<float>() + t * row, static_cast<size_t>(row) * sizeof(float));
-      turn_factors(index_at(positions, t), table, turn, cosines, cosines + pairs);
+      turn_factors(positions, t, table, turn, cosines, cosines + pairs);
       for (int64_t i = width - table.width; i < row; i += width)
-        turn_pairs(head + i, pairs, cosines, cosines + pairs);
+        turn_pairs(head + i, pairs, table.paired_halves, cosines, cosines + pairs);
     }
   });
   return out;
@@ -196,6 +200,27 @@ Tensor CpuOps::add(const Tensor& a, const Tensor& b) {
                  out.data<float>() + begin);
   });
   return out;
+}
+
+Tensor CpuOps::add_row(const Tensor& x, const Tensor& row) {
+  const Tensor out = Tensor::empty(DType::f32, x.shape());
+  const int64_t width = x.size(-1);
+  CHECK(row.count() == width, row.count(), " numbers for rows of ", width);
+  split_rows(rows_of(x), width, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      kernels_.add(x.data<float>() + i * width, row.data<float>(), width,
+                   out.data<float>() + i * width);
+  });
+  return out;
+}
+
+Tensor CpuOps::silu(const Tensor& x) {
+  return map(x, [](float v) { return v / (1.0f + std::exp(-v)); });
+}
+
+Tensor CpuOps::gelu(const Tensor& x) {
+  const float half_root = 0.70710678f;
+  return map(x, [=](float v) { return v * 0.5f * std::erfc(-v * half_root); });
 }
 
 Tensor CpuOps::take_rows(const Tensor& x, const Tensor& ids) {

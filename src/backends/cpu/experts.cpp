@@ -118,7 +118,8 @@ Routes CpuOps::route(const Tensor& logits, const Tensor& bias, const RouterOptio
     for (int64_t t = begin; t < end; ++t) {
       int64_t* ids = routes.ids_TN.data<int64_t>() + t * chosen;
       score_experts(logits.data<float>() + t * experts, experts, options, scores);
-      choose(scores, biases, experts, chosen, ids);
+      const bool of_token = biases != nullptr && bias.rank() == 2;
+      choose(scores, of_token ? biases + t * experts : biases, experts, chosen, ids);
       weigh(scores, ids, options, routes.weights_TN.data<float>() + t * chosen);
     }
   });

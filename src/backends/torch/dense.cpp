@@ -33,14 +33,22 @@ Tensor TorchOps::rms_norm(const Tensor& x_, const Tensor& weight, float epsilon)
   return wrap(weight.defined() ? normal * real(weight) : normal);
 }
 
-Tensor TorchOps::rope(const Tensor& x_, const Tensor& positions_T, const RopeTable& table,
+at::Tensor TorchOps::angles(const Tensor& positions, const RopeTable& table) const {
+  // The angle is the f32 product of §3.2, whatever precision follows.
+  const at::Tensor frequencies = unwrap(table.frequencies).to(device_, at::kFloat);
+  at::Tensor places = ints(positions).to(at::kFloat);
+  if (places.dim() == 1) places = places.unsqueeze(1);
+  if (!table.axes.empty())
+    places = places.index_select(1, at::tensor(table.axes, at::kLong).to(device_));
+  return (places * frequencies).to(precision_);
+}
+
+Tensor TorchOps::rope(const Tensor& x_, const Tensor& positions, const RopeTable& table,
                       Turn turn) {
   const at::Tensor x = real(x_);
   const int64_t width = x.size(-1), tail = table.width;
-  // The angle is the f32 product of §3.2, whatever precision follows.
-  const at::Tensor frequencies = unwrap(table.frequencies).to(device_, at::kFloat);
-  at::Tensor angle = at::outer(ints(positions_T).to(at::kFloat), frequencies).to(precision_);
-  if (fused_) {
+  at::Tensor angle = angles(positions, table);
+  if (fused_ && !table.paired_halves) {
     if (turn == Turn::back) angle = -angle;
     const at::Tensor sine = angle.sin();
     return wrap(
@@ -49,13 +57,14 @@ Tensor TorchOps::rope(const Tensor& x_, const Tensor& positions_T, const RopeTab
   if (x.dim() == 3) angle = angle.unsqueeze(1);
   const at::Tensor cosine = angle.cos();
   const at::Tensor sine = turn == Turn::forward ? angle.sin() : -angle.sin();
+  const int64_t pair_axis = table.paired_halves ? -2 : -1;
   std::vector<int64_t> pairs = x.sizes().vec();
-  pairs.back() = tail / 2;
-  pairs.push_back(2);
+  pairs.back() = table.paired_halves ? 2 : tail / 2;
+  pairs.push_back(table.paired_halves ? tail / 2 : 2);
   const at::Tensor turning = x.narrow(-1, width - tail, tail).reshape(pairs);
-  const at::Tensor a = turning.select(-1, 0), b = turning.select(-1, 1);
+  const at::Tensor a = turning.select(pair_axis, 0), b = turning.select(pair_axis, 1);
   const at::Tensor turned =
-      at::stack({a * cosine - b * sine, a * sine + b * cosine}, -1).flatten(-2);
+      at::stack({a * cosine - b * sine, a * sine + b * cosine}, pair_axis).flatten(-2);
   return wrap(at::cat({x.narrow(-1, 0, width - tail), turned}, -1));
 }
 
@@ -87,6 +96,18 @@ Tensor TorchOps::round_to(const Tensor& x, RowFormat format, int64_t tail) {
 
 Tensor TorchOps::add(const Tensor& a, const Tensor& b) {
   return wrap(real(a) + real(b));
+}
+
+Tensor TorchOps::add_row(const Tensor& x, const Tensor& row) {
+  return wrap(real(x) + real(row));
+}
+
+Tensor TorchOps::silu(const Tensor& x) {
+  return wrap(at::silu(real(x)));
+}
+
+Tensor TorchOps::gelu(const Tensor& x) {
+  return wrap(at::gelu(real(x)));
 }
 
 Tensor TorchOps::take_rows(const Tensor& x, const Tensor& ids_N) {

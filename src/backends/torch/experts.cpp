@@ -59,11 +59,10 @@ ExpertPlan plan_of(const at::Tensor& ids_TN, int64_t experts, at::Device device)
 
 }  // namespace
 
-Routes TorchOps::route(const Tensor& logits_TE, const Tensor& bias_E,
-                       const RouterOptions& options) {
+Routes TorchOps::route(const Tensor& logits_TE, const Tensor& bias, const RouterOptions& options) {
   const at::Tensor scores = scores_of(real(logits_TE), options);
   at::Tensor ranked = scores.detach();
-  if (bias_E.defined()) ranked = ranked + real(bias_E).detach();
+  if (bias.defined()) ranked = ranked + real(bias).detach();
   const at::Tensor order = std::get<1>(at::sort(ranked, /*stable=*/true, 1, /*descending=*/true));
   return weigh(scores, order.narrow(1, 0, options.experts_per_token).contiguous(), options);
 }
