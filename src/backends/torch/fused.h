@@ -64,6 +64,9 @@ at::Tensor fused_narrow(const at::Tensor& x_TSD, const at::Tensor& pre_TS);
 at::Tensor fused_widen(const at::Tensor& y_TD, const at::Tensor& x_TSD, const at::Tensor& post_TS,
                        const at::Tensor& comb_TSS);
 
+// w [O, side·side·C]; see Ops::convolve.
+at::Tensor fused_convolve(const at::Tensor& x_FYXC, const at::Tensor& w, int64_t side);
+
 // ---- for fused_*.cpp alone
 
 inline float* floats(const at::Tensor& tensor) {

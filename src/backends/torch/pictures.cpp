@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Verbs over pixels.  Channels stay last: ATen is shown permuted views.
+#include "backends/torch/fused.h"
 #include "backends/torch/torch_verbs.h"
 
 #include <cmath>
@@ -16,11 +17,14 @@ Tensor TorchOps::convolve(const Tensor& x_FYXC, const Weight& w_, const Tensor& 
   at::Tensor out;
   if (side == 1) {
     out = at::linear(x, w);
+  } else if (fused_) {
+    out = fused_convolve(x, w, side);
   } else {
     const int64_t border = side / 2;
     const at::Tensor padded =
         at::replication_pad2d(x.permute({0, 3, 1, 2}), {border, border, border, border});
-    const at::Tensor kernel = w.view({w.size(0), side, side, channels}).permute({0, 3, 1, 2});
+    const at::Tensor kernel =
+        w.view({w.size(0), side, side, channels}).permute({0, 3, 1, 2}).contiguous();
     out = at::conv2d(padded, kernel).permute({0, 2, 3, 1});
   }
   return wrap(bias.defined() ? out + real(bias) : out);
