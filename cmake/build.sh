@@ -3,7 +3,8 @@
 # the program that is started afterwards, so every word from here goes to standard error.
 
 build_packages=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libpcre2-dev libicu-dev
-                libcli11-dev libspdlog-dev libxxhash-dev)
+                libcli11-dev libspdlog-dev libxxhash-dev
+                libboost1.81-dev libssl-dev libsqlite3-dev)
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev)
 test_packages=(libgtest-dev)
 

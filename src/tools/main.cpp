@@ -20,6 +20,7 @@
 #include "tools/eval.h"
 #include "tools/generate.h"
 #include "tools/inspect.h"
+#include "tools/keys.h"
 #include "tools/train.h"
 
 namespace hadal {
@@ -36,6 +37,7 @@ void add_commands(CLI::App& program, Command& chosen) {
   add_inspect(program, chosen);
   add_eval(program, chosen);
   add_bench(program, chosen);
+  add_keys(program, chosen);
   add_doctor(program, chosen);
 }
 
