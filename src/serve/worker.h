@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// The worker: where requests meet the model.  Ids go in, a stream of tokens comes out.
+//
+//   Submission made = worker.submit(std::move(request), sink);
+//   if (made.state != Submitted::yes) …                       // the queue is full
+//   made.generation->cancel();                                // at any time, from any thread
+//
+// All that HTTP and the API know of the engine is this page: an engine that computes several
+// requests in one batch takes SlotWorker's place without their noticing.
+//
+// What always holds
+//   Requests make progress side by side; none waits for another's answer while there is room.
+//   A sink hears prefill() any number of times, then token(), then ended() exactly once; after
+//   cancel() that comes within one step.  Tokens of a request depend on it alone: on its ids,
+//   options and seed, never on who else is served.
+// A sink is called from the worker's thread and must be brief: everybody waits for it.  Worker and
+// Generation may be used from any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/generator.h"
+#include "engine/sampler.h"
+
+namespace hadal {
+
+struct Penalties {
+  double presence = 0;   // taken off the logit of every token that the answer holds
+  double frequency = 0;  // and once more for each time it holds it
+};
+
+struct GenerationRequest {
+  std::string owner;      // who takes turns with the others
+  std::string partition;  // requests share what was read within one partition only
+  std::vector<int64_t> prompt;
+  SamplerOptions sampler;
+  Penalties penalties;
+  int64_t max_tokens = 0;  // at least 1
+  std::vector<int64_t> end_ids;
+  int64_t likeliest = 0;  // so many alternatives are told with each token
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+};
+
+struct GeneratedToken {
+  Sample sample;
+  std::vector<Sample> likeliest;
+  bool ends = false;  // a token that ends the answer
+};
+
+enum class GenerationFinish { end, stop, length, context, cancelled, deadline };
+
+struct GenerationEnd {
+  GenerationFinish finish = GenerationFinish::end;
+  int64_t hit = 0;     // tokens of the prompt that were in the cache
+  int64_t miss = 0;    // … and that were read
+  int64_t output = 0;  // tokens sampled
+  double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;
+};
+
+class GenerationSink {
+ public:
+  virtual ~GenerationSink() = default;
+  virtual void prefill(int64_t done, int64_t all) = 0;
+  // Also the token that ends the answer; after it, what is returned makes no difference.
+  virtual Flow token(const GeneratedToken& token) = 0;
+  virtual void ended(const GenerationEnd& end) = 0;
+};
+
+class Generation {
+ public:
+  virtual ~Generation() = default;
+  virtual void cancel() = 0;
+  // A reader that is behind: no more tokens until pause(false).
+  virtual void pause(bool paused) = 0;
+};
+
+enum class Submitted { yes, owner_full, full };
+
+struct Submission {
+  Submitted state = Submitted::yes;
+  std::shared_ptr<Generation> generation;  // null unless submitted
+};
+
+struct WorkerGauges {
+  int64_t running = 0, waiting = 0;
+  int64_t slots = 0;           // most that can run at once
+  int64_t cached_tokens = 0;   // held for running requests
+  int64_t cache_capacity = 0;  // in tokens
+};
+
+class Worker {
+ public:
+  virtual ~Worker() = default;
+  // Requires: 1 to context() - 1 ids of the vocabulary, options that pass check(), max_tokens > 0.
+  virtual Submission submit(GenerationRequest request, std::shared_ptr<GenerationSink> sink) = 0;
+  virtual WorkerGauges gauges() const = 0;
+  virtual int64_t context() const = 0;  // most tokens of prompt and answer
+  virtual int64_t vocab() const = 0;
+};
+
+}  // namespace hadal

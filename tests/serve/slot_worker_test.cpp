@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT
+// Requests side by side: what they say, who waits, and that nothing is left behind.
+#include "serve/slot_worker.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <random>
+
+#include "../engine/tiny_model.h"
+
+namespace hadal {
+namespace {
+
+constexpr auto kLongWait = std::chrono::seconds(60);
+
+// What happened, in the order of all sinks together.
+struct Story {
+  std::mutex mutex;
+  std::vector<std::pair<char, std::string>> events;  // 'p'refill, 't'oken, 'e'nd; whose
+
+  void tell(char what, const std::string& who) {
+    const std::lock_guard lock(mutex);
+    events.emplace_back(what, who);
+  }
+};
+
+class Recorder : public GenerationSink {
+ public:
+  explicit Recorder(std::string name, Story* story = nullptr)
+      : name_(std::move(name)), story_(story), done_(promise_.get_future()) {}
+
+  void prefill(int64_t done, int64_t all) override {
+    if (story_) story_->tell('p', name_);
+    read = done;
+    EXPECT_LE(done, all);
+  }
+  Flow token(const GeneratedToken& token) override {
+    if (story_) story_->tell('t', name_);
+    const std::lock_guard lock(mutex_);
+    tokens.push_back(token);
+    return static_cast<int64_t>(tokens.size()) == stop_after ? Flow::stop : Flow::go_on;
+  }
+  void ended(const GenerationEnd& end) override {
+    if (story_) story_->tell('e', name_);
+    promise_.set_value(end);
+  }
+
+  GenerationEnd wait() {
+    EXPECT_EQ(done_.wait_for(kLongWait), std::future_status::ready) << name_;
+    return done_.get();
+  }
+  size_t count() {
+    const std::lock_guard lock(mutex_);
+    return tokens.size();
+  }
+  std::vector<int64_t> ids() const {
+    std::vector<int64_t> ids;
+    for (const GeneratedToken& token : tokens) ids.push_back(token.sample.id);
+    return ids;
+  }
+
+  std::vector<GeneratedToken> tokens;
+  std::atomic<int64_t> read{0};
+  int64_t stop_after = -1;
+
+ private:
+  std::string name_;
+  Story* story_;
+  std::mutex mutex_;
+  std::promise<GenerationEnd> promise_;
+  std::future<GenerationEnd> done_;
+};
+
+class SlotWorkerTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { tiny_ = new TinyModel("v41-tiny"); }
+  static void TearDownTestSuite() { delete tiny_; }
+
+  void start(int64_t slots, int64_t max_chunk = 16, QueueLimits limits = {}) {
+    cache_.emplace(tiny_->cache(slots, max_chunk));
+    worker_.emplace(*tiny_->model, *tiny_->ops, *cache_, limits);
+  }
+  static GenerationRequest request(int64_t prompt, int64_t max_tokens, int64_t salt = 0) {
+    GenerationRequest request;
+    request.owner = "ann";
+    request.prompt = TinyModel::ids(prompt, salt);
+    request.sampler.seed = static_cast<uint64_t>(salt);
+    request.max_tokens = max_tokens;
+    return request;
+  }
+  std::shared_ptr<Generation> submit(const GenerationRequest& request,
+                                     const std::shared_ptr<Recorder>& sink) {
+    Submission made = worker_->submit(request, sink);
+    EXPECT_EQ(made.state, Submitted::yes);
+    return made.generation;
+  }
+  // The same, by the engine's own loop and alone.
+  static std::vector<int64_t> alone(const GenerationRequest& request) {
+    Cache cache = tiny_->cache(1, 16);
+    Session session(*tiny_->model, *tiny_->ops, cache, {});
+    EXPECT_TRUE(session.extend(request.prompt, nullptr));
+    GenerateOptions options;
+    options.sampler = request.sampler;
+    options.max_tokens = request.max_tokens;
+    return generate(session, options, [](const Sample&) { return Flow::go_on; }).ids;
+  }
+  // Gauges follow the last answer by a moment.
+  void expect_idle() {
+    for (int tries = 0; tries < 1000 && worker_->gauges().running > 0; ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const WorkerGauges gauges = worker_->gauges();
+    EXPECT_EQ(gauges.running, 0);
+    EXPECT_EQ(gauges.waiting, 0);
+    EXPECT_EQ(gauges.cached_tokens, 0);
+  }
+
+  static TinyModel* tiny_;
+  std::optional<Cache> cache_;
+  std::optional<SlotWorker> worker_;
+};
+TinyModel* SlotWorkerTest::tiny_ = nullptr;
+
+TEST_F(SlotWorkerTest, AnswersSideBySideAreThoseOfEachAlone) {
+  start(3);
+  const auto story = std::make_unique<Story>();
+  std::vector<std::shared_ptr<Recorder>> sinks;
+  for (int64_t i = 0; i < 3; ++i) {
+    sinks.push_back(std::make_shared<Recorder>(std::to_string(i), story.get()));
+    submit(request(20 + 9 * i, 12, i), sinks.back());
+  }
+  for (int64_t i = 0; i < 3; ++i) {
+    const GenerationEnd end = sinks[static_cast<size_t>(i)]->wait();
+    EXPECT_EQ(end.finish, GenerationFinish::length);
+    EXPECT_EQ(end.miss, 20 + 9 * i);
+    EXPECT_EQ(end.output, 12);
+    EXPECT_EQ(sinks[static_cast<size_t>(i)]->ids(), alone(request(20 + 9 * i, 12, i)));
+  }
+  expect_idle();
+}
+
+TEST_F(SlotWorkerTest, NobodyWaitsForAnothersAnswerWhileThereIsRoom) {
+  start(2);
+  const auto story = std::make_unique<Story>();
+  const auto first = std::make_shared<Recorder>("a", story.get());
+  const auto second = std::make_shared<Recorder>("b", story.get());
+  submit(request(8, 300, 1), first);
+  while (first->count() < 3) std::this_thread::yield();
+  submit(request(8, 5, 2), second);
+  second->wait();
+  EXPECT_LT(first->count(), 300U) << "the second had to wait for the first";
+  first->wait();
+  EXPECT_EQ(first->ids(), alone(request(8, 300, 1)));
+}
+
+TEST_F(SlotWorkerTest, ALongPromptIsReadBetweenTheTokensOfOthers) {
+  start(2);
+  const auto story = std::make_unique<Story>();
+  const auto writer = std::make_shared<Recorder>("w", story.get());
+  const auto reader = std::make_shared<Recorder>("r", story.get());
+  const auto generation = submit(request(8, 480, 1), writer);
+  while (writer->count() < 2) std::this_thread::yield();
+  submit(request(400, 1, 2), reader);
+  reader->wait();
+  generation->cancel();
+  writer->wait();
+  int slices = 0, longest_gap = 0, gap = 0;
+  for (const auto& [what, who] : story->events) {
+    if (what == 'p' && who == "r") ++slices, ++gap;
+    if (what == 't' && who == "w") gap = 0;
+    longest_gap = std::max(longest_gap, gap);
+  }
+  EXPECT_EQ(slices, 25);
+  EXPECT_EQ(longest_gap, 1);
+  EXPECT_EQ(reader->ids(), alone(request(400, 1, 2)));
+}
+
+TEST_F(SlotWorkerTest, OwnersTakeTurns) {
+  start(1);
+  const auto story = std::make_unique<Story>();
+  const auto busy = std::make_shared<Recorder>("busy", story.get());
+  const auto generation = submit(request(4, 400, 9), busy);
+  while (busy->count() < 1) std::this_thread::yield();
+  std::vector<std::shared_ptr<Recorder>> sinks;
+  for (const char* owner : {"ann", "ann", "ann", "bob"}) {
+    GenerationRequest asked = request(4, 1);
+    asked.owner = owner;
+    sinks.push_back(std::make_shared<Recorder>(owner, story.get()));
+    submit(asked, sinks.back());
+  }
+  generation->cancel();
+  for (const auto& sink : sinks) sink->wait();
+  std::vector<std::string> order;
+  for (const auto& [what, who] : story->events)
+    if (what == 'e') order.push_back(who);
+  EXPECT_EQ(order, (std::vector<std::string>{"busy", "ann", "bob", "ann", "ann"}));
+}
+
+TEST_F(SlotWorkerTest, AFullQueueSaysWhoseFaultItIs) {
+  start(1, 16, {.most = 3, .most_of_one = 2});
+  const auto busy = std::make_shared<Recorder>("busy");
+  submit(request(4, 400, 9), busy);
+  while (busy->count() < 1) std::this_thread::yield();
+  std::vector<std::shared_ptr<Recorder>> sinks;
+  const auto ask = [&](const char* owner) {
+    GenerationRequest asked = request(4, 1);
+    asked.owner = owner;
+    sinks.push_back(std::make_shared<Recorder>(owner));
+    return worker_->submit(asked, sinks.back()).state;
+  };
+  EXPECT_EQ(ask("ann"), Submitted::yes);
+  EXPECT_EQ(ask("ann"), Submitted::yes);
+  EXPECT_EQ(ask("ann"), Submitted::owner_full);
+  EXPECT_EQ(ask("bob"), Submitted::yes);
+  EXPECT_EQ(ask("eve"), Submitted::full);
+}
+
+TEST_F(SlotWorkerTest, CancelEndsWhatRunsAndWhatWaits) {
+  start(1);
+  const auto running = std::make_shared<Recorder>("running");
+  const auto waiting = std::make_shared<Recorder>("waiting");
+  const auto first = submit(request(4, 500, 1), running);
+  const auto second = submit(request(4, 500, 2), waiting);
+  while (running->count() < 2) std::this_thread::yield();
+  second->cancel();
+  EXPECT_EQ(waiting->wait().finish, GenerationFinish::cancelled);
+  EXPECT_EQ(waiting->count(), 0U);
+  first->cancel();
+  const GenerationEnd end = running->wait();
+  EXPECT_EQ(end.finish, GenerationFinish::cancelled);
+  EXPECT_EQ(end.output, static_cast<int64_t>(running->count()));
+  expect_idle();
+  first->cancel();  // late, and harmless
+}
+
+TEST_F(SlotWorkerTest, EverythingThatEndsAnAnswerDoes) {
+  start(2);
+  GenerationRequest asked = request(10, 40, 3);
+  const std::vector<int64_t> whole = alone(asked);
+  const auto stopped = std::make_shared<Recorder>("stopped");
+  stopped->stop_after = 4;
+  submit(asked, stopped);
+  EXPECT_EQ(stopped->wait().finish, GenerationFinish::stop);
+  EXPECT_EQ(stopped->count(), 4U);
+
+  asked.end_ids = {whole[6]};
+  const auto ended = std::make_shared<Recorder>("ended");
+  submit(asked, ended);
+  EXPECT_EQ(ended->wait().finish, GenerationFinish::end);
+  EXPECT_TRUE(ended->tokens.back().ends);
+  EXPECT_LE(ended->count(), 7U);
+
+  const auto full = std::make_shared<Recorder>("full");
+  submit(request(505, 100, 3), full);
+  EXPECT_EQ(full->wait().finish, GenerationFinish::context);
+  EXPECT_EQ(full->count(), 8U);
+
+  GenerationRequest late = request(10, 40, 3);
+  late.deadline = std::chrono::steady_clock::now();
+  const auto missed = std::make_shared<Recorder>("missed");
+  submit(late, missed);
+  EXPECT_EQ(missed->wait().finish, GenerationFinish::deadline);
+}
+
+TEST_F(SlotWorkerTest, WhatWasReadIsSharedWithinAPartitionOnly) {
+  start(3);
+  const auto ask = [&](const std::string& partition) {
+    GenerationRequest asked = request(40, 1, 5);
+    asked.partition = partition;
+    const auto sink = std::make_shared<Recorder>(partition);
+    submit(asked, sink);
+    const GenerationEnd end = sink->wait();
+    EXPECT_EQ(end.hit + end.miss, 40);
+    EXPECT_EQ(sink->ids(), alone(asked));
+    return end.hit;
+  };
+  EXPECT_EQ(ask("ann"), 0);
+  EXPECT_EQ(ask("bob"), 0);
+  EXPECT_EQ(ask("ann"), 40);
+  EXPECT_EQ(ask("bob"), 40);
+}
+
+TEST_F(SlotWorkerTest, ACancelledPromptIsNotReadTwice) {
+  start(1);
+  const auto first = std::make_shared<Recorder>("first");
+  const auto generation = submit(request(400, 1, 5), first);
+  while (first->read < 100) std::this_thread::yield();
+  generation->cancel();
+  first->wait();
+  const auto again = std::make_shared<Recorder>("again");
+  submit(request(400, 1, 5), again);
+  EXPECT_GE(again->wait().hit, 100);
+  EXPECT_EQ(again->ids(), alone(request(400, 1, 5)));
+}
+
+TEST_F(SlotWorkerTest, APausedAnswerWaitsAndGoesOnUnchanged) {
+  start(2);
+  const auto slow = std::make_shared<Recorder>("slow");
+  const auto other = std::make_shared<Recorder>("other");
+  const auto generation = submit(request(8, 60, 1), slow);
+  while (slow->count() < 3) std::this_thread::yield();
+  generation->pause(true);
+  submit(request(8, 30, 2), other);
+  other->wait();
+  EXPECT_LT(slow->count(), 60U);
+  generation->pause(false);
+  EXPECT_EQ(slow->wait().finish, GenerationFinish::length);
+  EXPECT_EQ(slow->ids(), alone(request(8, 60, 1)));
+}
+
+TEST_F(SlotWorkerTest, PenaltiesKeepTokensFromComingAgain) {
+  start(1);
+  GenerationRequest asked = request(10, 60, 3);
+  asked.sampler.temperature = 0;
+  asked.penalties.presence = 1000;
+  asked.likeliest = 2;
+  const auto sink = std::make_shared<Recorder>("sink");
+  submit(asked, sink);
+  sink->wait();
+  std::vector<int64_t> ids = sink->ids();
+  std::sort(ids.begin(), ids.end());
+  EXPECT_EQ(std::adjacent_find(ids.begin(), ids.end()), ids.end());
+  for (const GeneratedToken& token : sink->tokens) {
+    ASSERT_EQ(token.likeliest.size(), 2U);
+    EXPECT_LE(token.sample.logprob, token.likeliest[0].logprob + 1e-4F);
+  }
+}
+
+TEST_F(SlotWorkerTest, AStormOfCancelsLeavesNothing) {
+  start(3, 16, {.most = 1000, .most_of_one = 1000});
+  std::mt19937 random(7);
+  std::vector<std::shared_ptr<Recorder>> sinks;
+  std::vector<std::shared_ptr<Generation>> generations;
+  for (int i = 0; i < 200; ++i) {
+    GenerationRequest asked = request(1 + random() % 60, 1 + random() % 20, random() % 4);
+    asked.owner = std::to_string(random() % 5);
+    asked.partition = asked.owner;
+    sinks.push_back(std::make_shared<Recorder>(std::to_string(i)));
+    generations.push_back(submit(asked, sinks.back()));
+    if (random() % 3) generations[random() % generations.size()]->cancel();
+    if (random() % 4 == 0) generations[random() % generations.size()]->pause(true);
+    if (random() % 2) std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+  }
+  for (const auto& generation : generations) generation->pause(false);
+  for (const auto& sink : sinks) sink->wait();
+  expect_idle();
+}
+
+TEST_F(SlotWorkerTest, TheEndOfTheWorkerEndsEveryAnswer) {
+  start(1);
+  const auto running = std::make_shared<Recorder>("running");
+  const auto waiting = std::make_shared<Recorder>("waiting");
+  const auto first = submit(request(4, 500, 1), running);
+  submit(request(4, 500, 2), waiting);
+  while (running->count() < 1) std::this_thread::yield();
+  worker_.reset();
+  EXPECT_EQ(running->wait().finish, GenerationFinish::cancelled);
+  waiting->wait();
+  first->cancel();
+}
+
+}  // namespace
+}  // namespace hadal
