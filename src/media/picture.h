@@ -9,6 +9,7 @@
 // clip have one size.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
