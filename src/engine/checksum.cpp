@@ -36,6 +36,10 @@ void Checksum::add(const Tensor& host_tensor) {
   if (host_tensor.count() > 0) add_bytes(host_tensor.raw(), host_tensor.bytes());
 }
 
+int64_t Checksum::number() const {
+  return static_cast<int64_t>(XXH3_64bits_digest(&state_->xxh3) >> 1);
+}
+
 std::string Checksum::text() const {
   std::array<char, 17> digits{};
   std::snprintf(digits.data(), digits.size(), "%016llx",

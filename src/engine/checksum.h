@@ -28,6 +28,7 @@ class Checksum {
   void add(const Tensor& host_tensor);  // format, shape and bytes
   void add_bytes(const void* bytes, int64_t count);
   std::string text() const;
+  int64_t number() const;  // the same without its sign bit: 0 or above
 
  private:
   struct State;

@@ -50,9 +50,12 @@ class Session {
   Session(Model& model, Ops& ops, Cache& cache, SessionOptions options);
 
   // Makes the sequence equal to `ids` and computes the logits after it.  Refuses, changing
+  // Makes the sequence equal to `ids` and computes the logits after it.  Refuses, changing
   // nothing, ids outside the vocabulary and more than the cache holds.  `cancel` is looked at
-  // between chunks.
-  Result<Prefill> extend(std::span<const int64_t> ids, const std::atomic<bool>* cancel);
+  // between chunks.  `given`: positions whose embeddings are not looked up (images); two
+  // sequences are one only where these agree too.  Its values must be on the host.
+  Result<Prefill> extend(std::span<const int64_t> ids, const std::atomic<bool>* cancel,
+                         const GivenRows& given = {});
   // One token more.  Requires: room() > 0 and a token of the vocabulary.
   void append(int64_t id);
   // An empty sequence.
@@ -72,9 +75,19 @@ class Session {
 
  private:
   Status check_ids(std::span<const int64_t> ids) const;
-  int64_t reusable(std::span<const int64_t> ids, int64_t needed_from) const;
+  // What is to be read: ids, their marks, and the rows that some marks stand for.
+  struct Sequence {
+    std::span<const int64_t> ids;
+    std::vector<int64_t> marks;
+    const GivenRows& given;
+  };
+
+  Status check_given(const GivenRows& given, int64_t count) const;
+  int64_t reusable(const Sequence& wanted, int64_t needed_from) const;
   void truncate(int64_t length);
-  void read(std::span<const int64_t> chunk, int64_t needed_from, bool wants_logits);
+  // The next `count` tokens.
+  void read(const Sequence& wanted, int64_t count, int64_t needed_from, bool wants_logits);
+  void run(Batch& batch, bool wants_logits);
   std::string numerics() const;
 
   Model& model_;
@@ -83,6 +96,7 @@ class Session {
   SessionOptions options_;
   int64_t capacity_ = 0;
   std::vector<int64_t> ids_;
+  std::vector<int64_t> marks_;  // one an id: 0, or the checksum of the embedding that was given
   Tensor logits_V_;
   // Rings hold the rows of positions below `written_`; older ones were written over.
   int64_t written_ = 0;

@@ -106,6 +106,8 @@ Status take_tensors(const Safetensors& file, const std::string& path, StoredSess
       session.cache.emplace(name.substr(kCachePrefix.size()), copy);
     else if (name == "session.logits" && copy.dtype() == DType::f32)
       session.logits = copy.reshaped({copy.count()});
+    else if (name == "session.marks" && copy.dtype() == DType::i64)
+      session.marks = copy.reshaped({copy.count()});
     else
       return fail(path, ": unknown tensor ", printable(name));
   }
@@ -135,6 +137,7 @@ Status write_session(const std::string& path, const StoredSession& session) {
   std::vector<NamedTensor> tensors;
   if (session.logits.defined())
     tensors.push_back({"session.logits", session.logits.reshaped({session.logits.count()})});
+  if (session.marks.defined()) tensors.push_back({"session.marks", session.marks});
   for (const auto& [name, tensor] : session.cache)
     tensors.push_back({std::string(kCachePrefix) + name, tensor});
   for (const NamedTensor& named : tensors)
@@ -159,6 +162,9 @@ Result<StoredSession> read_session(const std::string& path) {
     return fail(path, ": needed_from is \"", printable(entry(metadata, "needed_from")),
                 "\", expected 0 to ", session.ids.size());
   session.needed_from = *needed_from;
+  if (session.marks.defined() && session.marks.count() != static_cast<int64_t>(session.ids.size()))
+    return fail(path, ": session.marks has ", session.marks.count(), " entries, expected ",
+                session.ids.size());
   return session;
 }
 

@@ -11,6 +11,8 @@
 //             xxh3            the same over all other entries of the metadata
 //   tensors   cache.<name>    as Cache::save names them; cache.tokens i64 [length] are the ids
 //             session.logits  f32 [vocab]; absent where none were computed
+//             session.marks   i64 [length]: 0, or a checksum of the embedding that was given for
+//                             this token (an image's); absent where none was
 //
 // A checksum finds damage; it does not stop someone who writes files on purpose, so sizes and
 // ranges are checked as well before anything is used.  Written atomically.  Any thread.
@@ -32,6 +34,7 @@ struct StoredSession {
   std::string note;
   int64_t needed_from = 0;
   std::vector<int64_t> ids;  // when read: the tokens of the cache
+  Tensor marks;              // empty: all 0
   Tensor logits;             // empty: none
   std::map<std::string, Tensor> cache;
 };

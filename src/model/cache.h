@@ -33,6 +33,14 @@ struct Span {
   int64_t start = 0;
 };
 
+// Rows whose embeddings are given instead of looked up: what the encoder of images saw (§7.5).
+struct GivenRows {
+  std::vector<int64_t> rows;  // ascending
+  Tensor values_ND;           // f32, one for each of them; on the host or where the verbs work
+
+  bool empty() const { return rows.empty(); }
+};
+
 struct Batch {
   std::vector<int64_t> ids;     // T token ids
   std::vector<Span> spans;      // in row order, covering all rows
@@ -41,6 +49,7 @@ struct Batch {
   // compressors have read them: layers of the decoder half may skip rows that no later layer and
   // no later token can see (§1.3).  Set by who knows the end of the prompt.
   std::vector<int64_t> needed_from;
+  GivenRows given;
 
   // One span more.
   void append(int64_t slot, int64_t start, const std::vector<int64_t>& tokens);

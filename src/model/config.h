@@ -77,7 +77,7 @@ struct DraftConfig {   // MTP (V4) or DSpark (V4.1, V4-Flash-0731)
   bool operator==(const DraftConfig&) const = default;
 };
 
-struct VisionConfig {  // §7.1; read and counted, run by a later part of the model
+struct VisionConfig {  // §7.1; run by vision.h
   int64_t layers = 0;  // 0: no vision input
   int64_t width = 0;
   int64_t heads = 0;

@@ -149,7 +149,16 @@ Result<std::unique_ptr<Model>> Model::create(const ModelConfig& config, const We
   TRY_STATUS(check_compressed_ids(config, compressed_ids));
   TRY(ModelWeights weights, bind_weights(config, source, ops, options));
   if (config.family == Family::v4) return make_v4(config, std::move(weights), ops, options);
-  return make_v41(config, std::move(weights), ops, options, compressed_ids);
+  VisionWeights vision = std::move(weights.vision);
+  std::unique_ptr<Model> model = make_v41(config, std::move(weights), ops, options, compressed_ids);
+  if (vision.defined())
+    model->vision_ = std::make_unique<Vision>(config.vision, std::move(vision), ops);
+  return model;
+}
+
+Tensor Model::look(const ImagePlan& plan, const Tensor& patches) const {
+  CHECK(vision_ != nullptr, "a model without vision");
+  return vision_->encode(plan, patches, observer_);
 }
 
 }  // namespace hadal

@@ -18,6 +18,7 @@
 
 #include "model/cache.h"
 #include "model/config.h"
+#include "model/vision.h"
 #include "model/weights.h"
 #include "ops/ops.h"
 
@@ -90,6 +91,10 @@ class Model {
     return {};
   }
 
+  // A model with a vision_config: the embeddings of an image's span, f32 [plan.span(), width] on
+  // the host; the `values_ND` of GivenRows.
+  Tensor look(const ImagePlan& plan, const Tensor& patches) const;
+
   const ModelConfig& config() const { return config_; }
   ModelOptions& options() { return options_; }
   void watch(Observer* observer) { observer_ = observer; }
@@ -101,6 +106,9 @@ class Model {
   Ops& ops_;
   ModelOptions options_;
   Observer* observer_ = nullptr;
+
+ private:
+  std::unique_ptr<Vision> vision_;
 };
 
 }  // namespace hadal

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <unordered_map>
 
 #include "ops/weight_rows.h"
@@ -40,10 +41,53 @@ class Binder {
     return raw.defined() ? ops_.prepare(raw.values) : Tensor{};
   }
 
+  // `count` equal blocks of rows, each a weight of its own.
+  std::vector<Weight> parts(const std::string& name, int64_t count) {
+    const Weight raw = unquantised(name);
+    std::vector<Weight> weights(static_cast<size_t>(count));
+    const int64_t rows = raw.defined() ? raw.outputs() / count : 0;
+    for (int64_t i = 0; raw.defined() && i < count; ++i)
+      weights[static_cast<size_t>(i)] =
+          ops_.prepare(Weight{raw.values.rows(i * rows, rows), {}, 1, 1});
+    return weights;
+  }
+
+  std::vector<Tensor> vector_parts(const std::string& name, int64_t count) {
+    const Tensor whole = vector(name);
+    std::vector<Tensor> vectors(static_cast<size_t>(count));
+    const int64_t size = whole.defined() ? whole.count() / count : 0;
+    for (int64_t i = 0; whole.defined() && i < count; ++i)
+      vectors[static_cast<size_t>(i)] = whole.rows(i * size, size);
+    return vectors;
+  }
+
+  // Inputs that are stored channel by channel, each with its `places`, place by place instead.
+  Weight channels_last(const std::string& name, int64_t places) {
+    const Weight raw = unquantised(name);
+    if (!raw.defined()) return raw;
+    const int64_t channels = raw.inputs() / places, bytes = element_bytes(raw.values.dtype());
+    const Tensor turned = Tensor::empty(raw.values.dtype(), raw.values.shape());
+    const uint8_t* from = raw.values.raw();
+    for (int64_t row = 0; row < raw.outputs(); ++row)
+      for (int64_t channel = 0; channel < channels; ++channel)
+        for (int64_t place = 0; place < places; ++place, from += bytes)
+          std::memcpy(turned.raw() + ((row * places + place) * channels + channel) * bytes, from,
+                      static_cast<size_t>(bytes));
+    return ops_.prepare(Weight{turned, {}, 1, 1});
+  }
+
   bool has(const std::string& name) const { return by_name_.contains(name); }
   const std::optional<Error>& error() const { return error_; }
 
  private:
+  // Blocks of scales do not follow the cuts, and no published encoder is quantised.
+  Weight unquantised(const std::string& name) {
+    const Weight raw = find(name);
+    if (!raw.quantised()) return raw;
+    error_ = fail("tensor ", name, " is quantised, expected BF16 or F32");
+    return {};
+  }
+
   static Tensor widened(const Tensor& values) {
     const Weight row{values.reshaped({1, values.count()}), {}, 1, 1};
     return dequantise(row).reshaped(values.shape());
@@ -116,6 +160,7 @@ FeedForwardWeights bind_feed_forward(Binder& bind, const std::string& prefix) {
   FeedForwardWeights w;
   w.router = bind.weight(prefix + "gate.weight");
   if (bind.has(prefix + "gate.bias")) w.bias_E = bind.vector(prefix + "gate.bias");
+  if (bind.has(prefix + "gate.bias_vl")) w.image_bias_E = bind.vector(prefix + "gate.bias_vl");
   if (bind.has(prefix + "gate.tid2eid")) w.table = bind.table(prefix + "gate.tid2eid");
   for (int64_t e = 0; bind.has(prefix + "experts." + std::to_string(e) + ".w1.weight"); ++e) {
     const std::string expert = prefix + "experts." + std::to_string(e) + ".";
@@ -166,6 +211,42 @@ DraftWeights bind_draft(Binder& bind, const ModelConfig& config, Ops& ops,
   return w;
 }
 
+Affine bind_affine(Binder& bind, const std::string& name) {
+  return {bind.weight(name + ".weight"), bind.vector(name + ".bias")};
+}
+
+VisionBlockWeights bind_vision_block(Binder& bind, const std::string& prefix) {
+  VisionBlockWeights w;
+  w.attention_norm = bind.vector(prefix + "norm1.weight");
+  w.feed_forward_norm = bind.vector(prefix + "norm2.weight");
+  const std::vector<Weight> three = bind.parts(prefix + "attn.wqkv.weight", 3);
+  const std::vector<Tensor> biases = bind.vector_parts(prefix + "attn.wqkv.bias", 3);
+  w.query = {three[0], biases[0]};
+  w.key = {three[1], biases[1]};
+  w.value = {three[2], biases[2]};
+  w.out = bind_affine(bind, prefix + "attn.wo");
+  const std::vector<Weight> two = bind.parts(prefix + "mlp.w1.weight", 2);
+  w.gate = two[0];
+  w.up = two[1];
+  w.down = bind.weight(prefix + "mlp.w2.weight");
+  return w;
+}
+
+VisionWeights bind_vision(Binder& bind, const VisionConfig& config) {
+  VisionWeights w;
+  w.patch = bind_affine(bind, "vision.patch_embed.proj");
+  for (int64_t i = 0; i < config.layers; ++i)
+    w.blocks.push_back(bind_vision_block(bind, "vision.blocks." + std::to_string(i) + "."));
+  w.norm = bind.vector("vision.norm.weight");
+  w.cell = {bind.channels_last("aligner.w1.weight", config.downsample * config.downsample),
+            bind.vector("aligner.w1.bias")};
+  w.align = bind_affine(bind, "aligner.w2");
+  w.start = bind.vector("image_start");
+  w.newline = bind.vector("image_newline");
+  w.end = bind.vector("image_end");
+  return w;
+}
+
 }  // namespace
 
 Result<ModelWeights> bind_weights(const ModelConfig& config, const WeightSource& source, Ops& ops,
@@ -186,6 +267,7 @@ Result<ModelWeights> bind_weights(const ModelConfig& config, const WeightSource&
   const bool extra_token = config.family == Family::v4 && config.draft.block == 0;
   for (int64_t draft = 0; extra_token && draft < config.draft.layers; ++draft)
     w.drafts.push_back(bind_draft(bind, config, ops, "mtp." + std::to_string(draft) + "."));
+  if (config.vision.layers > 0) w.vision = bind_vision(bind, config.vision);
   if (bind.error()) return *bind.error();
   return w;
 }

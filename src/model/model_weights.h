@@ -42,9 +42,10 @@ struct IndexerWeights {
 };
 
 struct FeedForwardWeights {
-  Weight router;  // gate.weight [E, D]
-  Tensor bias_E;  // learned routers
-  Tensor table;   // V4 hash layers: tid2eid [V, k]
+  Weight router;        // gate.weight [E, D]
+  Tensor bias_E;        // learned routers
+  Tensor image_bias_E;  // bias_vl: theirs on rows of images
+  Tensor table;         // V4 hash layers: tid2eid [V, k]
   ExpertWeights experts;
   Weight shared_gate, shared_up, shared_down;
 };
@@ -82,6 +83,7 @@ struct ModelWeights {
   MixWeights head_mix;  // V4 alone
   std::vector<LayerWeights> layers;
   std::vector<DraftWeights> drafts;
+  VisionWeights vision;
 };
 
 // Asks `source` for every tensor that runs, checks its logical shape, hands it to the back end.

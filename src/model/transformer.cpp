@@ -163,7 +163,7 @@ Tensor Transformer::feed_forward(int64_t layer, const LayerWeights& w, const Ten
   const Tensor logits_TE = ops_.linear(x_TD, f.router);
   const Routes routes = f.table.defined()
                             ? ops_.route_by_table(logits_TE, f.table, pass.ids_T, options)
-                            : ops_.route(logits_TE, f.bias_E, options);
+                            : ops_.route(logits_TE, router_bias(f, pass.batch), options);
   if (observer_) observer_->routed(layer, logits_TE, routes);
   see(layer, "ffn.gate.indices", routes.ids_TN);
   see(layer, "ffn.gate.weights", routes.weights_TN);
@@ -180,6 +180,19 @@ Tensor Transformer::feed_forward(int64_t layer, const LayerWeights& w, const Ten
   const Tensor out_TD = ops_.add(routed_TD, linear(hidden_TI, f.shared_down));
   see(layer, "ffn.out", out_TD);
   return out_TD;
+}
+
+Tensor Transformer::router_bias(const FeedForwardWeights& w, const Batch& batch) const {
+  if (!w.image_bias_E.defined()) return w.bias_E;
+  std::vector<int64_t> rows;
+  for (int64_t row = 0; row < batch.rows(); ++row)
+    if (batch.ids[static_cast<size_t>(row)] == config_.image_id) rows.push_back(row);
+  if (rows.empty()) return w.bias_E;
+  const int64_t count = static_cast<int64_t>(rows.size()), experts = w.bias_E.count();
+  Tensor bias_TE = ops_.add_row(ops_.make_pool(batch.rows(), experts), w.bias_E);
+  ops_.write_rows(bias_TE, Tensor::of_ints({count}, rows),
+                  ops_.add_row(ops_.make_pool(count, experts), w.image_bias_E));
+  return bias_TE;
 }
 
 Tensor Transformer::logits(const Tensor& x_TD, const Tensor& gain, const Pass& pass) const {

@@ -64,6 +64,8 @@ class Transformer : public Model {
   // ---- the rest of a layer
   Tensor feed_forward(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
                       const Pass& pass) const;
+  // [E], or [T, E] when some rows belong to images: those have a bias of their own (§4.1).
+  Tensor router_bias(const FeedForwardWeights& w, const Batch& batch) const;
   Tensor logits(const Tensor& x_TD, const Tensor& gain, const Pass& pass) const;
 
   void see(int64_t layer, std::string_view name, const Tensor& value) const {

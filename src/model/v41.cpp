@@ -33,6 +33,10 @@ Tensor first_stream(int64_t tokens, int64_t streams) {
   return pre_TS;
 }
 
+Tensor ids_of(const std::vector<int64_t>& rows) {
+  return Tensor::of_ints({static_cast<int64_t>(rows.size())}, rows);
+}
+
 class V41 final : public Transformer {
  public:
   V41(const ModelConfig& config, ModelWeights weights, Ops& ops, const ModelOptions& options,
@@ -41,7 +45,9 @@ class V41 final : public Transformer {
 
   Tensor forward(const Batch& batch, Cache& cache) override {
     Pass pass = begin(batch, cache);
-    const Tensor x_TD = ops_.embed(weights_.embedding, pass.ids_T);
+    Tensor x_TD = ops_.embed(weights_.embedding, pass.ids_T);
+    if (!batch.given.empty())
+      ops_.write_rows(x_TD, ids_of(batch.given.rows), batch.given.values_ND);
     see(-1, "embed", x_TD);
     Flow flow;
     flow.x_TSD = ops_.spread(x_TD, config_.streams);
@@ -193,7 +199,7 @@ class V41 final : public Transformer {
       CHECK(found != rows.end() && *found == row, "logits of a row that is not needed");
       row = found - rows.begin();
     }
-    const Tensor ids = Tensor::of_ints({kept.rows()}, rows);
+    const Tensor ids = ids_of(rows);
     for (Tensor* tensor : {&y_TD, &flow.x_TSD, &flow.pre_TS, &flow.choice_TN, &flow.kept_TB})
       if (tensor->defined()) *tensor = ops_.take_rows(*tensor, ids);
     pass.batch = std::move(kept);
