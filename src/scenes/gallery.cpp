@@ -230,7 +230,12 @@ Status GalleryWriter::add(const GalleryItem& item) {
 }
 
 Status GalleryWriter::write(const std::string& path) const {
-  std::vector<NamedTensor> tensors = {{"pixels", row_of(DType::u8, pixels_)},
+  // Not copied: the pixels may be half of the memory.
+  const Tensor pixels = pixels_.empty()
+                            ? row_of(DType::u8, pixels_)
+                            : Tensor::over(DType::u8, {static_cast<int64_t>(pixels_.size())},
+                                           pixels_.data(), nullptr);
+  std::vector<NamedTensor> tensors = {{"pixels", pixels},
                                       {"offsets", row_of(DType::i64, offsets_)},
                                       {"sizes", tensor_of(DType::i64, {size(), 3}, sizes_)},
                                       {"rates", row_of(DType::f32, rates_)},
