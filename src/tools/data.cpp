@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The three actions of the command.
+// The actions on documents; those on pictures stand in data_scenes.cpp.
 #include "tools/data.h"
 
 #include <CLI/CLI.hpp>
@@ -12,6 +12,7 @@
 #include "text/bpe_trainer.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
+#include "tools/data_scenes.h"
 #include "tools/documents.h"
 #include "train/shard.h"
 
@@ -139,7 +140,8 @@ CLI::App* add_action(CLI::App& data, Command& chosen, const char* name, const ch
 }  // namespace
 
 void add_data(CLI::App& program, Command& chosen) {
-  CLI::App* data = program.add_subcommand("data", "Tokenizers and token shards from documents");
+  CLI::App* data =
+      program.add_subcommand("data", "Tokenizers, token shards and galleries: what is trained on");
   data->require_subcommand(1);
   auto options = std::make_shared<DataOptions>();
   CLI::App* tokenizer = add_action(*data, chosen, "tokenizer", "Train a byte-level BPE tokenizer",
@@ -153,6 +155,7 @@ void add_data(CLI::App& program, Command& chosen) {
   shards->add_option("--tokenizer", options->tokenizer, "tokenizer.json")->required();
   add_action(*data, chosen, "text", "The text alone, for other programs to measure", options,
              write_text);
+  add_scene_data(*data, chosen);
 }
 
 }  // namespace hadal

@@ -4,6 +4,7 @@
 //   hadal data tokenizer --vocab 4096 --controls 64 --input train.jsonl --out tokenizer.json
 //   hadal data shards --tokenizer tokenizer.json --input train.jsonl --out train.shard
 //   hadal data text --input valid.jsonl --out valid.txt
+//   hadal data shapes -o shapes.gallery --count 20000 --seed 1       (data_scenes.h)
 //
 // A document is a line of JSON: {"text": …} or {"messages": [{"role": …, "content": …}, …]}.
 #pragma once
