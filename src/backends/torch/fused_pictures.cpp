@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Convolution as an autograd node: gathered neighbours times a matrix.  Neighbours are gathered
-// again on the way back: k·k times the memory of the pixels would not stay in any cache.
+// Convolution as an autograd node: gathered neighbours times a matrix, some pixels at a time, so
+// that the neighbours, k·k times the memory of the pixels, are written and read in the core's own
+// cache. They are gathered again on the way back.
 #include <cstring>
 
 #include "backends/torch/fused.h"
@@ -18,48 +19,70 @@ struct Grid {
   explicit Grid(const at::Tensor& x, int64_t side_)
       : height(x.size(1)), width(x.size(2)), channels(x.size(3)), side(side_) {}
   int64_t pixels() const { return height * width; }
+  int64_t inputs() const { return side * side * channels; }
 
-  // visit(place in the patch, pixel of the frame) for the neighbours of pixel (y, x), row by row.
+  // visit(place in the patch, place in the frame, floats) for the neighbours of pixel (y, x), row
+  // by row; inside a frame the pixels of a row lie together.
   template <typename Visit>
   void neighbours(int64_t y, int64_t x, const Visit& visit) const {
-    for (int64_t j = 0; j < side * side; ++j) {
-      const int64_t row = std::clamp(y + j / side - side / 2, int64_t{0}, height - 1);
-      const int64_t column = std::clamp(x + j % side - side / 2, int64_t{0}, width - 1);
-      visit(j * channels, (row * width + column) * channels);
+    const int64_t half = side / 2;
+    const bool inside = x >= half && x + half < width;
+    for (int64_t j = 0; j < side; ++j) {
+      const int64_t row = std::clamp(y + j - half, int64_t{0}, height - 1) * width;
+      if (inside) {
+        visit(j * side * channels, (row + x - half) * channels, side * channels);
+        continue;
+      }
+      for (int64_t i = 0; i < side; ++i) {
+        const int64_t column = std::clamp(x + i - half, int64_t{0}, width - 1);
+        visit((j * side + i) * channels, (row + column) * channels, channels);
+      }
     }
   }
 };
 
-// [F·Y·X, side·side·C]
-at::Tensor gathered(const at::Tensor& x, const Grid& grid) {
-  const int64_t inputs = grid.side * grid.side * grid.channels;
-  const at::Tensor patches = at::empty({x.size(0) * grid.pixels(), inputs}, x.options());
-  over_rows(patches.size(0), inputs, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) {
-      const int64_t frame = i / grid.pixels(), pixel = i % grid.pixels();
-      const float* from = floats(x) + frame * grid.pixels() * grid.channels;
-      float* patch = floats(patches) + i * inputs;
-      grid.neighbours(pixel / grid.width, pixel % grid.width, [&](int64_t to, int64_t at) {
-        std::memcpy(patch + to, from + at, static_cast<size_t>(grid.channels) * sizeof(float));
-      });
-    }
-  });
-  return patches;
+// Pixels that are gathered and multiplied together: half a megabyte of neighbours at 100 channels.
+constexpr int64_t kPixelsTogether = 128;
+
+// Neighbours of pixels first … last-1 of all frames into the rows of `patches`.
+void gather(const at::Tensor& x, const Grid& grid, int64_t first, int64_t last,
+            const at::Tensor& patches) {
+  for (int64_t i = first; i < last; ++i) {
+    const int64_t frame = i / grid.pixels(), pixel = i % grid.pixels();
+    const float* from = floats(x) + frame * grid.pixels() * grid.channels;
+    float* patch = floats(patches) + (i - first) * grid.inputs();
+    grid.neighbours(
+        pixel / grid.width, pixel % grid.width, [&](int64_t to, int64_t at, int64_t count) {
+          std::memcpy(patch + to, from + at, static_cast<size_t>(count) * sizeof(float));
+        });
+  }
 }
 
-// The way back of `gathered`: a frame a thread, so that sums have one order.
-void add_scattered(const at::Tensor& patches, const Grid& grid, const at::Tensor& out) {
-  const int64_t inputs = patches.size(1);
-  at::parallel_for(0, out.size(0), 1, [&](int64_t first, int64_t last) {
-    for (int64_t i = first * grid.pixels(); i < last * grid.pixels(); ++i) {
-      const int64_t frame = i / grid.pixels(), pixel = i % grid.pixels();
-      float* to = floats(out) + frame * grid.pixels() * grid.channels;
-      const float* patch = floats(patches) + i * inputs;
-      grid.neighbours(pixel / grid.width, pixel % grid.width, [&](int64_t from, int64_t at) {
-        for (int64_t c = 0; c < grid.channels; ++c) to[at + c] += patch[from + c];
-      });
-    }
-  });
+// The way back: rows of `patches` added to the pixels that they came from.
+void scatter(const at::Tensor& patches, const Grid& grid, int64_t first, int64_t last,
+             const at::Tensor& out) {
+  for (int64_t i = first; i < last; ++i) {
+    const int64_t frame = i / grid.pixels(), pixel = i % grid.pixels();
+    float* to = floats(out) + frame * grid.pixels() * grid.channels;
+    const float* patch = floats(patches) + (i - first) * grid.inputs();
+    grid.neighbours(pixel / grid.width, pixel % grid.width,
+                    [&](int64_t from, int64_t at, int64_t count) {
+                      float* __restrict sum = to + at;
+                      const float* __restrict part = patch + from;
+                      for (int64_t c = 0; c < count; ++c) sum[c] += part[c];
+                    });
+  }
+}
+
+// step(first pixel, last pixel, scratch for their neighbours), in order.
+template <typename Step>
+void over_pixels(const at::Tensor& x, const Grid& grid, int64_t begin, int64_t end,
+                 const Step& step) {
+  at::Tensor patches = at::empty({kPixelsTogether, grid.inputs()}, x.options());
+  for (int64_t first = begin; first < end; first += kPixelsTogether) {
+    const int64_t last = std::min(first + kPixelsTogether, end);
+    step(first, last, patches.narrow(0, 0, last - first));
+  }
 }
 
 struct Convolve : Function<Convolve> {
@@ -67,19 +90,47 @@ struct Convolve : Function<Convolve> {
                             int64_t side) {
     context->save_for_backward({x, w});
     context->saved_data["side"] = side;
-    return at::mm(gathered(x, Grid(x, side)), w.t())
-        .view({x.size(0), x.size(1), x.size(2), w.size(0)});
+    const Grid grid(x, side);
+    at::Tensor out = at::empty({x.size(0) * grid.pixels(), w.size(0)}, x.options());
+    const at::Tensor turned = w.t();
+    // Runs of pixels are the same for any number of threads, and so are the bits.
+    const int64_t runs = (out.size(0) + kPixelsTogether - 1) / kPixelsTogether;
+    at::parallel_for(0, runs, 1, [&](int64_t begin, int64_t end) {
+      at::NoGradGuard no_gradients;
+      over_pixels(x, grid, begin * kPixelsTogether, std::min(end * kPixelsTogether, out.size(0)),
+                  [&](int64_t first, int64_t last, const at::Tensor& patches) {
+                    gather(x, grid, first, last, patches);
+                    at::Tensor rows = out.narrow(0, first, last - first);
+                    at::mm_out(rows, patches, turned);
+                  });
+    });
+    return out.view({x.size(0), x.size(1), x.size(2), w.size(0)});
   }
 
+  // The matrix's gradient is summed pixels after pixels, so that it has the same bits for any
+  // number of threads; the pixels' is a frame a thread, for the same reason.
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &w = saved[1];
     const Grid grid(x, context->saved_data["side"].toInt());
     const at::Tensor gradient = gradients[0].reshape({-1, w.size(0)});
-    const at::Tensor of_w = at::mm(gradient.t(), gathered(x, grid));
+    at::Tensor of_w = at::zeros_like(w);
+    over_pixels(x, grid, 0, gradient.size(0),
+                [&](int64_t first, int64_t last, const at::Tensor& patches) {
+                  gather(x, grid, first, last, patches);
+                  of_w.addmm_(gradient.narrow(0, first, last - first).t(), patches);
+                });
     if (!context->needs_input_grad(0)) return {at::Tensor(), of_w, at::Tensor()};
     const at::Tensor of_x = at::zeros_like(x);
-    add_scattered(at::mm(gradient, w), grid, of_x);
+    at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
+      at::NoGradGuard no_gradients;
+      for (int64_t frame = begin; frame < end; ++frame)
+        over_pixels(x, grid, frame * grid.pixels(), (frame + 1) * grid.pixels(),
+                    [&](int64_t first, int64_t last, at::Tensor patches) {
+                      at::mm_out(patches, gradient.narrow(0, first, last - first), w);
+                      scatter(patches, grid, first, last, of_x);
+                    });
+    });
     return {of_x, of_w, at::Tensor()};
   }
 };
