@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "base/safetensors.h"
+#include "model/visual_tokenizer_quality.h"
 
 namespace hadal {
 namespace {
@@ -244,6 +245,24 @@ TEST_F(VisualTokenizerFileTest, RefusesConfigurationsThatDoNotFit) {
   EXPECT_NE(with("decoder_widths", "[8,99999999]").find("decoder_widths"), std::string::npos);
   EXPECT_NE(with("format", "\"other\"").find("format"), std::string::npos);
   EXPECT_NE(with("surplus", "1").find("unknown key"), std::string::npos);
+}
+
+// ---- measures
+
+TEST(VisualQualityTest, PsnrFollowsItsDefinition) {
+  const Tensor a = plain_frames(2, 12, 12, 100), b = plain_frames(2, 12, 12, 105);
+  EXPECT_NEAR(psnr(a, b), 10 * std::log10(255.0 * 255 / 25), 1e-9);
+  EXPECT_EQ(psnr(a, a), kMostDecibels);
+}
+
+TEST(VisualQualityTest, SsimIsOneForTheSameAndFollowsItsDefinitionForPlainFrames) {
+  const Tensor a = random_frames(2, 16, 20), b = plain_frames(2, 16, 20, 100);
+  EXPECT_NEAR(ssim(a, a), 1, 1e-12);
+  EXPECT_LT(ssim(a, b), 0.2);
+  // Without variance only the means are compared.
+  const Tensor c = plain_frames(2, 16, 20, 160);
+  const double y = 100 + 20 * (0.587 + 2 * 0.114), z = y + 60, c1 = 2.55 * 2.55;
+  EXPECT_NEAR(ssim(b, c), (2 * y * z + c1) / (y * y + z * z + c1), 1e-9);
 }
 
 }  // namespace
