@@ -17,7 +17,10 @@
 #include "text/engram_keys.h"
 #include "text/tokenizer.h"
 #include "tools/interrupt.h"
+#include "tools/train_options.h"
+#include "tools/train_tokenizer.h"
 #include "train/loss_plot.h"
+#include "train/tokenizer_config.h"
 #include "train/train_config.h"
 #include "train/trainer.h"
 #include "train/training_log.h"
@@ -27,16 +30,6 @@ namespace hadal {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-struct TrainOptions {
-  std::string config;
-  std::vector<std::string> settings;
-  int64_t steps = 0;   // 0: as the configuration says
-  double minutes = 0;  // 0: no limit
-  bool resume = false;
-  bool quiet = false;
-  std::string export_folder;  // not empty: only write the weights of the newest state
-};
 
 constexpr int64_t kTokenizerLimit = 64 << 20;  // bytes; V4.1's tokenizer.json has 8 MB
 
@@ -167,6 +160,8 @@ void keep_freed_memory() {
 
 Result<int> train(const TrainOptions& options) {
   keep_freed_memory();
+  TRY(const bool of_pictures, TokenizerTrainConfig::is_kind(options.config));
+  if (of_pictures) return train_tokenizer(options);
   std::vector<std::string> settings = options.settings;
   if (options.steps > 0) settings.push_back("steps=" + std::to_string(options.steps));
   TRY(TrainConfig config, TrainConfig::open(options.config, settings));

@@ -3,6 +3,7 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -185,6 +186,34 @@ Result<std::map<std::string, std::string>> read_state(const std::string& path,
       std::memcpy(tensor.data_ptr(), found->raw(), static_cast<size_t>(found->bytes()));
   }
   return file.metadata();
+}
+
+std::string state_path(const std::string& folder, int64_t step) {
+  return folder + "/state-" + std::to_string(step) + ".safetensors";
+}
+
+std::vector<int64_t> saved_steps(const std::string& folder) {
+  std::vector<int64_t> steps;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    std::string name = entry.path().filename().string();
+    constexpr std::string_view kBegin = "state-", kEnd = ".safetensors";
+    if (!name.starts_with(kBegin) || !name.ends_with(kEnd)) continue;
+    int64_t step = 0;
+    const char* end = name.data() + name.size() - kEnd.size();
+    auto [stop, problem] = std::from_chars(name.data() + kBegin.size(), end, step);
+    if (problem == std::errc() && stop == end) steps.push_back(step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+void forget_old_states(const std::string& folder) {
+  constexpr size_t kKept = 2;  // the newest, and one more in case it was damaged
+  const std::vector<int64_t> steps = saved_steps(folder);
+  std::error_code ignored;
+  for (size_t i = 0; i + kKept < steps.size(); ++i)
+    std::filesystem::remove(state_path(folder, steps[i]), ignored);
 }
 
 }  // namespace hadal

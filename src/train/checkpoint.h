@@ -8,6 +8,7 @@
 // State: every f32 weight, the optimiser's memory and the step, in one safetensors file.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -34,5 +35,11 @@ Status write_state(const std::string& path, const NamedState& tensors,
 // metadata.  Nothing is filled unless everything fits.
 Result<std::map<std::string, std::string>> read_state(const std::string& path,
                                                       const NamedState& tensors);
+
+// <folder>/state-<step>.safetensors; the steps of those that are there, ascending; and the removal
+// of all but the newest two.
+std::string state_path(const std::string& folder, int64_t step);
+std::vector<int64_t> saved_steps(const std::string& folder);
+void forget_old_states(const std::string& folder);
 
 }  // namespace hadal

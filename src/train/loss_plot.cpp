@@ -53,7 +53,20 @@ double mark_distance(double range, double count) {
   return power * 10;
 }
 
-std::string axes(const Frame& frame) {
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '&')
+      out += "&amp;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+std::string axes(const Frame& frame, const std::string& unit) {
   std::string svg;
   double across = mark_distance(frame.steps(), 8);
   for (double step = 0; step <= frame.steps() + 1e-9; step += across)
@@ -70,11 +83,9 @@ std::string axes(const Frame& frame) {
         kLeft, frame.y(loss), kWidth - kRight, frame.y(loss), kLeft - 8, frame.y(loss) + 4, loss);
   svg +=
       print("<text x='%.1f' y='%.1f' text-anchor='middle'>step</text>\n", kWidth / 2, kHeight - 8);
-  svg += print(
-      "<text x='16' y='%.1f' text-anchor='middle' transform='rotate(-90 16 %.1f)'>"
-      "nats a token</text>\n",
-      kHeight / 2, kHeight / 2);
-  return svg;
+  svg += print("<text x='16' y='%.1f' text-anchor='middle' transform='rotate(-90 16 %.1f)'>",
+               kHeight / 2, kHeight / 2);
+  return svg + escaped(unit) + "</text>\n";
 }
 
 std::string curve(const Frame& frame, const std::vector<Point>& points, const char* style) {
@@ -99,19 +110,6 @@ std::vector<Point> smoothed(const std::vector<Point>& points) {
   return out;
 }
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '&')
-      out += "&amp;";
-    else
-      out += c;
-  }
-  return out;
-}
-
 std::string legend(const std::string& title, const std::vector<Point>& train,
                    const std::vector<Point>& valid) {
   std::string svg = "<text class='title' x='60' y='26'>" + escaped(title) + "</text>\n";
@@ -123,7 +121,8 @@ std::string legend(const std::string& title, const std::vector<Point>& train,
 
 }  // namespace
 
-std::string loss_plot(const std::string& title, const std::vector<LogLine>& lines) {
+std::string loss_plot(const std::string& title, const std::vector<LogLine>& lines,
+                      const std::string& unit) {
   std::vector<Point> train, valid;
   double low = INFINITY, high = -INFINITY;
   for (const LogLine& line : lines) {
@@ -143,15 +142,15 @@ std::string loss_plot(const std::string& title, const std::vector<LogLine>& line
       "polyline{fill:none}.grid{stroke:#e4e4e4}.faint{stroke:#9ec5e8;stroke-width:.8}"
       ".train{stroke:#1f6fb4;stroke-width:2}.valid{stroke:#c8502d;stroke-width:2}</style>\n"
       "<rect width='100%' height='100%' fill='#fff'/>\n";
-  svg += axes(frame) + curve(frame, train, "faint") + curve(frame, smoothed(train), "train") +
+  svg += axes(frame, unit) + curve(frame, train, "faint") + curve(frame, smoothed(train), "train") +
          curve(frame, valid, "valid") + legend(title, train, valid);
   return svg + "</svg>\n";
 }
 
 Status write_loss_plot(const std::string& path, const std::string& title,
-                       const std::vector<LogLine>& lines) {
+                       const std::vector<LogLine>& lines, const std::string& unit) {
   TRY(AtomicFile file, AtomicFile::create(path));
-  std::string svg = loss_plot(title, lines);
+  std::string svg = loss_plot(title, lines, unit);
   TRY_STATUS(file.write(svg.data(), static_cast<int64_t>(svg.size())));
   return file.commit();
 }

@@ -13,8 +13,10 @@
 
 namespace hadal {
 
-std::string loss_plot(const std::string& title, const std::vector<LogLine>& lines);
+// `unit` is what losses are measured in.
+std::string loss_plot(const std::string& title, const std::vector<LogLine>& lines,
+                      const std::string& unit = "nats a token");
 Status write_loss_plot(const std::string& path, const std::string& title,
-                       const std::vector<LogLine>& lines);
+                       const std::vector<LogLine>& lines, const std::string& unit = "nats a token");
 
 }  // namespace hadal

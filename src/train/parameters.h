@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/torch/libtorch.h"
@@ -27,6 +28,8 @@ struct Parameter {
 class Parameters {
  public:
   Parameters(const ModelConfig& config, uint64_t seed);
+  // Those of another network.
+  explicit Parameters(std::vector<Parameter> all) : all_(std::move(all)) {}
   // Leaves of their own over the same values: gradients of one worker.
   Parameters replica() const;
 

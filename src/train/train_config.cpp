@@ -94,19 +94,6 @@ class Reader {
   std::optional<Error> error_;
 };
 
-// key=value; a value that is no JSON is a string.
-Status apply(json& document, const std::vector<std::string>& settings) {
-  for (const std::string& setting : settings) {
-    size_t equals = setting.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      return fail("--set ", printable(setting), ": expected key=value");
-    std::string value = setting.substr(equals + 1);
-    Result<json> parsed = parse_json(value, "--set", {});
-    document[setting.substr(0, equals)] = parsed ? *parsed : json(value);
-  }
-  return Ok{};
-}
-
 std::string beside(const std::string& file, const std::string& path) {
   if (path.empty() || path.front() == '/') return path;
   return (std::filesystem::path(file).parent_path() / path).lexically_normal().string();
@@ -152,6 +139,18 @@ void read_losses(Reader& reader, TrainConfig& config) {
 
 }  // namespace
 
+Status apply_settings(json& document, const std::vector<std::string>& settings) {
+  for (const std::string& setting : settings) {
+    size_t equals = setting.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      return fail("--set ", printable(setting), ": expected key=value");
+    std::string value = setting.substr(equals + 1);
+    Result<json> parsed = parse_json(value, "--set", {});
+    document[setting.substr(0, equals)] = parsed ? *parsed : json(value);
+  }
+  return Ok{};
+}
+
 Result<TrainConfig> TrainConfig::open(const std::string& path,
                                       const std::vector<std::string>& settings) {
   TRY(std::string text, read_file(path, kConfigLimit));
@@ -162,7 +161,7 @@ Result<TrainConfig> TrainConfig::parse(std::string_view text, const std::string&
                                        const std::vector<std::string>& settings) {
   TRY(json document, parse_json(text, path, {}));
   if (!document.is_object()) return fail(path, ": expected an object");
-  TRY_STATUS(apply(document, settings));
+  TRY_STATUS(apply_settings(document, settings));
 
   TrainConfig config;
   std::string rounding = "published";

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -68,5 +69,9 @@ struct TrainConfig {
   }
   Result<ModelConfig> model_config() const { return ModelConfig::parse(model_json, model); }
 };
+
+// Puts key=value pairs of the command line into a configuration; a value that is no JSON is a
+// string.
+Status apply_settings(nlohmann::json& document, const std::vector<std::string>& settings);
 
 }  // namespace hadal

@@ -3,7 +3,6 @@
 #include "train/trainer.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <numbers>
@@ -67,10 +66,6 @@ class TrainerOfModel final : public Trainer {
   Result<double> clip_gradients();
   void balance_routers();
   NamedState state_tensors();
-  std::string state_path(int64_t step) const {
-    return config_.out + "/state-" + std::to_string(step) + ".safetensors";
-  }
-  std::vector<int64_t> saved_steps() const;
 
   TrainConfig config_;
   ModelConfig model_config_;
@@ -233,41 +228,21 @@ NamedState TrainerOfModel::state_tensors() {
   return tensors;
 }
 
-std::vector<int64_t> TrainerOfModel::saved_steps() const {
-  std::vector<int64_t> steps;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(config_.out, error)) {
-    std::string name = entry.path().filename().string();
-    constexpr std::string_view kBegin = "state-", kEnd = ".safetensors";
-    if (!name.starts_with(kBegin) || !name.ends_with(kEnd)) continue;
-    int64_t step = 0;
-    const char* end = name.data() + name.size() - kEnd.size();
-    auto [stop, problem] = std::from_chars(name.data() + kBegin.size(), end, step);
-    if (problem == std::errc() && stop == end) steps.push_back(step);
-  }
-  std::sort(steps.begin(), steps.end());
-  return steps;
-}
-
 Status TrainerOfModel::save_state() {
-  constexpr size_t kKept = 2;  // the newest, and one more in case it was damaged
-  TRY_STATUS(write_state(state_path(steps_done_), state_tensors(),
+  TRY_STATUS(write_state(state_path(config_.out, steps_done_), state_tensors(),
                          {{"format", "hadal-train-1"},
                           {"step", std::to_string(steps_done_)},
                           {"seed", std::to_string(config_.seed)},
                           {"accumulation", std::to_string(config_.accumulation)},
                           {"micro_tokens", std::to_string(config_.micro_tokens)}}));
-  std::vector<int64_t> steps = saved_steps();
-  std::error_code ignored;
-  for (size_t i = 0; i + kKept < steps.size(); ++i)
-    std::filesystem::remove(state_path(steps[i]), ignored);
+  forget_old_states(config_.out);
   return Ok{};
 }
 
 Result<bool> TrainerOfModel::resume() {
-  std::vector<int64_t> steps = saved_steps();
+  std::vector<int64_t> steps = saved_steps(config_.out);
   if (steps.empty()) return false;
-  std::string path = state_path(steps.back());
+  std::string path = state_path(config_.out, steps.back());
   TRY(auto metadata, read_state(path, state_tensors()));
   std::map<std::string, std::string> expected = {
       {"format", "hadal-train-1"},

@@ -73,12 +73,16 @@ Status TrainingLog::add(const StepReport& report, const std::optional<HeldOut>& 
   line += format("speed", tokens_per_second);
   if (held_out)
     line += format("valid", held_out->loss()) + format("bits_per_byte", held_out->bits_per_byte());
-  line += "}\n";
+  LogLine entry{report.step, report.loss, {}};
+  if (held_out) entry.valid = held_out->loss();
+  return add(entry, line + "}");
+}
+
+Status TrainingLog::add(const LogLine& entry, const std::string& text) {
+  const std::string line = text + "\n";
   bool written = std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size();
   if (!written || std::fflush(file_.get()) != 0)
     return fail_machine(path_, ": ", std::strerror(errno));
-  LogLine entry{report.step, report.loss, {}};
-  if (held_out) entry.valid = held_out->loss();
   lines_.push_back(entry);
   return Ok{};
 }

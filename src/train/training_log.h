@@ -35,6 +35,8 @@ class TrainingLog {
 
   Status add(const StepReport& report, const std::optional<HeldOut>& held_out,
              double tokens_per_second);
+  // A line of another kind of run: `text` is a JSON object that begins with the entry's figures.
+  Status add(const LogLine& entry, const std::string& text);
   const std::vector<LogLine>& lines() const { return lines_; }
 
  private:
