@@ -9,6 +9,7 @@
 #include "backends/backends.h"
 #include "tools/eval_bpb.h"
 #include "tools/eval_ngram.h"
+#include "tools/eval_tokenizer.h"
 #include "tools/goldens.h"
 
 namespace hadal {
@@ -64,6 +65,7 @@ void add_eval(CLI::App& program, Command& chosen) {
   add_goldens(*eval, chosen);
   add_bpb(*eval, chosen);
   add_ngram(*eval, chosen);
+  add_tokenizer(*eval, chosen);
 }
 
 }  // namespace hadal
