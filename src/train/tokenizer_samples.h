@@ -25,7 +25,8 @@ struct VisualLesson {
 
 class TokenizerSamples {
  public:
-  // Lends both; they must outlive this.
+  // A gallery for each source of config.train, which has the items that the source names.  Lends
+  // both; they must outlive this.
   TokenizerSamples(const std::vector<Gallery>& galleries, const TokenizerTrainConfig& config);
 
   // Micro-batch `index` of a run.  Half of its samples are unrounded where asked.
