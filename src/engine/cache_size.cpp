@@ -37,7 +37,7 @@ int64_t cache_bytes(const ModelConfig& config, const CacheOptions& asked) {
   CacheOptions options = asked;
   if (options.max_positions == 0) options.max_positions = config.max_positions;
   options.max_chunk = std::min(options.max_chunk, options.max_positions);
-  const int64_t ring = std::min(config.window - 1 + options.max_chunk, options.max_positions);
+  const int64_t ring = std::min(config.window_reach() + options.max_chunk, options.max_positions);
   const int64_t all_layers = static_cast<int64_t>(config.compress_ratios.size());
   int64_t floats = saturated(checked_mul(all_layers, ring * config.head_width));
   for (int64_t layer = 0; layer < config.layers; ++layer)

@@ -44,13 +44,15 @@ Session::Session(Model& model, Ops& ops, Cache& cache, SessionOptions options)
 }
 
 Status Session::check_ids(std::span<const int64_t> ids) const {
-  const int64_t count = static_cast<int64_t>(ids.size()), vocab = model_.config().vocab;
+  const int64_t count = static_cast<int64_t>(ids.size());
+  const CellIds cells(model_.config());
   if (ids.empty()) return fail("the prompt has no tokens, expected at least 1");
   if (count > capacity_)
     return fail("the prompt has ", count, " tokens, the context holds ", capacity_);
   for (size_t at = 0; at < ids.size(); ++at)
-    if (ids[at] < 0 || ids[at] >= vocab)
-      return fail("token ", at, " of the prompt is ", ids[at], ", expected 0 to ", vocab - 1);
+    if (!cells.is_known(ids[at]))
+      return fail("token ", at, " of the prompt is ", ids[at], ", expected 0 to ",
+                  model_.config().vocab - 1);
   return Ok{};
 }
 
@@ -143,7 +145,7 @@ Result<Prefill> Session::extend(std::span<const int64_t> ids, const std::atomic<
 
 void Session::append(int64_t id) {
   CHECK(room() > 0, "a sequence of ", length(), " tokens fills its cache");
-  CHECK(id >= 0 && id < model_.config().vocab, id);
+  CHECK(CellIds(model_.config()).is_known(id), id);
   Batch batch;
   batch.append(options_.slot, length(), {id});
   marks_.push_back(0);
@@ -189,8 +191,9 @@ Result<std::string> Session::load(const std::string& path) {
   if (!stored.ids.empty()) {
     if (Status status = check_ids(stored.ids); !status)
       return fail(path, ": ", status.error().message);
-    if (stored.logits.defined() && stored.logits.count() != model_.config().vocab)
-      return fail(path, ": ", stored.logits.count(), " logits, expected ", model_.config().vocab);
+    const int64_t vocab = model_.config().text_vocab();
+    if (stored.logits.defined() && stored.logits.count() != vocab)
+      return fail(path, ": ", stored.logits.count(), " logits, expected ", vocab);
     TRY_STATUS(cache_.load(options_.slot, static_cast<int64_t>(stored.ids.size()), stored.cache));
   }
   ids_ = std::move(stored.ids);

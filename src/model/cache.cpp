@@ -18,17 +18,23 @@ Tensor ids_tensor(Shape shape, int64_t fill) {
   return ids;
 }
 
-// Calls visit(row, slot, position) for every row of a batch.
+// Calls visit(row, span, position) for every row of a batch.
 template <typename Visit>
 void for_rows(const Batch& batch, Visit visit) {
   for (const Span& span : batch.spans)
-    for (int64_t i = 0; i < span.count; ++i) visit(span.first_row + i, span.slot, span.start + i);
+    for (int64_t i = 0; i < span.count; ++i) visit(span.first_row + i, span, span.start + i);
+}
+
+// How many compressed entries a row sees.  A block that is being refined sees those that were
+// there before it.
+int64_t entries_seen(const Span& span, int64_t position, int64_t ratio) {
+  return (span.two_way ? span.start : position + 1) / ratio;
 }
 
 }  // namespace
 
-void Batch::append(int64_t slot, int64_t start, const std::vector<int64_t>& tokens) {
-  spans.push_back({slot, rows(), static_cast<int64_t>(tokens.size()), start});
+void Batch::append(int64_t slot, int64_t start, const std::vector<int64_t>& tokens, bool two_way) {
+  spans.push_back({slot, rows(), static_cast<int64_t>(tokens.size()), start, two_way});
   ids.insert(ids.end(), tokens.begin(), tokens.end());
 }
 
@@ -36,20 +42,12 @@ Tensor Batch::ids_T() const {
   return Tensor::of_ints({rows()}, ids);
 }
 
-Tensor Batch::positions_T() const {
-  Tensor positions = ids_tensor({rows()}, 0);
-  for_rows(*this, [&](int64_t row, int64_t, int64_t position) {
-    positions.data<int64_t>()[row] = position;
-  });
-  return positions;
-}
-
 Cache::Cache(const ModelConfig& config, Ops& ops, const CacheOptions& options)
     : config_(config), ops_(ops), options_(options) {
   if (options_.max_positions == 0) options_.max_positions = config_.max_positions;
   options_.max_chunk = std::min(options_.max_chunk, options_.max_positions);
-  ring_ = std::min(config_.window - 1 + options_.max_chunk, options_.max_positions);
-  tokens_.resize(static_cast<size_t>(options_.slots));
+  ring_ = std::min(config_.window_reach() + options_.max_chunk, options_.max_positions);
+  sequences_.resize(static_cast<size_t>(options_.slots));
   const int64_t all_layers = static_cast<int64_t>(config_.compress_ratios.size());
   layers.resize(static_cast<size_t>(all_layers));
   for (int64_t layer = 0; layer < all_layers; ++layer) make_pools(layer);
@@ -102,23 +100,69 @@ Plan Cache::plan(const Batch& batch, bool list_all) const {
   return plan;
 }
 
+Tensor Cache::positions_of(
+    const std::vector<std::pair<int64_t, int64_t>>& slots_and_positions) const {
+  const int64_t rows = static_cast<int64_t>(slots_and_positions.size());
+  if (!config_.visual.drawn()) {
+    Tensor positions = ids_tensor({rows}, 0);
+    for (int64_t row = 0; row < rows; ++row)
+      positions.data<int64_t>()[row] = slots_and_positions[static_cast<size_t>(row)].second;
+    return positions;
+  }
+  Tensor positions = ids_tensor({rows, 3}, 0);
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto [slot, position] = slots_and_positions[static_cast<size_t>(row)];
+    const Place& place = place_at(slot, position);
+    int64_t* axes = positions.data<int64_t>() + 3 * row;
+    axes[0] = place.time, axes[1] = place.row, axes[2] = place.column;
+  }
+  return positions;
+}
+
+void Cache::window_of(const Span& span, int64_t position, std::vector<int64_t>& seen) const {
+  const int64_t last = span.two_way ? span.start + span.count - 1 : position;
+  int64_t first = std::max<int64_t>(0, position - config_.window + 1);
+  if (span.two_way) first = std::min(first, span.start);
+  seen.clear();
+  // Motion finds its source: the same place of the frame before and the cells around it are in
+  // sight however large a frame is.
+  const Place* place = config_.visual.drawn() ? &place_at(span.slot, position) : nullptr;
+  if (place != nullptr && place->cell >= 0 && place->frame > 0) {
+    const int64_t rows = place->frame_rows, columns = place->frame_columns;
+    const int64_t row = place->cell / columns, column = place->cell % columns;
+    const int64_t frame_before = position - place->cell - 1 - rows * columns;  // its first cell
+    const int64_t reach = config_.visual.reach;
+    for (int64_t y = std::max<int64_t>(0, row - reach); y <= std::min(rows - 1, row + reach); ++y)
+      for (int64_t x = std::max<int64_t>(0, column - reach);
+           x <= std::min(columns - 1, column + reach); ++x)
+        if (frame_before + y * columns + x < first) seen.push_back(frame_before + y * columns + x);
+  }
+  for (int64_t p = first; p <= last; ++p) seen.push_back(p);
+}
+
 void Cache::plan_window(const Batch& batch, Plan& plan) const {
-  int64_t longest = 1;  // no query sees further back than its own position
+  std::vector<std::vector<int64_t>> seen(static_cast<size_t>(batch.rows()));
+  std::vector<std::pair<int64_t, int64_t>> places;
+  size_t longest = 1;
+  plan.write_ids_T = ids_tensor({batch.rows()}, kNothing);
   for (const Span& span : batch.spans) {
     CHECK(span.count <= options_.max_chunk, "a span of ", span.count, " rows");
     CHECK(span.slot < options_.slots && span.start + span.count <= options_.max_positions,
           "positions ", span.start, "+", span.count, " of ", options_.max_positions);
-    longest = std::max(longest, std::min(config_.window, span.start + span.count));
   }
-  plan.write_ids_T = ids_tensor({batch.rows()}, kNothing);
-  plan.window_ids_TW = ids_tensor({batch.rows(), longest}, kNothing);
-  for_rows(batch, [&](int64_t row, int64_t slot, int64_t position) {
-    const int64_t base = slot * ring_;
-    plan.write_ids_T.data<int64_t>()[row] = base + position % ring_;
-    const int64_t seen = std::min(config_.window, position + 1);
-    for (int64_t i = 0; i < seen; ++i)
-      plan.window_ids_TW.data<int64_t>()[row * longest + i] =
-          base + (position - seen + 1 + i) % ring_;
+  for_rows(batch, [&](int64_t row, const Span& span, int64_t position) {
+    plan.write_ids_T.data<int64_t>()[row] = span.slot * ring_ + position % ring_;
+    places.emplace_back(span.slot, position);
+    window_of(span, position, seen[static_cast<size_t>(row)]);
+    longest = std::max(longest, seen[static_cast<size_t>(row)].size());
+  });
+  plan.positions = positions_of(places);
+  const int64_t width = static_cast<int64_t>(longest);
+  plan.window_ids_TW = ids_tensor({batch.rows(), width}, kNothing);
+  for_rows(batch, [&](int64_t row, const Span& span, int64_t) {
+    int64_t* ids = plan.window_ids_TW.data<int64_t>() + row * width;
+    for (int64_t position : seen[static_cast<size_t>(row)])
+      *ids++ = span.slot * ring_ + position % ring_;
   });
 }
 
@@ -130,46 +174,70 @@ GroupPlan Cache::plan_groups(const Batch& batch, int64_t ratio, bool list_all) c
   plan.phase_T = ids_tensor({rows}, 0);
   plan.first_T = ids_tensor({rows}, 0);
   plan.count_T = ids_tensor({rows}, 0);
-  std::vector<int64_t> member_ids, entry_ids, entry_positions;
+  std::vector<int64_t> member_ids, entry_ids, entry_rows;
+  std::vector<std::pair<int64_t, int64_t>> entry_places;
   int64_t most = 0;
-  for_rows(batch, [&](int64_t row, int64_t slot, int64_t position) {
-    plan.state_ids_T.data<int64_t>()[row] = slot * ring + position % ring;
+  for_rows(batch, [&](int64_t row, const Span& span, int64_t position) {
+    const int64_t slot = span.slot, seen = entries_seen(span, position, ratio);
     plan.phase_T.data<int64_t>()[row] = position % ratio;
     plan.first_T.data<int64_t>()[row] = slot * entries;
-    plan.count_T.data<int64_t>()[row] = (position + 1) / ratio;
-    most = std::max(most, (position + 1) / ratio);
+    plan.count_T.data<int64_t>()[row] = seen;
+    most = std::max(most, seen);
+    if (span.two_way) return;
+    plan.state_ids_T.data<int64_t>()[row] = slot * ring + position % ring;
     if ((position + 1) % ratio != 0) return;
     const int64_t entry = position / ratio;
     entry_ids.push_back(slot * entries + entry);
-    entry_positions.push_back(entry * ratio);
+    entry_rows.push_back(row);
+    entry_places.emplace_back(slot, entry * ratio);
     for (int64_t member = position - members + 1; member <= position; ++member)
       member_ids.push_back(member < 0 ? kNothing : slot * ring + member % ring);
   });
   const int64_t groups = static_cast<int64_t>(entry_ids.size());
   plan.member_ids_GN = Tensor::of_ints({groups, members}, member_ids);
   plan.entry_ids_G = Tensor::of_ints({groups}, entry_ids);
-  plan.entry_positions_G = Tensor::of_ints({groups}, entry_positions);
+  plan.entry_rows_G = Tensor::of_ints({groups}, entry_rows);
+  plan.entry_positions = positions_of(entry_places);
   if (!list_all) return plan;
   plan.all_ids_TN = ids_tensor({rows, most}, kNothing);
-  for_rows(batch, [&](int64_t row, int64_t slot, int64_t position) {
-    for (int64_t j = 0; j < (position + 1) / ratio; ++j)
-      plan.all_ids_TN.data<int64_t>()[row * most + j] = slot * entries + j;
+  for_rows(batch, [&](int64_t row, const Span& span, int64_t position) {
+    for (int64_t j = 0; j < entries_seen(span, position, ratio); ++j)
+      plan.all_ids_TN.data<int64_t>()[row * most + j] = span.slot * entries + j;
   });
   return plan;
 }
 
 void Cache::note(const Batch& batch) {
-  for_rows(batch, [&](int64_t row, int64_t slot, int64_t position) {
-    std::vector<int64_t>& tokens = tokens_[static_cast<size_t>(slot)];
-    CHECK(position <= static_cast<int64_t>(tokens.size()), "position ", position,
-          " follows a sequence of ", tokens.size());
-    tokens.resize(static_cast<size_t>(position + 1));
-    tokens.back() = batch.ids[static_cast<size_t>(row)];
+  for_rows(batch, [&](int64_t row, const Span& span, int64_t position) {
+    note(sequences_[static_cast<size_t>(span.slot)], position, batch.ids[static_cast<size_t>(row)]);
   });
 }
 
+// The token at a position; what stood there and after it is forgotten.
+void Cache::note(Sequence& sequence, int64_t position, int64_t id) const {
+  CHECK(position <= static_cast<int64_t>(sequence.tokens.size()), "position ", position,
+        " follows a sequence of ", sequence.tokens.size());
+  const size_t place = static_cast<size_t>(position), every = static_cast<size_t>(kStateEvery);
+  const bool appended = place == sequence.tokens.size();
+  sequence.tokens.resize(place + 1);
+  sequence.tokens.back() = id;
+  const VisualVocabulary& visual = config_.visual;
+  if (!visual.drawn()) return;
+  const auto is_cell = [&](int64_t token) { return token >= config_.vocab; };
+  if (!appended) {
+    sequence.states.resize(place / every + 1);
+    sequence.reader = sequence.states.back();
+    for (size_t p = place / every * every; p < place; ++p)
+      sequence.reader.read(visual, sequence.tokens[p], is_cell(sequence.tokens[p]));
+  } else if (place % every == 0) {
+    sequence.states.push_back(sequence.reader);
+  }
+  sequence.places.resize(place);
+  sequence.places.push_back(sequence.reader.read(visual, id, is_cell(id)));
+}
+
 int64_t Cache::token_at(int64_t slot, int64_t position) const {
-  return tokens_[static_cast<size_t>(slot)][static_cast<size_t>(position)];
+  return sequences_[static_cast<size_t>(slot)].tokens[static_cast<size_t>(position)];
 }
 
 std::vector<Cache::LiveRows> Cache::live_rows(int64_t slot, int64_t length) {
@@ -183,7 +251,7 @@ std::vector<Cache::LiveRows> Cache::live_rows(int64_t slot, int64_t length) {
   for (size_t layer = 0; layer < layers.size(); ++layer) {
     LayerCache& pools = layers[layer];
     const std::string name = "layers." + std::to_string(layer) + ".";
-    live.push_back({name + "window", &pools.window, ring_ids(ring_, config_.window - 1)});
+    live.push_back({name + "window", &pools.window, ring_ids(ring_, config_.window_reach())});
     if (!pools.compressed.defined()) continue;
     const int64_t ratio = config_.compress_ratios[layer];
     std::vector<int64_t> entries;
@@ -202,7 +270,7 @@ std::vector<Cache::LiveRows> Cache::live_rows(int64_t slot, int64_t length) {
 }
 
 std::vector<std::pair<std::string, Tensor>> Cache::save(int64_t slot, int64_t length) {
-  const std::vector<int64_t>& tokens = tokens_[static_cast<size_t>(slot)];
+  const std::vector<int64_t>& tokens = sequences_[static_cast<size_t>(slot)].tokens;
   CHECK(length <= static_cast<int64_t>(tokens.size()));
   std::vector<std::pair<std::string, Tensor>> saved;
   saved.emplace_back("tokens",
@@ -228,9 +296,9 @@ Status Cache::load(int64_t slot, int64_t length, const std::map<std::string, Ten
   };
   TRY(const Tensor tokens, find("tokens", DType::i64, {length}));
   for (int64_t i = 0; i < length; ++i)
-    if (tokens.data<int64_t>()[i] < 0 || tokens.data<int64_t>()[i] >= config_.vocab)
+    if (!CellIds(config_).is_known(tokens.data<int64_t>()[i]))
       return fail("cache: tokens[", i, "]: found ", tokens.data<int64_t>()[i],
-                  ", expected an id below ", config_.vocab);
+                  ", expected an id below ", config_.vocab + config_.visual.cells());
   const std::vector<LiveRows> live = live_rows(slot, length);
   std::vector<Tensor> values;  // all of it is checked before any of it is used
   for (const LiveRows& rows : live) {
@@ -242,8 +310,9 @@ Status Cache::load(int64_t slot, int64_t length, const std::map<std::string, Ten
     ops_.write_rows(*live[i].pool,
                     Tensor::of_ints({static_cast<int64_t>(live[i].ids.size())}, live[i].ids),
                     values[i]);
-  tokens_[static_cast<size_t>(slot)].assign(tokens.data<int64_t>(),
-                                            tokens.data<int64_t>() + length);
+  sequences_[static_cast<size_t>(slot)] = {};
+  for (int64_t i = 0; i < length; ++i)
+    note(sequences_[static_cast<size_t>(slot)], i, tokens.data<int64_t>()[i]);
   return Ok{};
 }
 

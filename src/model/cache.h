@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/visual_sequence.h"
 #include "ops/ops.h"
 
 namespace hadal {
@@ -31,6 +32,9 @@ struct Span {
   int64_t first_row = 0;
   int64_t count = 0;
   int64_t start = 0;
+  // A block that is being refined: its rows see each other both ways through the window, and
+  // nothing of them is compressed.  It is read again, once, when it is decided.
+  bool two_way = false;
 };
 
 // Rows whose embeddings are given instead of looked up: what the encoder of images saw (§7.5).
@@ -52,25 +56,27 @@ struct Batch {
   GivenRows given;
 
   // One span more.
-  void append(int64_t slot, int64_t start, const std::vector<int64_t>& tokens);
+  void append(int64_t slot, int64_t start, const std::vector<int64_t>& tokens,
+              bool two_way = false);
   int64_t rows() const { return static_cast<int64_t>(ids.size()); }
   Tensor ids_T() const;
-  Tensor positions_T() const;
 };
 
 // Row ids of one compression ratio for one batch.
 struct GroupPlan {
-  Tensor state_ids_T;        // where each token's pooling inputs go
-  Tensor phase_T;            // position mod ratio (row of the APE table)
-  Tensor member_ids_GN;      // state rows of the groups that this batch completes
-  Tensor entry_ids_G;        // rows of the compressed pool they fill
-  Tensor entry_positions_G;  // ratio·j: the position their rotation uses
-  Tensor first_T;            // first row of the sequence's region
-  Tensor count_T;            // entries visible to each token: floor((t+1)/ratio)
-  Tensor all_ids_TN;         // those rows, padded with -1 (only for layers without an indexer)
+  Tensor state_ids_T;      // where each token's pooling inputs go
+  Tensor phase_T;          // position mod ratio (row of the APE table)
+  Tensor member_ids_GN;    // state rows of the groups that this batch completes
+  Tensor entry_ids_G;      // rows of the compressed pool they fill
+  Tensor entry_rows_G;     // rows of the batch that complete them
+  Tensor entry_positions;  // [G] or [G, 3]: of token ratio·j, for their rotation
+  Tensor first_T;          // first row of the sequence's region
+  Tensor count_T;          // entries visible to each token: floor((t+1)/ratio)
+  Tensor all_ids_TN;       // those rows, padded with -1 (only for layers without an indexer)
 };
 
 struct Plan {
+  Tensor positions;                     // [T], or [T, 3] for models with a visual vocabulary
   Tensor write_ids_T;                   // window ring rows of the tokens
   Tensor window_ids_TW;                 // rows each token sees, oldest first, -1 before the start
   std::map<int64_t, GroupPlan> groups;  // by ratio
@@ -94,12 +100,11 @@ class Cache {
  public:
   Cache(const ModelConfig& config, Ops& ops, const CacheOptions& options);
 
-  // Ids of all rows that `batch` writes and sees.  Needs nothing but positions.  `list_all` also
-  // lists every visible entry for layers that have an indexer.
-  Plan plan(const Batch& batch, bool list_all = false) const;
-
-  // Notes the tokens of a batch; what Engram looks back on.
+  // Notes the tokens of a batch: what Engram looks back on, and where cells stand.
   void note(const Batch& batch);
+  // Ids of all rows that a noted `batch` writes and sees.  Pure arithmetic over positions (and
+  // places of cells).  `list_all` also lists every visible entry for layers with an indexer.
+  Plan plan(const Batch& batch, bool list_all = false) const;
   // The token at a position of a slot's sequence, as noted.
   int64_t token_at(int64_t slot, int64_t position) const;
 
@@ -121,6 +126,23 @@ class Cache {
     std::vector<int64_t> ids;
   };
 
+  // The tokens of one slot, and for models with a visual vocabulary their places.
+  struct Sequence {
+    std::vector<int64_t> tokens;
+    std::vector<Place> places;
+    SequenceReader reader;  // has read all of them
+    // Its state before every kStateEvery-th token: the way back to a position.
+    std::vector<SequenceReader> states;
+  };
+  static constexpr int64_t kStateEvery = 256;
+
+  void note(Sequence& sequence, int64_t position, int64_t id) const;
+  const Place& place_at(int64_t slot, int64_t position) const {
+    return sequences_[static_cast<size_t>(slot)].places[static_cast<size_t>(position)];
+  }
+  Tensor positions_of(const std::vector<std::pair<int64_t, int64_t>>& slots_and_positions) const;
+  // Positions that a row sees through its window, in ascending order.
+  void window_of(const Span& span, int64_t position, std::vector<int64_t>& seen) const;
   void plan_window(const Batch& batch, Plan& plan) const;
   GroupPlan plan_groups(const Batch& batch, int64_t ratio, bool list_all) const;
   void make_pools(int64_t layer);
@@ -133,7 +155,7 @@ class Cache {
   Ops& ops_;
   CacheOptions options_;
   int64_t ring_ = 0;
-  std::vector<std::vector<int64_t>> tokens_;  // one list a slot
+  std::vector<Sequence> sequences_;  // one a slot
 };
 
 }  // namespace hadal

@@ -7,6 +7,7 @@
 // in itself; whether the tensors fit it is checked when weights are loaded.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,6 +37,8 @@ struct ConfigLimits {
   static constexpr int64_t kEngramWidth = 4096;
   static constexpr int64_t kEngramOrder = 8;
   static constexpr int64_t kPrimeBase = int64_t{1} << 31;
+  static constexpr int64_t kCells = int64_t{1} << 52;  // of all codes of a cell, as one id
+  static constexpr int64_t kFrameCells = 1 << 16;      // 4K video in cells of 16 pixels has 32,400
 };
 
 struct RopeScaling {
@@ -92,12 +95,30 @@ struct VisionConfig {  // §7.1; run by vision.h
   bool operator==(const VisionConfig&) const = default;
 };
 
-// Hadal's own: rows of the shared vocabulary that stand for pictures and clips.
+// Hadal's own: rows of the shared vocabulary that stand for pictures and clips, and the tokens
+// around them (visual_sequence.h).
 struct VisualVocabulary {
-  int64_t first_id = 0;  // ids first_id … first_id + groups·codes - 1
-  int64_t groups = 0;    // 0: none
+  int64_t first_id = 0;  // ids first_id … first_id + groups·codes - 1; text has those before
+  int64_t groups = 0;    // codes of a cell; 0: none
   int64_t codes = 0;
+  // Tokens of the text vocabulary.
+  int64_t start_id = -1, data_id = -1, frame_id = -1, end_id = -1;
+  int64_t mask_id = -1;               // stands in a cell that is yet to be decided
+  int64_t no_caption_id = -1;         // stands in the place of a caption: guidance
+  std::vector<int64_t> digit_ids;     // "0" … "9"
+  int64_t times_id = -1, at_id = -1;  // "*", "@"
+  std::vector<int64_t> rope_pairs;    // rotary pairs of the axes time, row, column
+  int64_t max_frame_cells = 0;        // of one latent frame
+  int64_t reach = 1;   // cells around a cell's own place that it sees in the frame before
+  int64_t hidden = 0;  // width between two codes of a cell
 
+  bool drawn() const { return groups > 0; }
+  // How many different cells there are: codes^groups.
+  int64_t cells() const {
+    int64_t all = groups > 0 ? 1 : 0;
+    for (int64_t g = 0; g < groups; ++g) all *= codes;
+    return all;
+  }
   bool operator==(const VisualVocabulary&) const = default;
 };
 
@@ -177,6 +198,12 @@ struct ModelConfig {
   // matter to layers from here on only through their windows (§1.3).  `layers` when there is none.
   int64_t decoder_start() const;
   int64_t engram_index(int64_t layer) const;  // position in engram.layers, or -1
+  // Ids that text may choose from: the width of the logits.
+  int64_t text_vocab() const { return visual.drawn() ? visual.first_id : vocab; }
+  // How many positions back a window can reach: W-1, or two latent frames where there are any.
+  int64_t window_reach() const {
+    return std::max(window - 1, visual.drawn() ? 2 * (visual.max_frame_cells + 1) : 0);
+  }
   bool operator==(const ModelConfig&) const = default;
 };
 

@@ -217,9 +217,29 @@ class Check {
   }
 
   void visual() {
-    const int64_t end = config_.visual.first_id + config_.visual.groups * config_.visual.codes;
-    need_top(end <= config_.vocab, "hadal.visual_vocabulary", "ids up to ", end - 1,
-             ", vocab_size is ", config_.vocab);
+    const VisualVocabulary& v = config_.visual;
+    const int64_t end = v.first_id + v.groups * v.codes;
+    need_top(end <= config_.vocab, "hadal.visual", "ids up to ", end - 1, ", vocab_size is ",
+             config_.vocab);
+    // Packed cells are ids: they must fit, with room, into an i64 and a double.
+    double cells = 1;
+    for (int64_t g = 0; g < v.groups; ++g) cells *= static_cast<double>(v.codes);
+    need_top(cells <= static_cast<double>(Limits::kCells), "hadal.visual.groups", v.groups,
+             " groups of ", v.codes, " codes are too many different cells");
+    need_top(v.digit_ids.size() == 10, "hadal.visual.digit_ids", v.digit_ids.size(),
+             " ids, expected 10");
+    need_top(v.rope_pairs.size() == 3 && std::accumulate(v.rope_pairs.begin(), v.rope_pairs.end(),
+                                                         int64_t{0}) == config_.rope_width / 2,
+             "hadal.visual.rope_pairs", "expected three numbers whose sum is ",
+             config_.rope_width / 2);
+    std::vector<int64_t> tokens = {v.start_id, v.data_id,       v.frame_id, v.end_id,
+                                   v.mask_id,  v.no_caption_id, v.times_id, v.at_id};
+    tokens.insert(tokens.end(), v.digit_ids.begin(), v.digit_ids.end());
+    std::sort(tokens.begin(), tokens.end());
+    need_top(tokens.back() < v.first_id, "hadal.visual", "token ", tokens.back(),
+             ", text has ids below first_id ", v.first_id);
+    need_top(std::adjacent_find(tokens.begin(), tokens.end()) == tokens.end(), "hadal.visual",
+             "two of its tokens have one id");
   }
 
   const ModelConfig& config_;

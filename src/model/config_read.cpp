@@ -205,12 +205,27 @@ void read_formats(ModelConfig& config, Fields& top, Problem& problem) {
   formats.finish();
 }
 
-void read_visual_vocabulary(ModelConfig& config, Fields hadal) {
-  if (hadal.has("visual_vocabulary")) {
-    Fields visual = hadal.object("visual_vocabulary");
-    config.visual.first_id = visual.integer("first_id", {0, Limits::kVocab});
-    config.visual.groups = visual.integer("groups", {1, 1024});
-    config.visual.codes = visual.integer("codes", {1, Limits::kVocab});
+void read_visual(ModelConfig& config, Fields hadal) {
+  if (hadal.has("visual")) {
+    VisualVocabulary& v = config.visual;
+    const Range ids{0, Limits::kVocab};
+    Fields visual = hadal.object("visual");
+    v.first_id = visual.integer("first_id", ids);
+    v.groups = visual.integer("groups", {1, 64});
+    v.codes = visual.integer("codes", {2, Limits::kVocab});
+    v.start_id = visual.integer("start_id", ids);
+    v.data_id = visual.integer("data_id", ids);
+    v.frame_id = visual.integer("frame_id", ids);
+    v.end_id = visual.integer("end_id", ids);
+    v.mask_id = visual.integer("mask_id", ids);
+    v.no_caption_id = visual.integer("no_caption_id", ids);
+    v.digit_ids = visual.integers("digit_ids", ids, 10);
+    v.times_id = visual.integer("times_id", ids);
+    v.at_id = visual.integer("at_id", ids);
+    v.rope_pairs = visual.integers("rope_pairs", {0, Limits::kWidth}, 3);
+    v.max_frame_cells = visual.integer("max_frame_cells", {1, Limits::kFrameCells});
+    v.reach = visual.integer("reach", {0, 16});
+    v.hidden = visual.integer("hidden", {1, Limits::kWidth});
     visual.finish();
   }
   hadal.finish();
@@ -232,7 +247,7 @@ void read_document(ModelConfig& config, const nlohmann::json& document, Problem&
   } else {
     read_text(config, top);
   }
-  if (top.has("hadal")) read_visual_vocabulary(config, top.object("hadal"));
+  if (top.has("hadal")) read_visual(config, top.object("hadal"));
   top.finish();
 }
 

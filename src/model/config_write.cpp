@@ -170,8 +170,22 @@ std::string ModelConfig::to_json() const {
     write_vision(vision, top);
   }
   if (visual.groups > 0)
-    top["hadal"]["visual_vocabulary"] = {
-        {"first_id", visual.first_id}, {"groups", visual.groups}, {"codes", visual.codes}};
+    top["hadal"]["visual"] = {{"first_id", visual.first_id},
+                              {"groups", visual.groups},
+                              {"codes", visual.codes},
+                              {"start_id", visual.start_id},
+                              {"data_id", visual.data_id},
+                              {"frame_id", visual.frame_id},
+                              {"end_id", visual.end_id},
+                              {"mask_id", visual.mask_id},
+                              {"no_caption_id", visual.no_caption_id},
+                              {"digit_ids", visual.digit_ids},
+                              {"times_id", visual.times_id},
+                              {"at_id", visual.at_id},
+                              {"rope_pairs", visual.rope_pairs},
+                              {"max_frame_cells", visual.max_frame_cells},
+                              {"reach", visual.reach},
+                              {"hidden", visual.hidden}};
   return top.dump(2) + "\n";
 }
 

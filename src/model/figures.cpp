@@ -15,7 +15,7 @@ int64_t product(const Shape& shape) {
 
 bool is_multiplied(Part part) {
   return part != Part::embedding && part != Part::engram_table && part != Part::draft &&
-         part != Part::vision;
+         part != Part::vision && part != Part::codes;
 }
 
 // At the first layer of the decoder half a prompt's token still makes its row and index key.

@@ -17,7 +17,7 @@
 
 namespace hadal {
 
-inline constexpr size_t kPartCount = static_cast<size_t>(Part::vision) + 1;
+inline constexpr size_t kPartCount = static_cast<size_t>(Part::codes) + 1;
 
 // Numbers that training moves; tables of ids are not parameters.
 struct Parameters {

@@ -79,9 +79,18 @@ class Model {
                                                const std::vector<int32_t>& compressed_ids);
   virtual ~Model() = default;
 
-  // Reads the batch into the cache and gives the logits of batch.wanted: f32 [wanted, vocab].
-  // Requires: spans continue what the cache holds, ids < vocab, at most max_chunk rows a span.
-  virtual Tensor forward(const Batch& batch, Cache& cache) = 0;
+  // Reads the batch into the cache and gives what the heads read of batch.wanted: f32 [wanted, D].
+  // Requires: spans continue what the cache holds, known ids (visual_sequence.h), at most
+  // max_chunk rows a span.
+  virtual Tensor states(const Batch& batch, Cache& cache) = 0;
+  // Logits of the next token of the text vocabulary: f32 [wanted, config().text_vocab()].
+  virtual Tensor logits(const Tensor& state_WD) = 0;
+  Tensor forward(const Batch& batch, Cache& cache) { return logits(states(batch, cache)); }
+
+  // The next cell, code by code: logits of code `group` [wanted, codes], and the state that the
+  // code after it is read from.  For models with a visual vocabulary.
+  virtual Tensor code_logits(const Tensor& state_WD, int64_t group) = 0;
+  virtual Tensor next_code_state(const Tensor& state_WD, const Tensor& codes_W, int64_t group) = 0;
 
   // V4's extra-token block (§6.1): for every row of the last forward's batch the logits of the
   // token after next, given next_T, the ids that followed each row.  Undefined tensor when the

@@ -160,7 +160,7 @@ FeedForwardWeights bind_feed_forward(Binder& bind, const std::string& prefix) {
   FeedForwardWeights w;
   w.router = bind.weight(prefix + "gate.weight");
   if (bind.has(prefix + "gate.bias")) w.bias_E = bind.vector(prefix + "gate.bias");
-  if (bind.has(prefix + "gate.bias_vl")) w.image_bias_E = bind.vector(prefix + "gate.bias_vl");
+  if (bind.has(prefix + "gate.bias_vl")) w.visual_bias_E = bind.vector(prefix + "gate.bias_vl");
   if (bind.has(prefix + "gate.tid2eid")) w.table = bind.table(prefix + "gate.tid2eid");
   for (int64_t e = 0; bind.has(prefix + "experts." + std::to_string(e) + ".w1.weight"); ++e) {
     const std::string expert = prefix + "experts." + std::to_string(e) + ".";
@@ -194,7 +194,29 @@ LayerWeights bind_layer(Binder& bind, const ModelConfig& config, Ops& ops,
     w.engram.k_weight_SD = bind.vector(prefix + "engram.k_weight");
   }
   w.rope = rope_table(config, ratio);
+  if (config.visual.drawn()) w.rope.axes = rope_axes(config.visual.rope_pairs);
   w.rope.frequencies = ops.prepare(w.rope.frequencies);
+  return w;
+}
+
+// Leading rows [first, first + count) of a plain table.
+Weight rows_of(const Weight& table, int64_t first, int64_t count) {
+  CHECK(!table.quantised(), "a slice of a quantised table");
+  Weight rows = table;
+  rows.values = table.values.rows(first, count);
+  return rows;
+}
+
+CodeWeights bind_codes(Binder& bind, const VisualVocabulary& visual, const ModelWeights& model) {
+  CodeWeights w;
+  for (int64_t g = 0; g < visual.groups; ++g) {
+    const int64_t first = visual.first_id + g * visual.codes;
+    w.rows.push_back(rows_of(model.embedding, first, visual.codes));
+    w.heads.push_back(rows_of(model.head, first, visual.codes));
+  }
+  w.of_state = bind.weight("codes.of_state.weight");
+  w.of_code = bind.weight("codes.of_code.weight");
+  w.down = bind.weight("codes.down.weight");
   return w;
 }
 
@@ -269,7 +291,21 @@ Result<ModelWeights> bind_weights(const ModelConfig& config, const WeightSource&
     w.drafts.push_back(bind_draft(bind, config, ops, "mtp." + std::to_string(draft) + "."));
   if (config.vision.layers > 0) w.vision = bind_vision(bind, config.vision);
   if (bind.error()) return *bind.error();
+  w.text_head = w.head;
+  if (config.visual.drawn()) {
+    w.text_head = rows_of(w.head, 0, config.text_vocab());
+    w.codes = bind_codes(bind, config.visual, w);
+    if (bind.error()) return *bind.error();
+  }
   return w;
+}
+
+std::vector<int64_t> rope_axes(const std::vector<int64_t>& pairs) {
+  std::vector<int64_t> axes, left = pairs;
+  while (std::any_of(left.begin(), left.end(), [](int64_t count) { return count > 0; }))
+    for (size_t axis = 0; axis < left.size(); ++axis)
+      if (left[axis]-- > 0) axes.push_back(static_cast<int64_t>(axis));
+  return axes;
 }
 
 RopeTable rope_table(const ModelConfig& config, int64_t ratio) {

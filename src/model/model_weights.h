@@ -42,10 +42,10 @@ struct IndexerWeights {
 };
 
 struct FeedForwardWeights {
-  Weight router;        // gate.weight [E, D]
-  Tensor bias_E;        // learned routers
-  Tensor image_bias_E;  // bias_vl: theirs on rows of images
-  Tensor table;         // V4 hash layers: tid2eid [V, k]
+  Weight router;         // gate.weight [E, D]
+  Tensor bias_E;         // learned routers
+  Tensor visual_bias_E;  // bias_vl: of visual rows
+  Tensor table;          // V4 hash layers: tid2eid [V, k]
   ExpertWeights experts;
   Weight shared_gate, shared_up, shared_down;
 };
@@ -77,8 +77,17 @@ struct DraftWeights {
   LayerWeights block;
 };
 
+// From one code of a cell to the next (visual_sequence.h).
+struct CodeWeights {
+  std::vector<Weight> rows, heads;  // a group's rows of the embedding and of the head [codes, D]
+  Weight of_state, of_code;         // [hidden, D]
+  Weight down;                      // [D, hidden]
+};
+
 struct ModelWeights {
   Weight embedding, head;
+  Weight text_head;  // the rows of the head that text chooses from
+  CodeWeights codes;
   Tensor norm;
   MixWeights head_mix;  // V4 alone
   std::vector<LayerWeights> layers;
@@ -89,6 +98,10 @@ struct ModelWeights {
 // Asks `source` for every tensor that runs, checks its logical shape, hands it to the back end.
 Result<ModelWeights> bind_weights(const ModelConfig& config, const WeightSource& source, Ops& ops,
                                   const ModelOptions& options);
+
+// The axis of each rotary pair, given how many pairs each axis has: in turns, so that every axis
+// spans all frequencies (as Qwen3-VL interleaves them).
+std::vector<int64_t> rope_axes(const std::vector<int64_t>& pairs);
 
 // Rotary frequencies of a layer: plain for ratio 0, YaRN otherwise (§3.2).
 RopeTable rope_table(const ModelConfig& config, int64_t ratio);

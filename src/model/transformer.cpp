@@ -2,6 +2,7 @@
 // The steps that V4 and V4.1 have in common.
 #include "model/transformer.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace hadal {
@@ -31,9 +32,29 @@ Transformer::Transformer(const ModelConfig& config, ModelWeights weights, Ops& o
 
 Pass Transformer::begin(const Batch& batch, Cache& cache) const {
   cache.note(batch);
-  return {batch,         cache.plan(batch, options_.dense_selection),
-          batch.ids_T(), batch.positions_T(),
-          batch.wanted,  cache};
+  return {batch, cache.plan(batch, options_.dense_selection), batch.ids_T(), batch.wanted, cache};
+}
+
+Tensor Transformer::embedding(const Batch& batch) const {
+  const CellIds cells(config_);
+  const bool drawn = std::any_of(batch.ids.begin(), batch.ids.end(),
+                                 [&](int64_t id) { return cells.is_cell(id); });
+  if (!drawn) return ops_.embed(weights_.embedding, batch.ids_T());
+  const int64_t rows = batch.rows(), groups = config_.visual.groups;
+  Tensor ids_TG = Tensor::zeros(DType::i64, {rows, groups});
+  Tensor present_TG = Tensor::zeros(DType::f32, {rows, groups});
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t id = batch.ids[static_cast<size_t>(row)];
+    const int64_t count = cells.is_cell(id) ? groups : 1;
+    for (int64_t g = 0; g < count; ++g) {
+      ids_TG.data<int64_t>()[row * groups + g] =
+          cells.is_cell(id) ? cells.row(g, cells.code(id, g)) : id;
+      present_TG.data<float>()[row * groups + g] = 1;
+    }
+  }
+  const Tensor rows_TGD =
+      ops_.embed(weights_.embedding, ids_TG).reshaped({rows, groups, config_.width});
+  return ops_.narrow(rows_TGD, present_TG);
 }
 
 Tensor Transformer::rounded(const Tensor& x, RowFormat format) const {
@@ -65,7 +86,7 @@ Tensor Transformer::query_latent(const LayerWeights& w, const Tensor& x_TD) cons
 void Transformer::keep_window_rows(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
                                    Pass& pass) {
   Tensor row_TK = norm(linear(x_TD, w.attention.row), w.attention.row_norm);
-  row_TK = ops_.rope(row_TK, pass.positions_T, w.rope, Turn::forward);
+  row_TK = ops_.rope(row_TK, pass.plan.positions, w.rope, Turn::forward);
   row_TK = rounded(row_TK, traits_.window);
   see(layer, "attn.kv", row_TK);
   ops_.write_rows(pass.cache.layers[static_cast<size_t>(layer)].window, pass.plan.write_ids_T,
@@ -75,7 +96,10 @@ void Transformer::keep_window_rows(int64_t layer, const LayerWeights& w, const T
 Tensor Transformer::compress(const CompressorWeights& w, const Tensor& x_TD, const GroupPlan& plan,
                              Tensor& state_values, Tensor& state_scores, int64_t width) {
   const Tensor values_T = ops_.linear(x_TD, w.values);
-  if (!w.scores.defined()) return norm(values_T, w.norm);  // ratio 1: every token is an entry
+  if (!w.scores.defined()) {  // ratio 1: every token is an entry, but not those of a two-way block
+    const bool all = plan.entry_rows_G.count() == x_TD.size(0);
+    return norm(all ? values_T : ops_.take_rows(values_T, plan.entry_rows_G), w.norm);
+  }
   Tensor scores_T = ops_.linear(x_TD, w.scores);
   if (w.ape.defined()) scores_T = ops_.add(scores_T, ops_.embed(w.ape, plan.phase_T));
   ops_.write_rows(state_values, plan.state_ids_T, values_T);
@@ -85,7 +109,7 @@ Tensor Transformer::compress(const CompressorWeights& w, const Tensor& x_TD, con
 
 void Transformer::keep_compressed_rows(int64_t layer, const LayerWeights& w,
                                        const Tensor& latent_GK, const GroupPlan& plan, Pass& pass) {
-  Tensor row_GK = ops_.rope(latent_GK, plan.entry_positions_G, w.rope, Turn::forward);
+  Tensor row_GK = ops_.rope(latent_GK, plan.entry_positions, w.rope, Turn::forward);
   row_GK = rounded(row_GK, traits_.compressed);
   see(layer, "attn.compressed_kv", row_GK);
   ops_.write_rows(pass.cache.layers[static_cast<size_t>(layer)].compressed, plan.entry_ids_G,
@@ -94,7 +118,7 @@ void Transformer::keep_compressed_rows(int64_t layer, const LayerWeights& w,
 
 void Transformer::keep_index_keys(int64_t layer, const LayerWeights& w, Tensor key_GI,
                                   const GroupPlan& plan, Pass& pass) {
-  key_GI = ops_.rope(key_GI, plan.entry_positions_G, w.rope, Turn::forward);
+  key_GI = ops_.rope(key_GI, plan.entry_positions, w.rope, Turn::forward);
   if (traits_.rotate_index) key_GI = ops_.hadamard(key_GI);
   key_GI = rounded(key_GI, traits_.index);
   see(layer, "attn.indexer.k", key_GI);
@@ -109,7 +133,7 @@ Tensor Transformer::index_scores(int64_t layer, const LayerWeights& w, const Ten
   const int64_t heads = config_.index_heads, width = config_.index_width;
   Tensor q_THI = linear(ops_.detach(latent_TR), w.indexer.query_up)
                      .reshaped({pass.batch.rows(), heads, width});
-  q_THI = ops_.rope(q_THI, pass.positions_T, w.rope, Turn::forward);
+  q_THI = ops_.rope(q_THI, pass.plan.positions, w.rope, Turn::forward);
   if (traits_.rotate_index) q_THI = ops_.hadamard(q_THI);
   q_THI = rounded(q_THI, traits_.index);
   see(layer, "attn.indexer.q", q_THI);
@@ -125,7 +149,7 @@ Tensor Transformer::attend(int64_t layer, const LayerWeights& w, const Tensor& l
   const int64_t tokens = pass.batch.rows(), heads = config_.heads, width = config_.head_width;
   Tensor q_THK = linear(latent_TR, a.query_up).reshaped({tokens, heads, width});
   if (traits_.normalise_query_heads) q_THK = norm(q_THK, {});
-  q_THK = ops_.rope(q_THK, pass.positions_T, w.rope, Turn::forward);
+  q_THK = ops_.rope(q_THK, pass.plan.positions, w.rope, Turn::forward);
   see(layer, "attn.q", q_THK);
 
   const Sight window{pass.cache.layers[static_cast<size_t>(layer)].window, pass.plan.window_ids_TW};
@@ -135,7 +159,7 @@ Tensor Transformer::attend(int64_t layer, const LayerWeights& w, const Tensor& l
     const Tensor first_T = config_.ratio(layer) > 0 ? groups_of(layer, pass).first_T : Tensor{};
     observer_->attended({layer, q_THK, window, compressed, a.sink_H, scale, scores_TN, first_T});
   }
-  o_THK = ops_.rope(o_THK, pass.positions_T, w.rope, Turn::back);
+  o_THK = ops_.rope(o_THK, pass.plan.positions, w.rope, Turn::back);
   see(layer, "attn.o", o_THK);
   const Tensor o_TI = o_THK.reshaped({tokens, heads * width});
   const Tensor out_TD =
@@ -145,6 +169,19 @@ Tensor Transformer::attend(int64_t layer, const LayerWeights& w, const Tensor& l
 }
 
 // ---- the rest of a layer
+
+Tensor Transformer::router_bias(const FeedForwardWeights& w, const Batch& batch) const {
+  if (!w.visual_bias_E.defined()) return w.bias_E;
+  std::vector<int64_t> rows;
+  for (int64_t row = 0; row < batch.rows(); ++row)
+    if (is_visual(config_, batch.ids[static_cast<size_t>(row)])) rows.push_back(row);
+  if (rows.empty()) return w.bias_E;
+  const int64_t count = static_cast<int64_t>(rows.size()), experts = w.bias_E.count();
+  Tensor bias_TE = ops_.add_row(ops_.make_pool(batch.rows(), experts), w.bias_E);
+  ops_.write_rows(bias_TE, Tensor::of_ints({count}, rows),
+                  ops_.add_row(ops_.make_pool(count, experts), w.visual_bias_E));
+  return bias_TE;
+}
 
 Tensor Transformer::feed_forward(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
                                  const Pass& pass) const {
@@ -182,24 +219,28 @@ Tensor Transformer::feed_forward(int64_t layer, const LayerWeights& w, const Ten
   return out_TD;
 }
 
-Tensor Transformer::router_bias(const FeedForwardWeights& w, const Batch& batch) const {
-  if (!w.image_bias_E.defined()) return w.bias_E;
-  std::vector<int64_t> rows;
-  for (int64_t row = 0; row < batch.rows(); ++row)
-    if (batch.ids[static_cast<size_t>(row)] == config_.image_id) rows.push_back(row);
-  if (rows.empty()) return w.bias_E;
-  const int64_t count = static_cast<int64_t>(rows.size()), experts = w.bias_E.count();
-  Tensor bias_TE = ops_.add_row(ops_.make_pool(batch.rows(), experts), w.bias_E);
-  ops_.write_rows(bias_TE, Tensor::of_ints({count}, rows),
-                  ops_.add_row(ops_.make_pool(count, experts), w.image_bias_E));
-  return bias_TE;
-}
-
-Tensor Transformer::logits(const Tensor& x_TD, const Tensor& gain, const Pass& pass) const {
+Tensor Transformer::finish(const Tensor& x_TD, const Tensor& gain, const Pass& pass) const {
   const Tensor wanted = Tensor::of_ints({static_cast<int64_t>(pass.wanted.size())}, pass.wanted);
   const Tensor y_WD = norm(ops_.take_rows(x_TD, wanted), gain);
   see(config_.layers, "final_norm", y_WD);
-  return ops_.linear(y_WD, weights_.head);
+  return y_WD;
+}
+
+Tensor Transformer::logits(const Tensor& state_WD) {
+  return ops_.linear(state_WD, weights_.text_head);
+}
+
+// h + down·silu(of_state·h + of_code·row): as the extra-token block joins a state and the
+// embedding of what followed it, without attention.
+Tensor Transformer::next_code_state(const Tensor& state_WD, const Tensor& codes_W, int64_t group) {
+  const CodeWeights& w = weights_.codes;
+  const Tensor rows_WD = ops_.embed(w.rows[static_cast<size_t>(group)], codes_W);
+  const Tensor joined_WI = ops_.add(linear(state_WD, w.of_state), linear(rows_WD, w.of_code));
+  return ops_.add(state_WD, linear(ops_.silu(joined_WI), w.down));
+}
+
+Tensor Transformer::code_logits(const Tensor& state_WD, int64_t group) {
+  return ops_.linear(state_WD, weights_.codes.heads[static_cast<size_t>(group)]);
 }
 
 }  // namespace hadal

@@ -14,8 +14,7 @@ namespace hadal {
 struct Pass {
   Batch batch;
   Plan plan;
-  Tensor ids_T;
-  Tensor positions_T;
+  Tensor ids_T;                 // of the vocabulary; 0 for a cell
   std::vector<int64_t> wanted;  // rows of this batch whose logits are asked for
   Cache& cache;
 };
@@ -36,7 +35,14 @@ class Transformer : public Model {
   Transformer(const ModelConfig& config, ModelWeights weights, Ops& ops,
               const ModelOptions& options);
 
+ public:
+  Tensor logits(const Tensor& state_WD) override;
+  Tensor next_code_state(const Tensor& state_WD, const Tensor& codes_W, int64_t group) override;
+  Tensor code_logits(const Tensor& state_WD, int64_t group) override;
+
  protected:
+  // Rows of the table by id; a cell is the sum of its codes' rows.
+  Tensor embedding(const Batch& batch) const;
   Pass begin(const Batch& batch, Cache& cache) const;
 
   // x·wᵀ, x rounded first where the checkpoint's weight is quantised and roundings are on (§8.3).
@@ -62,11 +68,12 @@ class Transformer : public Model {
                 const Sight& compressed, const Tensor& scores_TN, const Pass& pass) const;
 
   // ---- the rest of a layer
+  // Pictures have a balance of their own: bias_vl where a row is visual (§4.1).
+  Tensor router_bias(const FeedForwardWeights& w, const Batch& batch) const;
   Tensor feed_forward(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
                       const Pass& pass) const;
-  // [E], or [T, E] when some rows belong to images: those have a bias of their own (§4.1).
-  Tensor router_bias(const FeedForwardWeights& w, const Batch& batch) const;
-  Tensor logits(const Tensor& x_TD, const Tensor& gain, const Pass& pass) const;
+  // The wanted rows as the heads read them -> [wanted, D].
+  Tensor finish(const Tensor& x_TD, const Tensor& gain, const Pass& pass) const;
 
   void see(int64_t layer, std::string_view name, const Tensor& value) const {
     if (observer_) observer_->tensor(layer, name, value);

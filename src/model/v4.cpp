@@ -16,9 +16,9 @@ class V4 final : public Transformer {
  public:
   using Transformer::Transformer;
 
-  Tensor forward(const Batch& batch, Cache& cache) override {
+  Tensor states(const Batch& batch, Cache& cache) override {
     Pass pass = begin(batch, cache);
-    Tensor x_TSD = ops_.spread(ops_.embed(weights_.embedding, pass.ids_T), config_.streams);
+    Tensor x_TSD = ops_.spread(embedding(batch), config_.streams);
     for (int64_t layer = 0; layer < config_.layers; ++layer)
       x_TSD = block(layer, weights_.layers[static_cast<size_t>(layer)], x_TSD, pass);
     last_streams_TSD_ = x_TSD;
@@ -36,7 +36,7 @@ class V4 final : public Transformer {
     const Tensor e_TSD = ops_.spread(linear(next_TD, w.embedding_projection), config_.streams);
     const Tensor h_TSD = linear(norm(last_streams_TSD_, w.stream_norm), w.stream_projection);
     const Tensor x_TSD = block(config_.layers, w.block, ops_.add(e_TSD, h_TSD), pass);
-    return head(x_TSD, w.head_mix, w.norm, pass);
+    return logits(head(x_TSD, w.head_mix, w.norm, pass));
   }
 
  private:
@@ -86,7 +86,7 @@ class V4 final : public Transformer {
 
   Tensor head(const Tensor& x_TSD, const MixWeights& mix, const Tensor& gain, const Pass& pass) {
     const Tensor pre_TS = ops_.mix_head(x_TSD, mix, mix_options());
-    return logits(ops_.narrow(x_TSD, pre_TS), gain, pass);
+    return finish(ops_.narrow(x_TSD, pre_TS), gain, pass);
   }
 
   Tensor last_streams_TSD_;

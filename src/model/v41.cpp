@@ -43,9 +43,9 @@ class V41 final : public Transformer {
       const std::vector<int32_t>& compressed_ids)
       : Transformer(config, std::move(weights), ops, options), compressed_ids_(compressed_ids) {}
 
-  Tensor forward(const Batch& batch, Cache& cache) override {
+  Tensor states(const Batch& batch, Cache& cache) override {
     Pass pass = begin(batch, cache);
-    Tensor x_TD = ops_.embed(weights_.embedding, pass.ids_T);
+    Tensor x_TD = embedding(batch);
     if (!batch.given.empty())
       ops_.write_rows(x_TD, ids_of(batch.given.rows), batch.given.values_ND);
     see(-1, "embed", x_TD);
@@ -54,8 +54,8 @@ class V41 final : public Transformer {
     flow.pre_TS = first_stream(batch.rows(), config_.streams);
     for (int64_t layer = 0; layer < config_.layers && pass.batch.rows() > 0; ++layer)
       run_layer(layer, flow, pass);
-    if (pass.batch.rows() == 0) return Tensor::zeros(DType::f32, {0, config_.vocab});
-    return logits(ops_.narrow(flow.x_TSD, flow.pre_TS), weights_.norm, pass);
+    if (pass.batch.rows() == 0) return Tensor::zeros(DType::f32, {0, config_.width});
+    return finish(ops_.narrow(flow.x_TSD, flow.pre_TS), weights_.norm, pass);
   }
 
  private:
@@ -154,20 +154,13 @@ class V41 final : public Transformer {
     return out_TSD;
   }
 
-  // Engram is off on image spans, given (§5.2) or made.
-  bool is_visual(int64_t id) const {
-    const VisualVocabulary& visual = config_.visual;
-    return (config_.image_id && id == *config_.image_id) ||
-           (id >= visual.first_id && id < visual.first_id + visual.groups * visual.codes);
-  }
-
   // Compressed ids of a position and of those before it; -1 from the first one on that is not
-  // there or belongs to an image.
+  // there or is visual: Engram is off on spans, given (§5.2) or made.
   std::vector<int64_t> look_back(const Cache& cache, int64_t slot, int64_t position) const {
     std::vector<int64_t> history(static_cast<size_t>(config_.engram.max_ngram), -1);
     for (int64_t s = 0; s < config_.engram.max_ngram && s <= position; ++s) {
       const int64_t id = cache.token_at(slot, position - s);
-      if (is_visual(id)) break;
+      if (is_visual(config_, id)) break;
       history[static_cast<size_t>(s)] = compressed_ids_[static_cast<size_t>(id)];
     }
     return history;
@@ -178,7 +171,7 @@ class V41 final : public Transformer {
   // that have left their window row here and are done.
   void drop_unneeded_rows(int64_t layer, Flow& flow, Tensor& y_TD, Pass& pass) {
     if (pass.batch.needed_from.empty() || layer < config_.decoder_start()) return;
-    const int64_t reach = (config_.window - 1) * (config_.layers - 1 - layer);
+    const int64_t reach = config_.window_reach() * (config_.layers - 1 - layer);
     Batch kept;
     std::vector<int64_t> rows;
     for (size_t i = 0; i < pass.batch.spans.size(); ++i) {
@@ -186,7 +179,8 @@ class V41 final : public Transformer {
       const int64_t first =
           std::clamp(pass.batch.needed_from[i] - reach - span.start, int64_t{0}, span.count);
       if (first == span.count) continue;
-      kept.spans.push_back({span.slot, kept.rows(), span.count - first, span.start + first});
+      kept.spans.push_back(
+          {span.slot, kept.rows(), span.count - first, span.start + first, span.two_way});
       kept.needed_from.push_back(pass.batch.needed_from[i]);
       for (int64_t row = span.first_row + first; row < span.first_row + span.count; ++row) {
         rows.push_back(row);
@@ -205,7 +199,6 @@ class V41 final : public Transformer {
     pass.batch = std::move(kept);
     pass.plan = pass.cache.plan(pass.batch, options_.dense_selection);
     pass.ids_T = pass.batch.ids_T();
-    pass.positions_T = pass.batch.positions_T();
   }
 
   std::vector<int32_t> compressed_ids_;

@@ -29,6 +29,7 @@ class List {
     norm("norm.weight", config_.width);
     add("head.weight", {config_.vocab, config_.width}, Part::head, Storing::plain_bf16,
         TrainGroup::adamw, Initial::normal);
+    if (config_.visual.drawn()) codes();
     drafts();
     if (config_.vision.layers > 0) vision();
     return std::move(list_);
@@ -147,7 +148,8 @@ class List {
           Storing::table_i64, TrainGroup::frozen, Initial::hash_table);
     } else {
       bias("ffn.gate.bias", experts);
-      if (config_.vision.layers > 0) bias("ffn.gate.bias_vl", experts);
+      if (config_.vision.layers > 0 || (config_.visual.drawn() && !draft_))
+        bias("ffn.gate.bias_vl", experts);
     }
     for (int64_t expert = 0; expert < experts; ++expert) {
       const size_t first = list_.size();
@@ -191,6 +193,14 @@ class List {
     for (const char* name : {"engram.q_weight", "engram.k_weight"})
       add(name, {config_.streams, config_.width}, Part::engram_projection, Storing::plain_bf16,
           TrainGroup::adamw_no_decay, Initial::ones);
+  }
+
+  // From one code of a cell to the next (visual_sequence.h).
+  void codes() {
+    const int64_t hidden = config_.visual.hidden;
+    matrix("codes.of_state.weight", hidden, config_.width, Part::codes, Storing::plain_bf16);
+    matrix("codes.of_code.weight", hidden, config_.width, Part::codes, Storing::plain_bf16);
+    matrix("codes.down.weight", config_.width, hidden, Part::codes, Storing::plain_bf16);
   }
 
   // §6.1, §6.2
@@ -281,10 +291,10 @@ class List {
 }  // namespace
 
 std::string_view part_name(Part part) {
-  static constexpr std::array<std::string_view, 14> kNames = {
+  static constexpr std::array<std::string_view, 15> kNames = {
       "embedding", "head",   "norms",         "attention", "compressor",    "indexer",
       "streams",   "router", "shared expert", "experts",   "engram tables", "engram projections",
-      "draft",     "vision"};
+      "draft",     "vision", "cell codes"};
   return kNames[static_cast<size_t>(part)];
 }
 

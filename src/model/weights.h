@@ -29,7 +29,8 @@ enum class Part {
   engram_table,
   engram_projection,
   draft,
-  vision
+  vision,
+  codes
 };
 std::string_view part_name(Part part);
 

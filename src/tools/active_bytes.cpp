@@ -26,6 +26,7 @@ double share(const TensorSpec& spec, const ModelConfig& config) {
       return static_cast<double>(config.engram.columns()) / rows;
     case Part::draft:
     case Part::vision:
+    case Part::codes:
       return 0;
     default:
       return 1;

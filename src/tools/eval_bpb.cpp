@@ -44,7 +44,7 @@ double surprise(const float* logits, int64_t vocab, int64_t target) {
 
 // Nats of one document's tokens after the first, read in pieces that the cache takes.
 double nats_of(const OpenModel& open, std::span<const int32_t> ids) {
-  int64_t vocab = open.config().vocab;
+  int64_t vocab = open.config().text_vocab();
   int64_t piece = open.cache->options().max_chunk;
   int64_t count = static_cast<int64_t>(ids.size());
   double nats = 0;

@@ -33,7 +33,6 @@ struct TokenizerOptions {
   std::vector<std::string> galleries;
   std::string restored;  // a gallery of what came back; empty: not written
   BackendOptions backend{.name = built_backends().front()};
-  int64_t first = 0;  // item of each gallery
   int64_t limit = 0;  // items of each gallery; 0: all
   bool quiet = false;
 };
@@ -137,10 +136,10 @@ Result<int> evaluate(const TokenizerOptions& options) {
   GalleryWriter restored;
   for (const std::string& path : options.galleries) {
     TRY(const Gallery gallery, Gallery::open(path));
-    int64_t end = gallery.size();
-    if (options.limit > 0) end = std::min(end, options.first + options.limit);
+    const int64_t items =
+        options.limit > 0 ? std::min(options.limit, gallery.size()) : gallery.size();
     ProgressLine progress("restoring " + path, options.quiet);
-    for (int64_t item = options.first; item < end; ++item) {
+    for (int64_t item = 0; item < items; ++item) {
       const std::string kind(gallery.kind(item));
       Set& set = sets[kind];
       set.uses.resize(static_cast<size_t>(config.groups),
@@ -149,7 +148,7 @@ Result<int> evaluate(const TokenizerOptions& options) {
       if (!options.restored.empty())
         TRY_STATUS(restored.add(
             {kind, std::string(gallery.caption(item)), clip_of(pixels, gallery.clip(item).fps)}));
-      progress.show(item + 1, end);
+      progress.show(item + 1, items);
     }
   }
   for (const auto& [kind, set] : sets) print(kind, set, config);
@@ -166,9 +165,7 @@ void add_tokenizer(CLI::App& eval, Command& chosen) {
   command->add_option("--model", options->model, "Folder with visual_tokenizer.json")->required();
   command->add_option("--gallery", options->galleries, "Galleries to restore")->required();
   command->add_option("--restored", options->restored, "Write what came back as a gallery");
-  command->add_option("--first", options->first, "Begin at this item of each gallery")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
-  command->add_option("--limit", options->limit, "Only so many items of each gallery")
+  command->add_option("--limit", options->limit, "Only the first items of each gallery")
       ->check(CLI::PositiveNumber);
   command->add_option("--backend", options->backend.name, "Back end to run on")
       ->capture_default_str();

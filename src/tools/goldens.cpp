@@ -198,7 +198,7 @@ void run_decode(Model& model, Ops& ops, const std::string& name, const Decode& d
   if (!ids || !logits || ids->rank() != 1 || logits->rank() != 2) return;
   comparison.start("", 0);  // single steps have no traces
   const int64_t steps = std::min(ids->count(), logits->size(0));
-  const int64_t vocab = model.config().vocab;
+  const int64_t vocab = model.config().text_vocab();
   Cache cache = cache_for(model, ops, static_cast<int64_t>(decode.prompt.size()) + steps);
   Ids generated;
   Tensor rows = Tensor::zeros(DType::f32, {steps, vocab});

@@ -78,11 +78,14 @@ void show(const StepReport& report, const std::optional<HeldOut>& held_out, cons
                static_cast<long long>(report.step), static_cast<long long>(steps), report.loss,
                report.gradient_norm, report.balance, report.indexer);
   if (report.draft > 0) std::fprintf(stderr, "  draft %.3f", report.draft);
+  if (report.cells > 0) std::fprintf(stderr, "  cells %.3f", report.cell_loss);
   std::fprintf(stderr, "  %.0f tokens/s  %d:%02d left", pace.tokens_per_second(),
                static_cast<int>(left) / 60, static_cast<int>(left) % 60);
-  if (held_out)
-    std::fprintf(stderr, "  held-out %.4f (%.4f bits/byte)", held_out->loss(),
-                 held_out->bits_per_byte());
+  if (held_out && held_out->tokens > 0) std::fprintf(stderr, "  held-out %.4f", held_out->loss());
+  if (held_out && held_out->text_bytes > 0)
+    std::fprintf(stderr, " (%.4f bits/byte)", held_out->bits_per_byte());
+  if (held_out && held_out->cells > 0)
+    std::fprintf(stderr, "  held-out cells %.3f", held_out->cell_loss());
   std::fprintf(stderr, "\n");
 }
 

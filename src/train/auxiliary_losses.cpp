@@ -57,6 +57,8 @@ void AuxiliaryLosses::begin(const Batch& batch) {
     sequence.insert(sequence.end(), static_cast<size_t>(batch.spans[s].count),
                     static_cast<int64_t>(s));
   }
+  visual_.clear();
+  for (int64_t id : batch.ids) visual_.push_back(is_visual(config_, id));
   sequence_T_ = at::tensor(sequence, at::kLong);
   length_S_ = at::tensor(length, at::kLong).to(at::kFloat).unsqueeze(1);
   total_ = at::Tensor();
@@ -72,11 +74,13 @@ void AuxiliaryLosses::routed(int64_t layer, const Tensor& logits_, const Routes&
   at::Tensor logits_TE = unwrap(logits_);
   at::Tensor ids_TN = unwrap(routes.ids_TN);
   int64_t experts = logits_TE.size(1);
-  std::vector<int64_t>& loads = loads_[layer];
-  loads.resize(static_cast<size_t>(experts));
+  for (Loads* loads : {&loads_, &visual_loads_})
+    (*loads)[layer].resize(static_cast<size_t>(experts));
   const at::Tensor flat = ids_TN.contiguous().view(-1);
-  for (int64_t i = 0; i < flat.numel(); ++i)
-    ++loads[static_cast<size_t>(flat.data_ptr<int64_t>()[i])];
+  for (int64_t i = 0; i < flat.numel(); ++i) {
+    const bool visual = visual_[static_cast<size_t>(i / ids_TN.size(1))];
+    ++(visual ? visual_loads_ : loads_)[layer][static_cast<size_t>(flat.data_ptr<int64_t>()[i])];
+  }
   if (options_.balance_weight == 0 || layer < config_.hash_layers) return;
 
   at::Tensor scores = scores_of(logits_TE, config_.scoring, config_.gate_temperature);

@@ -42,9 +42,15 @@ class AuxiliaryLosses final : public Observer {
   double balance() const { return balance_; }  // mean a token and layer
   double indexer() const { return indexer_; }  // mean KL a token and indexer
 
-  // Tokens sent to each expert since clear_loads(), by layer.
-  const std::map<int64_t, std::vector<int64_t>>& loads() const { return loads_; }
-  void clear_loads() { loads_.clear(); }
+  // Tokens sent to each expert since clear_loads(), by layer; text and pictures apart, as their
+  // router biases are.
+  using Loads = std::map<int64_t, std::vector<int64_t>>;
+  const Loads& loads() const { return loads_; }
+  const Loads& visual_loads() const { return visual_loads_; }
+  void clear_loads() {
+    loads_.clear();
+    visual_loads_.clear();
+  }
 
  private:
   void add(const at::Tensor& loss);
@@ -56,7 +62,8 @@ class AuxiliaryLosses final : public Observer {
   at::Tensor total_;
   double balance_ = 0, indexer_ = 0;
   int64_t indexers_ = 0;
-  std::map<int64_t, std::vector<int64_t>> loads_;
+  std::vector<bool> visual_;  // whether each row is
+  Loads loads_, visual_loads_;
 };
 
 }  // namespace hadal

@@ -103,23 +103,11 @@ std::vector<NamedTensor> fp4(const std::string& name, const Tensor& values) {
   return {{name, codes}, {scale_name(name), scales}};
 }
 
-// While training on text, the visual rows of the head are one shared row, the last one.
-Tensor with_all_rows(const TensorSpec& spec, Tensor values) {
-  if (values.shape() == spec.shape) return values;
-  Tensor all = Tensor::empty(values.dtype(), spec.shape);
-  int64_t width = values.row_width(), trained = values.size(0);
-  for (int64_t row = 0; row < spec.shape[0]; ++row)
-    std::memcpy(all.data<float>() + row * width,
-                values.data<float>() + std::min(row, trained - 1) * width,
-                static_cast<size_t>(width) * sizeof(float));
-  return all;
-}
-
 }  // namespace
 
 std::vector<NamedTensor> stored(const TensorSpec& spec, const at::Tensor& tensor,
                                 const ModelConfig& config) {
-  Tensor values = with_all_rows(spec, to_host(tensor));
+  Tensor values = to_host(tensor);
   bool plain = config.weights == WeightFormat::bf16;
   switch (spec.storing) {
     case Storing::plain_f32:
@@ -214,6 +202,31 @@ void forget_old_states(const std::string& folder) {
   std::error_code ignored;
   for (size_t i = 0; i + kKept < steps.size(); ++i)
     std::filesystem::remove(state_path(folder, steps[i]), ignored);
+}
+
+Status read_weights(const std::string& path, Parameters& parameters) {
+  TRY(const Safetensors file, Safetensors::open(path));
+  at::NoGradGuard no_gradients;
+  int64_t found = 0;
+  for (Parameter& parameter : parameters.all()) {
+    const Tensor* stored = file.find("weight." + parameter.spec.name);
+    if (stored == nullptr) continue;
+    const Shape expected = parameter.value.sizes().vec();
+    Shape rest = stored->shape();
+    if (stored->dtype() != DType::f32 || rest.size() != expected.size())
+      return fail(path, ": ", parameter.spec.name, ": found ", dtype_name(stored->dtype()), " ",
+                  shape_text(rest), ", expected f32 ", shape_text(expected));
+    if (!rest.empty()) rest[0] = expected[0];
+    if (rest != expected)
+      return fail(path, ": ", parameter.spec.name, ": found ", shape_text(stored->shape()),
+                  ", expected rows like those of ", shape_text(expected));
+    const int64_t count = std::min(stored->count(), parameter.value.numel());
+    std::memcpy(parameter.value.data_ptr<float>(), stored->raw(),
+                static_cast<size_t>(count) * sizeof(float));
+    ++found;
+  }
+  if (found == 0) return fail(path, ": none of its tensors is a weight of this model");
+  return Ok{};
 }
 
 }  // namespace hadal

@@ -42,4 +42,8 @@ std::string state_path(const std::string& folder, int64_t step);
 std::vector<int64_t> saved_steps(const std::string& folder);
 void forget_old_states(const std::string& folder);
 
+// Weights of another run, for those parameters that it has.  Where its table has more or fewer
+// rows, the rows that both have are taken; other differences of shape are refused.
+Status read_weights(const std::string& path, Parameters& parameters);
+
 }  // namespace hadal

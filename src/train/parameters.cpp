@@ -39,7 +39,8 @@ double deviation(const TensorSpec& spec, const ModelConfig& config) {
       break;
   }
   bool writes_streams = spec.name.ends_with("wo_b.weight") || spec.name.ends_with("w2.weight") ||
-                        spec.name.ends_with("engram.wkv.weight");
+                        spec.name.ends_with("engram.wkv.weight") ||
+                        spec.name == "codes.down.weight";
   return writes_streams ? gain / std::sqrt(2.0 * static_cast<double>(config.layers)) : gain;
 }
 

@@ -4,6 +4,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -29,8 +30,10 @@ uint64_t hash_of(const Tensor& tensor, uint64_t seed) {
   return XXH3_64bits_withSeed(tensor.raw(), static_cast<size_t>(tensor.bytes()), seed);
 }
 
-std::string checksum_of(const Tensor& tokens, const Tensor& offsets, const Tensor& bytes) {
-  return hex(hash_of(bytes, hash_of(offsets, hash_of(tokens, 0))));
+std::string checksum_of(const Tensor& tokens, const Tensor& offsets, const Tensor& bytes,
+                        const Tensor& given) {
+  const uint64_t all = hash_of(bytes, hash_of(offsets, hash_of(tokens, 0)));
+  return hex(given.defined() ? hash_of(given, all) : all);
 }
 
 Result<Tensor> part(const Safetensors& file, const std::string& path, const std::string& name,
@@ -76,6 +79,9 @@ Result<Shard> Shard::open(const std::string& path) {
   TRY(shard.tokens_, part(file, path, "tokens", DType::i32));
   TRY(shard.offsets_, part(file, path, "offsets", DType::i64));
   TRY(shard.bytes_, part(file, path, "bytes", DType::i64));
+  if (file.find("given") != nullptr) {
+    TRY(shard.given_, part(file, path, "given", DType::i64));
+  }
   TRY(shard.tokenizer_, entry(file, path, "tokenizer"));
   TRY(shard.checksum_, entry(file, path, "checksum"));
   TRY(std::string vocab, entry(file, path, "vocab"));
@@ -90,7 +96,10 @@ Result<Shard> Shard::open(const std::string& path) {
 Status Shard::check(const std::string& path) const {
   if (offsets_.count() != bytes_.count() + 1)
     return fail(path, ": ", offsets_.count(), " offsets for ", bytes_.count(), " documents");
-  std::string found = checksum_of(tokens_, offsets_, bytes_);
+  if (given_.defined() && given_.count() != bytes_.count())
+    return fail(path, ": ", given_.count(), " numbers of given tokens for ", bytes_.count(),
+                " documents");
+  std::string found = checksum_of(tokens_, offsets_, bytes_, given_);
   if (found != checksum_)
     return fail(path, ": checksum ", found, ", expected ", printable(checksum_));
   const int64_t* offsets = offsets_.data<int64_t>();
@@ -101,6 +110,8 @@ Status Shard::check(const std::string& path) const {
     if (offsets[d + 1] <= offsets[d] || offsets[d + 1] > token_count())
       return fail(path, ": document ", d, " ends at ", offsets[d + 1], " and begins at ",
                   offsets[d]);
+    if (given(d) < 0 || given(d) > length(d))
+      return fail(path, ": document ", d, " has ", given(d), " given tokens of ", length(d));
     if (text_bytes(d) < 0) return fail(path, ": document ", d, " has ", text_bytes(d), " bytes");
   }
   const int32_t* ids = tokens_.data<int32_t>();
@@ -121,22 +132,31 @@ std::span<const int32_t> Shard::tokens(int64_t document) const {
           static_cast<size_t>(length(document))};
 }
 
-void ShardWriter::add(std::span<const int32_t> ids, int64_t text_bytes) {
+void ShardWriter::add(std::span<const int32_t> ids, int64_t text_bytes, int64_t given) {
   CHECK(!ids.empty() && text_bytes >= 0);
+  CHECK(given >= 0 && given <= static_cast<int64_t>(ids.size()), given);
   tokens_.insert(tokens_.end(), ids.begin(), ids.end());
   offsets_.push_back(static_cast<int64_t>(tokens_.size()));
   bytes_.push_back(text_bytes);
+  given_.push_back(given);
 }
 
 Status ShardWriter::write(const std::string& path) const {
-  Tensor tokens = tensor_of(DType::i32, tokens_);
-  Tensor offsets = tensor_of(DType::i64, offsets_);
-  Tensor bytes = tensor_of(DType::i64, bytes_);
-  return write_safetensors(path, {{"tokens", tokens}, {"offsets", offsets}, {"bytes", bytes}},
+  std::vector<NamedTensor> tensors = {{"tokens", tensor_of(DType::i32, tokens_)},
+                                      {"offsets", tensor_of(DType::i64, offsets_)},
+                                      {"bytes", tensor_of(DType::i64, bytes_)}};
+  Tensor given;
+  if (std::any_of(given_.begin(), given_.end(), [](int64_t count) { return count > 0; })) {
+    given = tensor_of(DType::i64, given_);
+    tensors.push_back({"given", given});
+  }
+  const std::string checksum =
+      checksum_of(tensors[0].tensor, tensors[1].tensor, tensors[2].tensor, given);
+  return write_safetensors(path, tensors,
                            {{"format", std::string(kFormat)},
                             {"tokenizer", tokenizer_},
                             {"vocab", std::to_string(vocab_)},
-                            {"checksum", checksum_of(tokens, offsets, bytes)}});
+                            {"checksum", checksum}});
 }
 
 }  // namespace hadal

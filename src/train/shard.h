@@ -11,7 +11,8 @@
 //   tokens   I32 [N]     all documents one after another, each with its BOS and EOS
 //   offsets  I64 [D+1]   document d is tokens[offsets[d] … offsets[d+1])
 //   bytes    I64 [D]     UTF-8 bytes of the text that d was made of, control tokens not counted
-//   metadata format, tokenizer (fingerprint), vocab, checksum (XXH3 over the three tensors)
+//   given    I64 [D]     so many of d's first tokens carry no loss; absent: none
+//   metadata format, tokenizer (fingerprint), vocab, checksum (XXH3 over the tensors)
 // A shard is hostile until it was opened: afterwards every offset and id is in range.
 // An opened Shard may be read from any thread.
 #pragma once
@@ -39,6 +40,9 @@ class Shard {
   int64_t length(int64_t document) const;
   std::span<const int32_t> tokens(int64_t document) const;
   int64_t text_bytes(int64_t document) const { return bytes_.data<int64_t>()[document]; }
+  int64_t given(int64_t document) const {
+    return given_.defined() ? given_.data<int64_t>()[document] : 0;
+  }
   int64_t vocab() const { return vocab_; }
   const std::string& tokenizer() const { return tokenizer_; }
   const std::string& checksum() const { return checksum_; }
@@ -46,7 +50,7 @@ class Shard {
  private:
   Status check(const std::string& path) const;
 
-  Tensor tokens_, offsets_, bytes_;
+  Tensor tokens_, offsets_, bytes_, given_;
   int64_t vocab_ = 0;
   std::string tokenizer_, checksum_;
 };
@@ -55,7 +59,7 @@ class ShardWriter {
  public:
   ShardWriter(std::string tokenizer, int64_t vocab)
       : tokenizer_(std::move(tokenizer)), vocab_(vocab) {}
-  void add(std::span<const int32_t> ids, int64_t text_bytes);
+  void add(std::span<const int32_t> ids, int64_t text_bytes, int64_t given = 0);
   Status write(const std::string& path) const;
 
   int64_t documents() const { return static_cast<int64_t>(bytes_.size()); }
@@ -66,7 +70,7 @@ class ShardWriter {
   int64_t vocab_;
   std::vector<int32_t> tokens_;
   std::vector<int64_t> offsets_ = {0};
-  std::vector<int64_t> bytes_;
+  std::vector<int64_t> bytes_, given_;
 };
 
 }  // namespace hadal

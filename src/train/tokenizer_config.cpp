@@ -27,31 +27,23 @@ bool boolean_or(Fields& fields, const std::string& key, bool otherwise) {
   return fields.has(key) ? fields.boolean(key) : otherwise;
 }
 
-TokenizerSource read_source(const json& object, const std::string& key, const std::string& path,
-                            Problem& problem) {
-  constexpr Range kItems{0, kMany};
-  Fields fields(object, key, problem);
-  TokenizerSource source;
-  source.gallery = beside(path, fields.text("gallery"));
-  source.first = fields.integer_or("first", kItems, source.first);
-  source.count = fields.integer_or("count", kItems, source.count);
-  source.weight = fields.real_or("weight", {1e-6, 1e6}, source.weight);
-  if (key == "train") {
-    source.mirror = boolean_or(fields, "mirror", source.mirror);
-    source.shift = fields.integer_or("shift", {0, 4096}, source.shift);
-  }
-  fields.finish();
-  return source;
-}
-
 void read_sources(Fields& top, const std::string& path, Problem& problem,
                   TokenizerTrainConfig& config) {
-  for (const json& each : top.array("train"))
-    config.train.push_back(read_source(each, "train", path, problem));
+  for (const json& each : top.array("train")) {
+    Fields fields(each, "train", problem);
+    TokenizerSource& source = config.train.emplace_back();
+    source.gallery = beside(path, fields.text("gallery"));
+    source.weight = fields.real_or("weight", {1e-6, 1e6}, source.weight);
+    source.mirror = boolean_or(fields, "mirror", source.mirror);
+    source.shift = fields.integer_or("shift", {0, 4096}, source.shift);
+    fields.finish();
+  }
   if (config.train.empty()) problem.report("train", "no gallery to learn from");
   if (!top.has("valid")) return;
-  for (const json& each : top.array("valid"))
-    config.valid.push_back(read_source(each, "valid", path, problem));
+  for (const json& each : top.array("valid")) {
+    if (!each.is_string()) return problem.report("valid", "expected a list of galleries");
+    config.valid.push_back(beside(path, each.get<std::string>()));
+  }
 }
 
 void read_sizes(Fields& top, TokenizerTrainConfig& config) {

@@ -18,12 +18,9 @@
 
 namespace hadal {
 
-// A part of a gallery to learn from or to measure on, and what may be done to its pictures without
-// harm.
+// A gallery to learn from, and what may be done to its pictures without harm.
 struct TokenizerSource {
   std::string gallery;
-  int64_t first = 0;    // item
-  int64_t count = 0;    // items; 0: to the end
   double weight = 1;    // how often it is drawn from, against the others
   bool mirror = false;  // half of the samples left to right
   int64_t shift = 0;    // samples are moved by up to so many pixels each way
@@ -41,8 +38,8 @@ struct TokenizerLossWeights {
 struct TokenizerTrainConfig {
   std::string network;  // visual_tokenizer.json
   std::vector<TokenizerSource> train;
-  std::vector<TokenizerSource> valid;  // may be empty; not mirrored, not moved
-  std::string out;                     // folder of checkpoints, log and plot
+  std::vector<std::string> valid;  // galleries; may be empty
+  std::string out;                 // folder of checkpoints, log and plot
 
   uint64_t seed = 1;
   int64_t steps = 1000;

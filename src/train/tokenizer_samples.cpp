@@ -71,8 +71,7 @@ TokenizerSamples::Run TokenizerSamples::draw(Random& random, int64_t most) const
       std::lower_bound(shares_.begin(), shares_.end() - 1, place) - shares_.begin());
   const TokenizerSource& source = config_.train[index];
   const Gallery& gallery = galleries_[index];
-  const int64_t item =
-      source.first + random.below(source.count > 0 ? source.count : gallery.size() - source.first);
+  const int64_t item = random.below(gallery.size());
   const int64_t latent =
       1 + (gallery.frames(item) - 1 + config_.shape.temporal - 1) / config_.shape.temporal;
   const int64_t count = std::min({latent, config_.longest_run, most});

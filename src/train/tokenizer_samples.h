@@ -25,8 +25,7 @@ struct VisualLesson {
 
 class TokenizerSamples {
  public:
-  // A gallery for each source of config.train, which has the items that the source names.  Lends
-  // both; they must outlive this.
+  // Lends both; they must outlive this.
   TokenizerSamples(const std::vector<Gallery>& galleries, const TokenizerTrainConfig& config);
 
   // Micro-batch `index` of a run.  Half of its samples are unrounded where asked.

@@ -180,11 +180,11 @@ Result<TokenizerHeldOut> TrainerOfTokenizer::validate() {
   return held_out;
 }
 
-// Lessons drawn from the validation galleries.
+// Lessons drawn from the validation galleries, each gallery as often as the others.
 Result<double> TrainerOfTokenizer::held_out_loss() {
   constexpr int64_t kLessons = 8;
   TokenizerTrainConfig config = config_;
-  config.train = config_.valid;
+  config.train.assign(valid_.size(), TokenizerSource{});
   const TokenizerSamples samples(valid_, config);
   double sum = 0;
   std::vector<double> losses(kLessons);
@@ -208,13 +208,10 @@ Status TrainerOfTokenizer::restore_items(std::map<std::string, TokenizerSet>& se
   };
   TRY(const std::unique_ptr<VisualTokenizer> tokenizer,
       VisualTokenizer::create(config_.shape, source, workers_.front()->ops()));
-  for (size_t part = 0; part < valid_.size(); ++part) {
-    const Gallery& gallery = valid_[part];
-    const TokenizerSource& items_of = config_.valid[part];
-    const int64_t all = items_of.count > 0 ? items_of.count : gallery.size() - items_of.first;
-    const int64_t items = std::min(all, config_.validate_items);
+  for (const Gallery& gallery : valid_) {
+    const int64_t items = std::min(gallery.size(), config_.validate_items);
     for (int64_t i = 0; i < items; ++i) {
-      const int64_t item = items_of.first + i * all / items;
+      const int64_t item = i * gallery.size() / items;
       const Tensor pixels = gallery.pixels(item);
       const Tensor restored =
           tokenizer->decode_clip(tokenizer->encode_clip(pixels), pixels.size(1), pixels.size(2));
@@ -266,14 +263,11 @@ Result<bool> TrainerOfTokenizer::resume() {
   return true;
 }
 
-Result<std::vector<Gallery>> open_galleries(const std::vector<TokenizerSource>& sources) {
+Result<std::vector<Gallery>> open_galleries(const std::vector<std::string>& paths) {
   std::vector<Gallery> galleries;
-  for (const TokenizerSource& source : sources) {
-    TRY(Gallery gallery, Gallery::open(source.gallery));
-    if (gallery.size() == 0) return fail(source.gallery, ": the gallery is empty");
-    if (source.first >= gallery.size() || source.count > gallery.size() - source.first)
-      return fail(source.gallery, ": items ", source.first, " + ", source.count,
-                  " are asked for, it has ", gallery.size());
+  for (const std::string& path : paths) {
+    TRY(Gallery gallery, Gallery::open(path));
+    if (gallery.size() == 0) return fail(path, ": the gallery is empty");
     galleries.push_back(std::move(gallery));
   }
   return galleries;
@@ -287,7 +281,9 @@ Result<std::unique_ptr<TokenizerTrainer>> TokenizerTrainer::create(
   if (config.threads == 0)
     config.threads = std::max<int64_t>(1, std::thread::hardware_concurrency());
   use_one_thread_per_caller();
-  TRY(std::vector<Gallery> galleries, open_galleries(config.train));
+  std::vector<std::string> paths;
+  for (const TokenizerSource& source : config.train) paths.push_back(source.gallery);
+  TRY(std::vector<Gallery> galleries, open_galleries(paths));
   TRY(std::vector<Gallery> valid, open_galleries(config.valid));
   std::error_code error;
   std::filesystem::create_directories(config.out, error);

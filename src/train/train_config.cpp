@@ -135,6 +135,9 @@ void read_losses(Reader& reader, TrainConfig& config) {
   reader.number("indexer_weight", 0, 1000, config.indexer_weight);
   reader.number("mtp_weight", 0, 100, config.mtp_weight);
   reader.flag("dense_attention", config.dense_attention);
+  reader.number("visual_weight", 0, 1000, config.visual_weight);
+  reader.number("caption_drop", 0, 1, config.caption_drop);
+  reader.number("block_share", 0, 1, config.block_share);
 }
 
 }  // namespace
@@ -171,6 +174,7 @@ Result<TrainConfig> TrainConfig::parse(std::string_view text, const std::string&
   reader.texts("train", config.train);
   reader.texts("valid", config.valid);
   reader.text("out", config.out);
+  reader.text("start_from", config.start_from);
   reader.text("rounding", rounding);
   read_sizes(reader, config);
   read_optimiser(reader, config);
@@ -186,6 +190,7 @@ Result<TrainConfig> TrainConfig::parse(std::string_view text, const std::string&
   config.model = beside(path, config.model);
   config.tokenizer = beside(path, config.tokenizer);
   config.out = beside(path, config.out);
+  config.start_from = beside(path, config.start_from);
   for (std::string& shard : config.train) shard = beside(path, shard);
   for (std::string& shard : config.valid) shard = beside(path, shard);
 

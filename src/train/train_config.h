@@ -25,6 +25,7 @@ struct TrainConfig {
   std::vector<std::string> train;  // shards
   std::vector<std::string> valid;  // shards; may be empty
   std::string out;                 // folder of checkpoints, log and plot
+  std::string start_from;          // state of another run whose weights a fresh one begins with
 
   uint64_t seed = 1;
   int64_t steps = 1000;
@@ -49,6 +50,11 @@ struct TrainConfig {
   int64_t indexer_dense_steps = 0;
   double indexer_weight = 1;
   double mtp_weight = 0.3;
+
+  // Pictures and clips (lesson.h).
+  double visual_weight = 1;   // of a cell, beside a token of text
+  double caption_drop = 0.1;  // share of captions taken away, for guidance
+  double block_share = 0.3;   // share of drawn documents that end with a masked frame
 
   int64_t validate_every = 100;
   int64_t validate_tokens = 100000;  // at most, each time

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/json.h"
+#include "base/random.h"
 #include "train/checkpoint.h"
 #include "train/document_order.h"
 #include "train/optimiser.h"
@@ -33,7 +34,7 @@ class TrainerOfModel final : public Trainer {
         order_(shards_, {config_.seed, config_.micro_tokens, config_.max_length}) {}
 
   Status start(const std::vector<int32_t>& compressed_ids) {
-    share_visual_rows();
+    if (!config_.start_from.empty()) TRY_STATUS(read_weights(config_.start_from, parameters_));
     optimiser_ = std::make_unique<Optimiser>(
         parameters_,
         OptimiserOptions{config_.muon_momentum, config_.adam_beta1, config_.adam_beta2,
@@ -57,7 +58,6 @@ class TrainerOfModel final : public Trainer {
   }
 
  private:
-  void share_visual_rows();
   bool dense_now() const {
     return config_.dense_attention || steps_done_ < config_.indexer_dense_steps;
   }
@@ -65,6 +65,7 @@ class TrainerOfModel final : public Trainer {
   void gather(StepReport& report);
   Result<double> clip_gradients();
   void balance_routers();
+  void balance(const std::string& name, const std::vector<const AuxiliaryLosses::Loads*>& parts);
   NamedState state_tensors();
 
   TrainConfig config_;
@@ -77,23 +78,15 @@ class TrainerOfModel final : public Trainer {
   int64_t steps_done_ = 0;
 };
 
-// Text has no visual ids, so their head rows would learn nothing but to be silent.  They are one
-// row while training: it stands for all of them in the softmax and is copied out at the end, so
-// the probabilities are exactly those of the full head at a third of its cost.
-void TrainerOfModel::share_visual_rows() {
-  int64_t shared = shared_head_rows(model_config_);
-  if (shared == 0) return;
-  Parameter* head = parameters_.find("head.weight");
-  at::Tensor rows = head->value.detach().narrow(0, 0, model_config_.vocab - shared + 1).clone();
-  head->value = rows.requires_grad_(true);
-}
-
 Result<StepReport> TrainerOfModel::step() {
   StepReport report;
   std::vector<Lesson> lessons;
   for (int64_t i = 0; i < config_.accumulation; ++i) {
-    lessons.push_back(
-        read_lesson(shards_, order_.micro_batch(steps_done_ * config_.accumulation + i)));
+    const int64_t index = steps_done_ * config_.accumulation + i;
+    lessons.push_back(read_lesson(shards_, order_.micro_batch(index), model_config_,
+                                  {.seed = seed_for(config_.seed, "lesson" + std::to_string(index)),
+                                   .caption_drop = config_.caption_drop,
+                                   .block_share = config_.block_share}));
     report.tokens += static_cast<int64_t>(lessons.back().targets.size());
   }
   TRY_STATUS(learn(lessons, 1 / static_cast<double>(report.tokens)));
@@ -138,15 +131,21 @@ void TrainerOfModel::gather(StepReport& report) {
     }
     all[i].value.mutable_grad() = sum;
   }
-  int64_t rows = 0;
+  int64_t rows = 0, text = 0;
+  double nats = 0, cell_nats = 0;
   for (std::unique_ptr<Worker>& worker : workers_) {
     const Lessons& found = worker->lessons();
-    report.loss += found.nats / static_cast<double>(report.tokens);
+    nats += found.nats;
+    text += found.tokens;
+    cell_nats += found.cell_nats;
+    report.cells += found.cells;
     report.draft += found.draft_nats / static_cast<double>(report.tokens);
     report.balance += found.balance;
     report.indexer += found.indexer;
     rows += found.rows;
   }
+  if (text > 0) report.loss = nats / static_cast<double>(text);
+  if (report.cells > 0) report.cell_loss = cell_nats / static_cast<double>(report.cells);
   report.balance /= static_cast<double>(rows);
   report.indexer /= static_cast<double>(rows);
 }
@@ -171,17 +170,28 @@ Result<double> TrainerOfModel::clip_gradients() {
   return norm;
 }
 
-// b_e += speed · sign(mean load - load_e)  (§10.5)
+// b_e += speed · sign(mean load - load_e)  (§10.5), text and pictures apart
 void TrainerOfModel::balance_routers() {
-  std::map<int64_t, std::vector<int64_t>> all_loads;
-  for (std::unique_ptr<Worker>& worker : workers_)
-    for (const auto& [layer, loads] : worker->losses().loads()) {
+  std::vector<const AuxiliaryLosses::Loads*> text, visual;
+  for (std::unique_ptr<Worker>& worker : workers_) {
+    text.push_back(&worker->losses().loads());
+    visual.push_back(&worker->losses().visual_loads());
+  }
+  balance("gate.bias", text);
+  balance("gate.bias_vl", visual);
+}
+
+void TrainerOfModel::balance(const std::string& name,
+                             const std::vector<const AuxiliaryLosses::Loads*>& parts) {
+  AuxiliaryLosses::Loads all_loads;
+  for (const AuxiliaryLosses::Loads* part : parts)
+    for (const auto& [layer, loads] : *part) {
       std::vector<int64_t>& sum = all_loads[layer];
       sum.resize(loads.size());
       for (size_t e = 0; e < loads.size(); ++e) sum[e] += loads[e];
     }
   for (const auto& [layer, loads] : all_loads) {
-    Parameter* bias = parameters_.find("layers." + std::to_string(layer) + ".ffn.gate.bias");
+    Parameter* bias = parameters_.find("layers." + std::to_string(layer) + ".ffn." + name);
     if (bias == nullptr) continue;
     int64_t sum = 0;
     for (int64_t load : loads) sum += load;
@@ -198,25 +208,34 @@ void TrainerOfModel::balance_routers() {
 Result<HeldOut> TrainerOfModel::validate(int64_t tokens) {
   HeldOut held_out;
   std::vector<Lesson> lessons;
-  for (const Shard& shard : valid_)
+  // Every shard has its share: text and pictures may be in files of their own.
+  const int64_t share = tokens / std::max<int64_t>(1, static_cast<int64_t>(valid_.size()));
+  for (const Shard& shard : valid_) {
+    int64_t read = 0;
     for (const MicroBatch& pieces :
          in_file_order(shard, config_.micro_tokens, config_.max_length)) {
-      if (held_out.tokens >= tokens) break;
-      lessons.push_back(read_lesson({shard}, pieces));
-      held_out.tokens += static_cast<int64_t>(lessons.back().targets.size());
+      if (read >= share) break;
+      lessons.push_back(read_lesson({shard}, pieces, model_config_, {}));
+      read += static_cast<int64_t>(lessons.back().targets.size());
       held_out.text_bytes += lessons.back().text_bytes;
     }
-  if (held_out.tokens == 0) return fail("validation: no documents");
-  std::vector<double> nats(lessons.size());
+  }
+  std::vector<Lessons> found(lessons.size());
   bool dense = dense_now();
   TRY_STATUS(side_by_side(static_cast<int64_t>(lessons.size()), config_.threads,
                           [&](int64_t job, int64_t thread) -> Status {
                             size_t i = static_cast<size_t>(job);
-                            nats[i] =
+                            found[i] =
                                 workers_[static_cast<size_t>(thread)]->measure(lessons[i], dense);
                             return Ok{};
                           }));
-  for (double part : nats) held_out.nats += part;
+  for (const Lessons& part : found) {
+    held_out.nats += part.nats;
+    held_out.tokens += part.tokens;
+    held_out.cell_nats += part.cell_nats;
+    held_out.cells += part.cells;
+  }
+  if (held_out.tokens + held_out.cells == 0) return fail("validation: no documents");
   return held_out;
 }
 
@@ -260,13 +279,14 @@ Result<bool> TrainerOfModel::resume() {
 }
 
 Result<std::vector<Shard>> open_shards(const std::vector<std::string>& paths,
-                                       const ModelConfig& model) {
+                                       const ModelConfig& model, int64_t max_length) {
   std::vector<Shard> shards;
   for (const std::string& path : paths) {
     TRY(Shard shard, Shard::open(path));
     if (shard.vocab() > model.vocab)
       return fail(path, ": tokens of a vocabulary of ", shard.vocab(), ", the model has ",
                   model.vocab);
+    TRY_STATUS(check_cells(shard, path, model, max_length));
     if (!shards.empty() && shard.tokenizer() != shards.front().tokenizer())
       return fail(path, ": tokenizer ", printable(shard.tokenizer()), ", the first shard's is ",
                   printable(shards.front().tokenizer()));
@@ -288,8 +308,8 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const TrainConfig& given,
     config.threads = std::max<int64_t>(1, std::thread::hardware_concurrency());
   use_one_thread_per_caller();
   TRY(ModelConfig model_config, config.model_config());
-  TRY(std::vector<Shard> shards, open_shards(config.train, model_config));
-  TRY(std::vector<Shard> valid, open_shards(config.valid, model_config));
+  TRY(std::vector<Shard> shards, open_shards(config.train, model_config, config.max_length));
+  TRY(std::vector<Shard> valid, open_shards(config.valid, model_config, config.max_length));
   std::error_code error;
   std::filesystem::create_directories(config.out, error);
   if (error) return fail_machine(config.out, ": ", error.message());

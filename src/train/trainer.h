@@ -24,12 +24,14 @@
 namespace hadal {
 
 struct StepReport {
-  int64_t step = 0;    // counting from 1: how many steps are done
-  int64_t tokens = 0;  // predicted in this step
-  double loss = 0;     // nats a token
-  double balance = 0;  // mean sequence balance loss a token and layer; 1 is even
-  double indexer = 0;  // mean KL a token and indexer
-  double draft = 0;    // nats a token of the extra-token block
+  int64_t step = 0;      // counting from 1: how many steps are done
+  int64_t tokens = 0;    // predicted in this step
+  double loss = 0;       // nats a token of text
+  int64_t cells = 0;     // predicted in this step
+  double cell_loss = 0;  // nats a cell, all its codes
+  double balance = 0;    // mean sequence balance loss a token and layer; 1 is even
+  double indexer = 0;    // mean KL a token and indexer
+  double draft = 0;      // nats a token of the extra-token block
   double gradient_norm = 0;
   double rate = 0;
 };
@@ -37,8 +39,11 @@ struct StepReport {
 struct HeldOut {
   int64_t tokens = 0;
   int64_t text_bytes = 0;
-  double nats = 0;  // in all
-  double loss() const { return nats / static_cast<double>(tokens); }
+  double nats = 0;  // of text, in all
+  int64_t cells = 0;
+  double cell_nats = 0;  // of cells, in all
+  double loss() const { return tokens > 0 ? nats / static_cast<double>(tokens) : 0; }
+  double cell_loss() const { return cells > 0 ? cell_nats / static_cast<double>(cells) : 0; }
   double bits_per_byte() const;
 };
 

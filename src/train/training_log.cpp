@@ -70,11 +70,15 @@ Status TrainingLog::add(const StepReport& report, const std::optional<HeldOut>& 
                      format("norm", report.gradient_norm) + format("balance", report.balance) +
                      format("indexer", report.indexer);
   if (report.draft > 0) line += format("draft", report.draft);
+  if (report.cells > 0)
+    line += ",\"cells\":" + std::to_string(report.cells) + format("cell_loss", report.cell_loss);
   line += format("speed", tokens_per_second);
-  if (held_out)
-    line += format("valid", held_out->loss()) + format("bits_per_byte", held_out->bits_per_byte());
+  if (held_out && held_out->tokens > 0) line += format("valid", held_out->loss());
+  if (held_out && held_out->text_bytes > 0)
+    line += format("bits_per_byte", held_out->bits_per_byte());
+  if (held_out && held_out->cells > 0) line += format("valid_cells", held_out->cell_loss());
   LogLine entry{report.step, report.loss, {}};
-  if (held_out) entry.valid = held_out->loss();
+  if (held_out && held_out->tokens > 0) entry.valid = held_out->loss();
   return add(entry, line + "}");
 }
 

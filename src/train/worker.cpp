@@ -2,46 +2,12 @@
 // Forward and backward of one micro-batch.
 #include "train/worker.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "backends/torch/torch_ops.h"
 #include "backends/torch/torch_tensor.h"
 
 namespace hadal {
-
-Lesson read_lesson(const std::vector<Shard>& shards, const MicroBatch& pieces) {
-  Lesson lesson;
-  int64_t slot = 0;
-  for (const Piece& piece : pieces) {
-    const Shard& shard = shards[static_cast<size_t>(piece.shard)];
-    std::span<const int32_t> ids =
-        shard.tokens(piece.document)
-            .subspan(static_cast<size_t>(piece.first), static_cast<size_t>(piece.count));
-    int64_t first = lesson.batch.rows(), count = piece.count;
-    lesson.batch.append(slot++, 0, std::vector<int64_t>(ids.begin(), ids.end()));
-    for (int64_t i = 0; i < count; ++i) {
-      lesson.next_ids.push_back(i + 1 < count ? ids[static_cast<size_t>(i + 1)] : 0);
-      if (i + 1 < count) {
-        lesson.batch.wanted.push_back(first + i);
-        lesson.targets.push_back(ids[static_cast<size_t>(i + 1)]);
-      }
-      if (i + 2 < count) {
-        lesson.draft_rows.push_back(first + i);
-        lesson.draft_targets.push_back(ids[static_cast<size_t>(i + 2)]);
-      }
-    }
-    lesson.longest = std::max(lesson.longest, count);
-    if (piece.first == 0) lesson.text_bytes += shard.text_bytes(piece.document);
-  }
-  return lesson;
-}
-
-int64_t shared_head_rows(const ModelConfig& config) {
-  const VisualVocabulary& visual = config.visual;
-  bool at_the_end = visual.first_id + visual.groups * visual.codes == config.vocab;
-  return visual.groups > 0 && at_the_end ? config.vocab - visual.first_id : 0;
-}
 
 namespace {
 
@@ -70,8 +36,7 @@ Worker::Worker(const TrainConfig& config, const ModelConfig& model_config,
     : config_(config),
       model_config_(model_config),
       parameters_(parameters.replica()),
-      losses_(model_config, {config.balance_weight, config.indexer_weight}),
-      shared_rows_(shared_head_rows(model_config)) {}
+      losses_(model_config, {config.balance_weight, config.indexer_weight}) {}
 
 Result<std::unique_ptr<Worker>> Worker::create(const TrainConfig& config,
                                                const ModelConfig& model_config,
@@ -91,34 +56,78 @@ void Worker::clear() {
   losses_.clear_loads();
 }
 
+Cache Worker::cache_for(const Lesson& lesson) {
+  return Cache(
+      model_config_, *ops_,
+      {.slots = lesson.slots, .max_positions = lesson.longest, .max_chunk = lesson.longest});
+}
+
+namespace {
+
 // Sum of -log p(target) over the rows.
-at::Tensor Worker::token_loss(const at::Tensor& logits, const std::vector<int64_t>& targets) const {
-  at::Tensor all = logits;
-  if (shared_rows_ > 0) {
-    at::Tensor weight = torch::zeros({logits.size(1)}, at::kFloat);
-    weight.data_ptr<float>()[logits.size(1) - 1] =
-        static_cast<float>(std::log(static_cast<double>(shared_rows_)));
-    all = logits + weight;
+at::Tensor nats_of(const at::Tensor& logits, const std::vector<int64_t>& targets) {
+  return at::cross_entropy_loss(logits, at::tensor(targets, at::kLong), {}, at::Reduction::Sum);
+}
+
+}  // namespace
+
+// Code after code, each read from a state that knows the codes before it.
+at::Tensor Worker::cell_loss(const Tensor& state_WD, const std::vector<int64_t>& cells,
+                             Lessons& found) {
+  const CellIds ids(model_config_);
+  const int64_t groups = model_config_.visual.groups;
+  Tensor state = state_WD;
+  at::Tensor loss;
+  for (int64_t g = 0; g < groups; ++g) {
+    std::vector<int64_t> codes;
+    for (int64_t cell : cells) codes.push_back(ids.code(cell, g));
+    const at::Tensor nats = nats_of(unwrap(model_->code_logits(state, g)), codes);
+    loss = loss.defined() ? loss + nats : nats;
+    if (g + 1 < groups)
+      state = model_->next_code_state(
+          state, Tensor::of_ints({static_cast<int64_t>(codes.size())}, codes), g);
   }
-  return at::cross_entropy_loss(all, at::tensor(targets, at::kLong), {}, at::Reduction::Sum);
+  found.cell_nats += loss.item<double>();
+  found.cells += static_cast<int64_t>(cells.size());
+  // A cell weighs as much as a word, however many codes it has.
+  return loss * (config_.visual_weight / static_cast<double>(groups));
+}
+
+at::Tensor Worker::losses_of(const Lesson& lesson, const Tensor& state_WD, Lessons& found) {
+  const CellIds ids(model_config_);
+  std::vector<int64_t> text_rows, text, cell_rows, cells;
+  for (size_t i = 0; i < lesson.targets.size(); ++i) {
+    const int64_t target = lesson.targets[i];
+    (ids.is_cell(target) ? cell_rows : text_rows).push_back(static_cast<int64_t>(i));
+    (ids.is_cell(target) ? cells : text).push_back(target);
+  }
+  const auto rows_of = [&](const std::vector<int64_t>& rows) {
+    return ops_->take_rows(state_WD, Tensor::of_ints({static_cast<int64_t>(rows.size())}, rows));
+  };
+  at::Tensor loss = torch::zeros({}, at::kFloat);
+  if (!text.empty()) {
+    const Tensor rows = cells.empty() ? state_WD : rows_of(text_rows);
+    const at::Tensor nats = nats_of(unwrap(model_->logits(rows)), text);
+    found.nats += nats.item<double>();
+    found.tokens += static_cast<int64_t>(text.size());
+    loss = loss + nats;
+  }
+  if (!cells.empty()) loss = loss + cell_loss(rows_of(cell_rows), cells, found);
+  return loss;
 }
 
 // Notes what it finds; gives the sum of all losses over the lesson's tokens.
 at::Tensor Worker::forward(const Lesson& lesson) {
-  Cache cache(model_config_, *ops_,
-              {.slots = static_cast<int64_t>(lesson.batch.spans.size()),
-               .max_positions = lesson.longest,
-               .max_chunk = lesson.longest});
+  Cache cache = cache_for(lesson);
   losses_.begin(lesson.batch);
-  at::Tensor loss = token_loss(unwrap(model_->forward(lesson.batch, cache)), lesson.targets);
-  lessons_.nats += loss.item<double>();
+  at::Tensor loss = losses_of(lesson, model_->states(lesson.batch, cache), lessons_);
   if (losses_.total().defined()) loss = loss + losses_.total();
   if (config_.mtp_weight == 0 || lesson.draft_rows.empty()) return loss;
   Tensor next_T = Tensor::of_ints({lesson.batch.rows()}, lesson.next_ids);
   Tensor draft = model_->draft_logits(lesson.batch, next_T, cache);
   if (!draft.defined()) return loss;
   at::Tensor rows = at::tensor(lesson.draft_rows, at::kLong);
-  at::Tensor draft_loss = token_loss(unwrap(draft).index_select(0, rows), lesson.draft_targets);
+  at::Tensor draft_loss = nats_of(unwrap(draft).index_select(0, rows), lesson.draft_targets);
   lessons_.draft_nats += draft_loss.item<double>();
   return loss + draft_loss * config_.mtp_weight;
 }
@@ -149,14 +158,13 @@ std::string Worker::first_not_finite(const Lesson& lesson) {
   return watch.found().empty() ? "the loss itself" : watch.found();
 }
 
-double Worker::measure(const Lesson& lesson, bool dense) {
+Lessons Worker::measure(const Lesson& lesson, bool dense) {
   at::NoGradGuard no_gradients;
-  Cache cache(model_config_, *ops_,
-              {.slots = static_cast<int64_t>(lesson.batch.spans.size()),
-               .max_positions = lesson.longest,
-               .max_chunk = lesson.longest});
+  Cache cache = cache_for(lesson);
   model_->options().dense_selection = dense;
-  return token_loss(unwrap(model_->forward(lesson.batch, cache)), lesson.targets).item<double>();
+  Lessons found;
+  losses_of(lesson, model_->states(lesson.batch, cache), found);
+  return found;
 }
 
 }  // namespace hadal

@@ -17,27 +17,18 @@
 #include "base/result.h"
 #include "train/auxiliary_losses.h"
 #include "train/document_order.h"
+#include "train/lesson.h"
 #include "train/parameters.h"
-#include "train/shard.h"
 #include "train/train_config.h"
 
 namespace hadal {
 
-// Documents of one micro-batch as the model reads them, and what it should have said.
-struct Lesson {
-  Batch batch;                      // a sequence a document
-  std::vector<int64_t> targets;     // the id after each wanted row
-  std::vector<int64_t> next_ids;    // the id after every row; 0 after the last one of a span
-  std::vector<int64_t> draft_rows;  // rows with a token after next …
-  std::vector<int64_t> draft_targets;
-  int64_t longest = 0;
-  int64_t text_bytes = 0;
-};
-Lesson read_lesson(const std::vector<Shard>& shards, const MicroBatch& pieces);
-
 // Sums over the tokens of the lessons since the last clear().
 struct Lessons {
-  double nats = 0;
+  double nats = 0;       // of text
+  int64_t tokens = 0;    // of text, predicted
+  double cell_nats = 0;  // of cells, all their codes
+  int64_t cells = 0;
   double draft_nats = 0;
   double balance = 0;  // times rows
   double indexer = 0;  // times rows
@@ -56,8 +47,8 @@ class Worker {
   Status learn(const Lesson& lesson, double scale, bool dense);
   // The first tensor of a forward pass that is not finite, by layer and name.
   std::string first_not_finite(const Lesson& lesson);
-  // Nats over the lesson, without gradients.
-  double measure(const Lesson& lesson, bool dense);
+  // The same sums over one lesson, without gradients.
+  Lessons measure(const Lesson& lesson, bool dense);
 
   Parameters& gradients() { return parameters_; }
   AuxiliaryLosses& losses() { return losses_; }
@@ -66,7 +57,10 @@ class Worker {
 
  private:
   Worker(const TrainConfig& config, const ModelConfig& model_config, const Parameters& parameters);
-  at::Tensor token_loss(const at::Tensor& logits, const std::vector<int64_t>& targets) const;
+  // Sum of the losses of text and cells; counted in `found`.
+  at::Tensor losses_of(const Lesson& lesson, const Tensor& state_WD, Lessons& found);
+  at::Tensor cell_loss(const Tensor& state_WD, const std::vector<int64_t>& cells, Lessons& found);
+  Cache cache_for(const Lesson& lesson);
   at::Tensor forward(const Lesson& lesson);
 
   const TrainConfig& config_;
@@ -75,11 +69,7 @@ class Worker {
   AuxiliaryLosses losses_;
   std::unique_ptr<Ops> ops_;
   std::unique_ptr<Model> model_;
-  int64_t shared_rows_;  // ids that the head's last row stands for; 0: none
   Lessons lessons_;
 };
-
-// How many ids the last row of the head stands for while training on text; see trainer.cpp.
-int64_t shared_head_rows(const ModelConfig& config);
 
 }  // namespace hadal

@@ -123,17 +123,52 @@ TEST(Config, ReadsV41) {
 
 TEST(Config, ReadsTheVisualVocabulary) {
   const ModelConfig c = open(kPresets + "hadal-1t.json");
-  EXPECT_EQ(c.visual.first_id, 129280);
+  EXPECT_EQ(c.visual.first_id, 129344);
+  EXPECT_EQ(c.text_vocab(), 129344);
   EXPECT_EQ(c.visual.first_id + c.visual.groups * c.visual.codes, c.vocab);
-  EXPECT_EQ(
-      error_after(
-          "v41-tiny",
-          [](json& d) {
-            d["hadal"]["visual_vocabulary"] = {{"first_id", 380}, {"groups", 1}, {"codes", 5}};
-          }),
-      "c: hadal.visual_vocabulary: ids up to 384, vocab_size is 384");
+  EXPECT_EQ(c.visual.cells(), int64_t{1} << 48);
   EXPECT_EQ(error_after("v41-tiny", [](json& d) { d["hadal"]["x"] = 1; }),
             "c: hadal.x: unknown key");
+}
+
+// A tiny model's visual vocabulary, changed in one place.
+std::string visual_error(const std::function<void(json&)>& change) {
+  return error_after("v41-tiny", [&](json& d) {
+    json visual = {{"first_id", 300},     {"groups", 2},    {"codes", 40},  {"start_id", 20},
+                   {"data_id", 21},       {"frame_id", 22}, {"end_id", 23}, {"mask_id", 24},
+                   {"no_caption_id", 25}, {"times_id", 26}, {"at_id", 27},  {"max_frame_cells", 64},
+                   {"reach", 1},          {"hidden", 32}};
+    visual["digit_ids"] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+    const int64_t pairs = d["text_config"]["qk_rope_head_dim"].get<int64_t>() / 2;
+    visual["rope_pairs"] = {pairs, 0, 0};
+    change(visual);
+    d["hadal"]["visual"] = visual;
+  });
+}
+
+TEST(Config, AVisualVocabularyMustFitTheRest) {
+  EXPECT_EQ(visual_error([](json&) {}), "");
+  EXPECT_EQ(visual_error([](json& v) { v["first_id"] = 305; }),
+            "c: hadal.visual: ids up to 384, vocab_size is 384");
+  EXPECT_EQ(visual_error([](json& v) { v["mask_id"] = 20; }),
+            "c: hadal.visual: two of its tokens have one id");
+  EXPECT_EQ(visual_error([](json& v) { v["mask_id"] = 301; }),
+            "c: hadal.visual: token 301, text has ids below first_id 300");
+  EXPECT_EQ(visual_error([](json& v) {
+              v["digit_ids"] = {1, 2, 3};
+            }),
+            "c: hadal.visual.digit_ids: 3 ids, expected 10");
+  EXPECT_EQ(visual_error([](json& v) {
+              v["rope_pairs"] = {1, 0, 0};
+            }).substr(0, 61),
+            "c: hadal.visual.rope_pairs: expected three numbers whose sum ");
+  json large = document_of(kPresets + "hadal-1t.json");
+  large["hadal"]["visual"]["groups"] = 5;
+  large["text_config"]["vocab_size"] = 129344 + 5 * 4096;
+  const Result<ModelConfig> refused = ModelConfig::parse(large.dump(), "c");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "c: hadal.visual.groups: 5 groups of 4096 codes are too many different cells");
 }
 
 TEST(Config, TheDraftOfV4Flash0731IsAsLongAsItsSchedule) {

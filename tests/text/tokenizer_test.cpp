@@ -2,7 +2,6 @@
 // The tokenizer: round trips, control tokens, streaming.
 #include "text/tokenizer.h"
 
-#include <chrono>
 
 #include "testing.h"
 #include "text/stream_decoder.h"
@@ -72,16 +71,14 @@ TEST(Tokenizer, TakesTheLeftmostThenLongestControlToken) {
   EXPECT_FALSE(tokenizer.id_of("the"));
 }
 
-TEST(Tokenizer, AMillionLettersTakeNoQuadraticTime) {
+// A quadratic way would take hours and meet ctest's time limit.
+TEST(Tokenizer, AMillionEqualLettersComeBack) {
   Tokenizer tokenizer = golden_tokenizer();
-  auto start = std::chrono::steady_clock::now();
   for (char letter : {'l', ' ', '\n', '.', '\xFF', '<'}) {
     std::string run(1 << 20, letter);
     EXPECT_EQ(tokenizer.decode(tokenizer.encode(run)), run);
     EXPECT_EQ(tokenizer.decode(tokenizer.encode_with_control(run)), run);
   }
-  std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(passed.count(), 60);  // a quadratic way takes hours
 }
 
 TEST(StreamDecoder, NeverCutsACharacterAndLosesNothing) {

@@ -10,7 +10,6 @@
 #include "backends/torch/torch_ops.h"
 #include "base/random.h"
 #include "model/visual_tokenizer.h"
-#include "model/visual_tokenizer_pixels.h"
 #include "model/visual_tokenizer_quality.h"
 #include "scenes/gallery.h"
 #include "testing.h"
@@ -57,7 +56,7 @@ class TokenizerTrainerTest : public ::testing::Test {
 
   Result<TokenizerTrainConfig> parse(const std::vector<std::string>& settings) {
     return TokenizerTrainConfig::parse(R"({"kind": "visual_tokenizer",
-      "network": "visual_tokenizer.json", "out": "out", "valid": [{"gallery": "stills.gallery"}],
+      "network": "visual_tokenizer.json", "out": "out", "valid": ["stills.gallery"],
       "train": [{"gallery": "stills.gallery", "mirror": true, "shift": 2},
                 {"gallery": "clips.gallery", "weight": 0.5}],
       "steps": 40, "latent_frames": 6, "accumulation": 2, "side": 16, "learning_rate": 0.01,
@@ -149,28 +148,6 @@ TEST_F(TokenizerTrainerTest, RefusesConfigurationsThatDoNotFit) {
   EXPECT_NE(error("kind=text").find("visual_tokenizer"), std::string::npos);
   EXPECT_NE(error("optimiser=sgd").find("adamw or muon"), std::string::npos);
   EXPECT_NE(error("network_changes={\"levels\":1}").find("levels"), std::string::npos);
-}
-
-TEST_F(TokenizerTrainerTest, RefusesItemsThatAGalleryLacks) {
-  Result<TokenizerTrainConfig> config =
-      parse({R"(valid=[{"gallery": "stills.gallery", "first": 20, "count": 5}])"});
-  ASSERT_TRUE(config) << config.error().message;
-  auto trainer = TokenizerTrainer::create(*config);
-  ASSERT_FALSE(trainer);
-  EXPECT_NE(trainer.error().message.find("items 20 + 5 are asked for, it has 24"),
-            std::string::npos);
-}
-
-// Items that are held out are never drawn.
-TEST_F(TokenizerTrainerTest, DrawsFromTheNamedItemsAlone) {
-  config_ = parse({R"(train=[{"gallery": "stills.gallery", "first": 3, "count": 1}])"});
-  ASSERT_TRUE(config_) << config_.error().message;
-  std::vector<Gallery> galleries = {Gallery::open(config_->train[0].gallery).take()};
-  TokenizerSamples samples(galleries, *config_);
-  const at::Tensor patches = samples.lesson(0, false).patches;
-  for (int64_t i = 1; i < 6; ++i) EXPECT_TRUE(at::equal(patches[i], patches[0]));
-  const Tensor expected = fold_frames(galleries[0].pixels(3), config_->shape);
-  EXPECT_EQ(std::memcmp(patches.data_ptr<float>(), expected.raw(), size_t(expected.bytes())), 0);
 }
 
 TEST_F(TokenizerTrainerTest, LessonsAreTheSameEveryTimeAndRunsStayTogether) {
