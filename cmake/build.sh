@@ -4,7 +4,8 @@
 
 build_packages=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libpcre2-dev libicu-dev
                 libcli11-dev libspdlog-dev libxxhash-dev
-                libboost1.81-dev libssl-dev libsqlite3-dev)
+                libboost1.81-dev libssl-dev libsqlite3-dev
+                libavformat-dev libavcodec-dev libswscale-dev libavutil-dev)
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev)
 test_packages=(libgtest-dev)
 

@@ -16,6 +16,7 @@
 #include "engine/cache_size.h"
 #include "model/config.h"
 #include "model/figures.h"
+#include "tools/inspect_media.h"
 #include "tools/layer_plan.h"
 #include "tools/output.h"
 
@@ -372,6 +373,7 @@ Result<int> inspect_file(const InspectOptions& options, std::ostream& out) {
 
 Result<int> inspect(const InspectOptions& options, std::ostream& out) {
   if (options.path.ends_with(".safetensors")) return inspect_file(options, out);
+  if (is_media_name(options.path)) return inspect_media(options, out);
   TRY(const Subject subject, open_subject(resolved(options.path)));
   const Json figures = figures_json(subject);
   if (options.json)
@@ -396,11 +398,12 @@ Result<int> print(const InspectOptions& options) {
 }  // namespace
 
 void add_inspect(CLI::App& program, Command& chosen) {
-  CLI::App* command = program.add_subcommand("inspect", "What a model is made of");
+  CLI::App* command = program.add_subcommand("inspect", "What a model or file is made of");
   auto options = std::make_shared<InspectOptions>();
   command
-      ->add_option("path", options->path,
-                   "Folder of a checkpoint, config.json, preset, or .safetensors file")
+      ->add_option(
+          "path", options->path,
+          "Folder of a checkpoint, config.json, preset, .safetensors file, picture or clip")
       ->required();
   command->add_flag("--json", options->json, "Print one JSON document");
   command->callback([options, &chosen] { chosen = [options] { return print(*options); }; });

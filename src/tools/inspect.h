@@ -15,7 +15,8 @@
 namespace hadal {
 
 struct InspectOptions {
-  // A folder with config.json, a config.json, the name of a preset, or a .safetensors file.
+  // A folder with config.json, a config.json, the name of a preset, a .safetensors file, or a
+  // picture or clip.
   std::string path;
   bool json = false;  // for programs: the same figures as one JSON document
 };

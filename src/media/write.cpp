@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+// Encoding into memory, and from there to disk in one step.
+#include "media/write.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "media/av.h"
+#include "media/comment.h"
+#include "media/palette.h"
+#include "media/pixels.h"
+
+namespace hadal {
+namespace {
+
+// How each kind is encoded.  One thread each: the number of threads would change the bytes.
+struct Recipe {
+  const char* encoder;
+  AVPixelFormat format;
+  int quality = 0;  // of encoders with a fixed quantiser: 1 (best) to 31
+  std::vector<std::pair<const char*, const char*>> options = {};
+};
+
+Recipe recipe_of(FileKind kind) {
+  switch (kind) {
+    case FileKind::png:
+      return {"png", AV_PIX_FMT_RGB24, 0, {{"pred", "paeth"}}};
+    case FileKind::jpeg:
+      return {"mjpeg", AV_PIX_FMT_YUVJ444P, 2};
+    case FileKind::gif:
+      return {"gif", AV_PIX_FMT_PAL8};
+    case FileKind::webm:
+      return {"libvpx-vp9", AV_PIX_FMT_YUV420P, 0, {{"crf", "20"}, {"cpu-used", "4"}}};
+    default:
+      if (avcodec_find_encoder_by_name("libx264"))
+        return {"libx264", AV_PIX_FMT_YUV420P, 0, {{"crf", "17"}, {"preset", "medium"}}};
+      return {"mpeg4", AV_PIX_FMT_YUV420P, 2};
+  }
+}
+
+const char* muxer_of(FileKind kind) {
+  if (kind == FileKind::gif) return "gif";
+  return kind == FileKind::mp4 ? "mp4" : "webm";
+}
+
+bool is_still_kind(FileKind kind) {
+  return kind == FileKind::png || kind == FileKind::jpeg;
+}
+
+struct Dictionary {
+  AVDictionary* entries = nullptr;
+  ~Dictionary() { av_dict_free(&entries); }
+};
+
+// ---- a file in memory, written through callbacks
+
+class MemoryFile {
+ public:
+  AVIOContext* open() {
+    constexpr int kBufferBytes = 1 << 15;
+    auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
+    if (!buffer) return nullptr;
+    io_.reset(avio_alloc_context(buffer, kBufferBytes, 1, this, nullptr, write, seek));
+    return io_.get();
+  }
+  std::string take() {
+    avio_flush(io_.get());
+    return std::move(bytes_);
+  }
+
+ private:
+  static int write(void* opaque, uint8_t* from, int count) {
+    auto& file = *static_cast<MemoryFile*>(opaque);
+    const size_t end = file.at_ + static_cast<size_t>(count);
+    if (end > file.bytes_.size()) file.bytes_.resize(end);
+    std::memcpy(file.bytes_.data() + file.at_, from, static_cast<size_t>(count));
+    file.at_ = end;
+    return count;
+  }
+  static int64_t seek(void* opaque, int64_t offset, int whence) {
+    auto& file = *static_cast<MemoryFile*>(opaque);
+    if (whence == AVSEEK_SIZE) return static_cast<int64_t>(file.bytes_.size());
+    if (whence == SEEK_CUR) offset += static_cast<int64_t>(file.at_);
+    if (whence == SEEK_END) offset += static_cast<int64_t>(file.bytes_.size());
+    if (offset < 0) return AVERROR(EINVAL);
+    file.at_ = static_cast<size_t>(offset);
+    return offset;
+  }
+
+  std::string bytes_;
+  size_t at_ = 0;
+  IoPtr io_;
+};
+
+// ---- frames
+
+FramePtr frame_of_indices(const Picture& picture, const Palette& palette) {
+  FramePtr frame =
+      new_frame(static_cast<int>(picture.width), static_cast<int>(picture.height), AV_PIX_FMT_PAL8);
+  if (!frame) return nullptr;
+  const std::vector<uint8_t> indices = indices_of(picture, palette);
+  for (int64_t y = 0; y < picture.height; ++y)
+    std::memcpy(frame->data[0] + y * frame->linesize[0],
+                &indices[static_cast<size_t>(y * picture.width)],
+                static_cast<size_t>(picture.width));
+  // 256 words of opaque ARGB in the machine's byte order.
+  auto* words = reinterpret_cast<uint32_t*>(frame->data[1]);
+  for (size_t i = 0; i < 256; ++i) {
+    const Colour colour = palette[std::min(i, palette.size() - 1)];
+    words[i] = 0xff000000u | static_cast<uint32_t>(colour[0] << 16 | colour[1] << 8 | colour[2]);
+  }
+  return frame;
+}
+
+AVRational rate_of(const Clip& clip) {
+  constexpr int kFinest = 60000;  // 1001-based rates are exact, and MPEG-4's clock still fits
+  return av_d2q(clip.fps, kFinest);
+}
+
+CodecPtr open_encoder(const Recipe& recipe, const AVFrame& frame, AVRational rate,
+                      bool global_header) {
+  const AVCodec* codec = avcodec_find_encoder_by_name(recipe.encoder);
+  CodecPtr context(codec ? avcodec_alloc_context3(codec) : nullptr);
+  if (!context) return nullptr;
+  context->width = frame.width;
+  context->height = frame.height;
+  context->pix_fmt = recipe.format;
+  context->time_base = av_inv_q(rate);
+  context->framerate = rate;
+  context->colorspace = frame.colorspace;
+  context->color_range = frame.color_range;
+  const bool film = frame.colorspace == AVCOL_SPC_BT709;
+  context->color_primaries = film ? AVCOL_PRI_BT709 : AVCOL_PRI_UNSPECIFIED;
+  context->color_trc = film ? AVCOL_TRC_BT709 : AVCOL_TRC_UNSPECIFIED;
+  context->thread_count = 1;
+  context->max_b_frames = 0;  // frames in the order of time: no edit list, no delay
+  context->flags |= AV_CODEC_FLAG_BITEXACT;
+  if (global_header) context->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+  if (recipe.quality > 0) {
+    context->flags |= AV_CODEC_FLAG_QSCALE;
+    context->global_quality = recipe.quality * FF_QP2LAMBDA;
+  }
+  Dictionary options;
+  for (const auto& [key, value] : recipe.options) av_dict_set(&options.entries, key, value, 0);
+  return avcodec_open2(context.get(), codec, &options.entries) == 0 ? std::move(context) : nullptr;
+}
+
+// Every frame of the clip through the encoder, in the shape that it wants.
+class FrameSource {
+ public:
+  FrameSource(const Clip& clip, AVPixelFormat format) : clip_(clip), format_(format) {
+    if (format == AV_PIX_FMT_PAL8) palette_ = palette_of(clip.frames);
+  }
+  FramePtr frame(size_t i) const {
+    const Picture& picture = clip_.frames[i];
+    FramePtr frame = format_ == AV_PIX_FMT_PAL8 ? frame_of_indices(picture, palette_)
+                                                : frame_of_picture(picture, format_);
+    if (frame) frame->pts = static_cast<int64_t>(i);
+    return frame;
+  }
+
+ private:
+  const Clip& clip_;
+  AVPixelFormat format_;
+  Palette palette_;
+};
+
+// ---- stills: one packet is the file
+
+Result<std::string> encode_still(const Clip& clip, FileKind kind, const std::string& name) {
+  const Recipe recipe = recipe_of(kind);
+  const FramePtr frame = frame_of_picture(clip.frames.front(), recipe.format);
+  if (!frame) return fail_machine(name, ": memory is short");
+  frame->quality = recipe.quality * FF_QP2LAMBDA;
+  frame->pts = 0;
+  const CodecPtr codec = open_encoder(recipe, *frame, {25, 1}, false);
+  const PacketPtr packet(av_packet_alloc());
+  const bool encoded = codec && packet && avcodec_send_frame(codec.get(), frame.get()) == 0 &&
+                       avcodec_receive_packet(codec.get(), packet.get()) == 0;
+  if (!encoded)
+    return fail(name, ": a picture of ", clip.width(), " × ", clip.height(), " is not encoded as ",
+                kind_name(kind));
+  return std::string(reinterpret_cast<const char*>(packet->data),
+                     static_cast<size_t>(packet->size));
+}
+
+// ---- films
+
+class Muxer {
+ public:
+  Muxer() = default;
+  ~Muxer() { avformat_free_context(format_); }
+  Muxer(const Muxer&) = delete;
+  Muxer& operator=(const Muxer&) = delete;
+
+  bool allocate(FileKind kind) {
+    return avformat_alloc_output_context2(&format_, nullptr, muxer_of(kind), nullptr) >= 0;
+  }
+  bool wants_global_header() const { return format_->oformat->flags & AVFMT_GLOBALHEADER; }
+
+  bool begin(const AVCodecContext& codec, const std::string& comment) {
+    stream_ = avformat_new_stream(format_, nullptr);
+    format_->pb = file_.open();
+    if (!stream_ || !format_->pb) return false;
+    format_->flags |= AVFMT_FLAG_BITEXACT;
+    stream_->time_base = codec.time_base;
+    stream_->avg_frame_rate = codec.framerate;
+    if (avcodec_parameters_from_context(stream_->codecpar, &codec) < 0) return false;
+    if (!comment.empty()) av_dict_set(&format_->metadata, "comment", comment.c_str(), 0);
+    return avformat_write_header(format_, nullptr) >= 0;
+  }
+
+  // All packets that the encoder has ready.
+  bool drain(AVCodecContext& codec, AVPacket& packet) {
+    while (true) {
+      const int code = avcodec_receive_packet(&codec, &packet);
+      if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) return true;
+      if (code < 0) return false;
+      if (packet.duration == 0) packet.duration = 1;
+      av_packet_rescale_ts(&packet, codec.time_base, stream_->time_base);
+      packet.stream_index = stream_->index;
+      if (av_interleaved_write_frame(format_, &packet) < 0) return false;
+    }
+  }
+
+  bool end() { return av_write_trailer(format_) >= 0; }
+  std::string take() { return file_.take(); }
+
+ private:
+  MemoryFile file_;
+  AVFormatContext* format_ = nullptr;
+  AVStream* stream_ = nullptr;
+};
+
+bool write_frames(Muxer& muxer, AVCodecContext& codec, const FrameSource& source, size_t count) {
+  const PacketPtr packet(av_packet_alloc());
+  if (!packet) return false;
+  for (size_t i = 0; i < count; ++i) {
+    const FramePtr frame = source.frame(i);
+    if (!frame) return false;
+    frame->quality = codec.global_quality;
+    if (avcodec_send_frame(&codec, frame.get()) < 0 || !muxer.drain(codec, *packet)) return false;
+  }
+  return avcodec_send_frame(&codec, nullptr) >= 0 && muxer.drain(codec, *packet) && muxer.end();
+}
+
+Result<std::string> encode_film(const Clip& clip, FileKind kind, const std::string& comment,
+                                const std::string& name) {
+  const Error refused = fail(name, ": a clip of ", clip.width(), " × ", clip.height(), " at ",
+                             clip.fps, " frames a second is not encoded as ", kind_name(kind));
+  const Recipe recipe = recipe_of(kind);
+  const FrameSource source(clip, recipe.format);
+  const FramePtr first = source.frame(0);
+  Muxer muxer;
+  if (!first || !muxer.allocate(kind)) return refused;
+  const CodecPtr codec = open_encoder(recipe, *first, rate_of(clip), muxer.wants_global_header());
+  // A GIF gets its comment afterwards: its muxer knows none.
+  const bool written = codec && muxer.begin(*codec, kind == FileKind::gif ? "" : comment) &&
+                       write_frames(muxer, *codec, source, clip.frames.size());
+  return written ? Result<std::string>(muxer.take()) : Result<std::string>(refused);
+}
+
+Status check_clip(const Clip& clip, FileKind kind, const std::string& name) {
+  constexpr int64_t kMostSide = 16384;  // what every encoder here takes
+  const int64_t width = clip.width(), height = clip.height();
+  if (clip.frames.empty()) return fail(name, ": a clip without frames");
+  if (width < 1 || height < 1 || width > kMostSide || height > kMostSide)
+    return fail(name, ": a frame of ", width, " × ", height, ", expected 1 to ", kMostSide);
+  for (const Picture& frame : clip.frames)
+    if (frame.width != width || frame.height != height)
+      return fail(name, ": frames of ", width, " × ", height, " and ", frame.width, " × ",
+                  frame.height, ", expected one size");
+  if (kind == FileKind::unknown || kind == FileKind::webp)
+    return fail(name, ": unknown ending, expected .png, .jpg, .gif, .mp4 or .webm");
+  if (is_still_kind(kind) && clip.frames.size() > 1)
+    return fail(name, ": ", clip.frames.size(), " frames, a ", kind_name(kind),
+                " holds one; .gif, .mp4 and .webm hold more");
+  if (is_still_kind(kind)) return Ok{};
+  // Browsers show a GIF's frames of 1/100 s as if they were of 1/10 s.
+  const double most = kind == FileKind::gif ? 50 : 240;
+  if (!(clip.fps >= 0.01 && clip.fps <= most))
+    return fail(name, ": ", clip.fps, " frames a second, a ", kind_name(kind), " has 0.01 to ",
+                most);
+  return Ok{};
+}
+
+}  // namespace
+
+Result<std::string> encode_media(const Clip& clip, FileKind kind, const Metadata& metadata,
+                                 const std::string& name) {
+  const std::string shown = printable(name);
+  TRY_STATUS(check_clip(clip, kind, shown));
+  TRY(const std::string comment, metadata_comment(metadata));
+  av_log_set_level(AV_LOG_QUIET);  // encoders chat on stderr
+  if (!is_still_kind(kind) && kind != FileKind::gif) return encode_film(clip, kind, comment, shown);
+  TRY(std::string file, is_still_kind(kind) ? encode_still(clip, kind, shown)
+                                            : encode_film(clip, kind, comment, shown));
+  return with_comment(kind, std::move(file), comment);
+}
+
+Status write_media(const std::string& path, const Clip& clip, const Metadata& metadata) {
+  TRY(const std::string bytes, encode_media(clip, kind_of_name(path), metadata, path));
+  TRY(AtomicFile file, AtomicFile::create(path));
+  TRY_STATUS(file.write(bytes.data(), static_cast<int64_t>(bytes.size())));
+  return file.commit();
+}
+
+}  // namespace hadal
