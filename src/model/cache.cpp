@@ -112,7 +112,7 @@ Tensor Cache::positions_of(
   Tensor positions = ids_tensor({rows, 3}, 0);
   for (int64_t row = 0; row < rows; ++row) {
     const auto [slot, position] = slots_and_positions[static_cast<size_t>(row)];
-    const Place& place = place_at(slot, position);
+    const RotaryPlace& place = place_at(slot, position);
     int64_t* axes = positions.data<int64_t>() + 3 * row;
     axes[0] = place.time, axes[1] = place.row, axes[2] = place.column;
   }
@@ -126,7 +126,7 @@ void Cache::window_of(const Span& span, int64_t position, std::vector<int64_t>& 
   seen.clear();
   // Motion finds its source: the same place of the frame before and the cells around it are in
   // sight however large a frame is.
-  const Place* place = config_.visual.drawn() ? &place_at(span.slot, position) : nullptr;
+  const RotaryPlace* place = config_.visual.drawn() ? &place_at(span.slot, position) : nullptr;
   if (place != nullptr && place->cell >= 0 && place->frame > 0) {
     const int64_t rows = place->frame_rows, columns = place->frame_columns;
     const int64_t row = place->cell / columns, column = place->cell % columns;

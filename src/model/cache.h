@@ -129,7 +129,7 @@ class Cache {
   // The tokens of one slot, and for models with a visual vocabulary their places.
   struct Sequence {
     std::vector<int64_t> tokens;
-    std::vector<Place> places;
+    std::vector<RotaryPlace> places;
     SequenceReader reader;  // has read all of them
     // Its state before every kStateEvery-th token: the way back to a position.
     std::vector<SequenceReader> states;
@@ -137,7 +137,7 @@ class Cache {
   static constexpr int64_t kStateEvery = 256;
 
   void note(Sequence& sequence, int64_t position, int64_t id) const;
-  const Place& place_at(int64_t slot, int64_t position) const {
+  const RotaryPlace& place_at(int64_t slot, int64_t position) const {
     return sequences_[static_cast<size_t>(slot)].places[static_cast<size_t>(position)];
   }
   Tensor positions_of(const std::vector<std::pair<int64_t, int64_t>>& slots_and_positions) const;

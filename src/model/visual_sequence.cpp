@@ -90,7 +90,7 @@ std::vector<int64_t> span_opening(const VisualVocabulary& visual, const SpanSize
   return ids;
 }
 
-Place SequenceReader::text_place() {
+RotaryPlace SequenceReader::text_place() {
   const int32_t n = static_cast<int32_t>(next_++);
   return {n, n, n};
 }
@@ -163,7 +163,7 @@ bool SequenceReader::may_follow(const VisualVocabulary& v, int64_t token) const 
   return false;
 }
 
-Place SequenceReader::read(const VisualVocabulary& v, int64_t id, bool is_cell) {
+RotaryPlace SequenceReader::read(const VisualVocabulary& v, int64_t id, bool is_cell) {
   if (expects_ == Expects::size) {
     read_size(v, id);
     return text_place();
@@ -176,13 +176,13 @@ Place SequenceReader::read(const VisualVocabulary& v, int64_t id, bool is_cell) 
   }
   if (expects_ == Expects::cell && (is_cell || id == v.mask_id)) {
     const int64_t cell = cells_read_++;
-    const Place place{static_cast<int32_t>(next_ + frames_read_),
-                      static_cast<int32_t>(next_ + cell / size_.columns),
-                      static_cast<int32_t>(next_ + cell % size_.columns),
-                      static_cast<int32_t>(size_.rows),
-                      static_cast<int32_t>(size_.columns),
-                      static_cast<int32_t>(cell),
-                      static_cast<int32_t>(frames_read_)};
+    const RotaryPlace place{static_cast<int32_t>(next_ + frames_read_),
+                            static_cast<int32_t>(next_ + cell / size_.columns),
+                            static_cast<int32_t>(next_ + cell % size_.columns),
+                            static_cast<int32_t>(size_.rows),
+                            static_cast<int32_t>(size_.columns),
+                            static_cast<int32_t>(cell),
+                            static_cast<int32_t>(frames_read_)};
     if (cells_read_ == size_.cells())
       expects_ = ++frames_read_ == size_.frames ? Expects::end : Expects::frame;
     return place;

@@ -73,7 +73,7 @@ std::vector<int64_t> span_opening(const VisualVocabulary& visual, const SpanSize
 // Longest text of a size: four numbers, three signs.
 constexpr int64_t kLongestSize = 32;
 
-struct Place {
+struct RotaryPlace {
   int32_t time = 0, row = 0, column = 0;  // rotary positions
   // Of a cell: its frame, for finding its neighbours in the frame before; 0 rows elsewhere.
   int32_t frame_rows = 0, frame_columns = 0;
@@ -87,7 +87,7 @@ class SequenceReader {
   enum class Expects { text, size, frame, cell, end };
 
   // The place of this id, which follows what was read before.
-  Place read(const VisualVocabulary& visual, int64_t id, bool is_cell);
+  RotaryPlace read(const VisualVocabulary& visual, int64_t id, bool is_cell);
 
   // What the grammar wants next.
   Expects expects() const { return expects_; }
@@ -98,7 +98,7 @@ class SequenceReader {
   int64_t cells_read() const { return cells_read_; }
 
  private:
-  Place text_place();
+  RotaryPlace text_place();
   int64_t& number();
   int64_t longer(int64_t digit) const;
   bool digit_may_follow(const VisualVocabulary& visual, int64_t digit) const;

@@ -11,14 +11,14 @@ namespace {
 
 using Expects = SequenceReader::Expects;
 
-std::vector<Place> places_of(const ModelConfig& config, const std::vector<int64_t>& ids) {
+std::vector<RotaryPlace> places_of(const ModelConfig& config, const std::vector<int64_t>& ids) {
   SequenceReader reader;
-  std::vector<Place> places;
+  std::vector<RotaryPlace> places;
   for (int64_t id : ids) places.push_back(reader.read(config.visual, id, id >= config.vocab));
   return places;
 }
 
-std::vector<int> axes(const Place& place) {
+std::vector<int> axes(const RotaryPlace& place) {
   return {place.time, place.row, place.column};
 }
 
@@ -57,7 +57,7 @@ TEST(CellIds, TokensOfAFileAndBack) {
 TEST(SequenceReader, GivesTheThreeAxesOfAClip) {
   const ModelConfig config = visual_config();
   const std::vector<int64_t> ids = sequence_with_clip(config, {2, 3, 2, 8});
-  const std::vector<Place> places = places_of(config, ids);
+  const std::vector<RotaryPlace> places = places_of(config, ids);
   // 4 words, <start> 2 * 3 * 2 @ 8 <data>: 13 tokens of text.
   for (int i = 0; i < 13; ++i)
     EXPECT_EQ(axes(places[static_cast<size_t>(i)]), (std::vector<int>{i, i, i}));
@@ -87,7 +87,7 @@ TEST(SequenceReader, ReadsWhatIsNoSpanAsText) {
            {20, 10, 26, 12, 21},           // a leading zero
            {20, 19, 19, 26, 19, 19, 21}})  // a frame larger than the model's
   {
-    const std::vector<Place> places = places_of(config, ids);
+    const std::vector<RotaryPlace> places = places_of(config, ids);
     for (size_t i = 0; i < ids.size(); ++i) {
       EXPECT_EQ(places[i].time, static_cast<int>(i));
       EXPECT_EQ(places[i].cell, -1);
@@ -101,7 +101,7 @@ TEST(SequenceReader, ASpanThatBreaksOffLeavesItsRoom) {
   ids.resize(17);  // three cells of the first frame
   ids.push_back(60);
   ids.push_back(61);
-  const std::vector<Place> places = places_of(config, ids);
+  const std::vector<RotaryPlace> places = places_of(config, ids);
   EXPECT_EQ(axes(places[17]), (std::vector<int>{16, 16, 16}));
   EXPECT_EQ(axes(places[18]), (std::vector<int>{17, 17, 17}));
 }
