@@ -34,26 +34,34 @@ Tensor codes_of(const Tensor& values, const VisualTokenizerConfig& config) {
   return codes;
 }
 
-// The way back: what `squash` makes of each step.
+// The way back: what `squash` makes of each step, and the middle, 0, for groups that are not given.
 Tensor values_of(const Tensor& codes, const VisualTokenizerConfig& config) {
   const Tensor values =
-      Tensor::empty(DType::f32, {1, codes.size(0), codes.size(1), config.all_digits()});
+      Tensor::zeros(DType::f32, {1, codes.size(0), codes.size(1), config.all_digits()});
+  const int64_t given = codes.size(2);
   for (int64_t i = 0; i < codes.count(); ++i) {
     int64_t code = codes.data<int64_t>()[i];
     CHECK(code >= 0 && code < config.codes(), "code ", code, " of ", config.codes());
+    float* value = values.data<float>() + (i / given * config.groups + i % given) * config.digits;
     for (int64_t digit = config.digits - 1; digit >= 0; --digit) {
       const float step = static_cast<float>(code % config.levels);
-      values.data<float>()[i * config.digits + digit] =
-          2 * (step + 0.5f) / static_cast<float>(config.levels) - 1;
+      value[digit] = 2 * (step + 0.5f) / static_cast<float>(config.levels) - 1;
       code /= config.levels;
     }
   }
   return values;
 }
 
+}  // namespace
+
+bool VisualTokenizer::is_in(const std::string& folder) {
+  return is_file(folder + kConfigName);
+}
+
 // The file's tensors, each as the configuration calls for it, and no others.
-Result<VisualTensorSource> checked_source(const std::string& path,
-                                          const VisualTokenizerConfig& config) {
+Result<VisualTensorSource> VisualTokenizer::tensors_of(const std::string& folder,
+                                                       const VisualTokenizerConfig& config) {
+  const std::string path = folder + kWeightsName;
   TRY(Safetensors file, Safetensors::open(path));
   std::set<std::string> known;
   for (const VisualTensor& tensor : visual_tensor_list(config)) known.insert(tensor.name);
@@ -78,18 +86,12 @@ Result<VisualTensorSource> checked_source(const std::string& path,
   });
 }
 
-}  // namespace
-
-bool VisualTokenizer::is_in(const std::string& folder) {
-  return is_file(folder + kConfigName);
-}
-
 Result<std::unique_ptr<VisualTokenizer>> VisualTokenizer::open(const std::string& folder,
                                                                Ops& ops) {
   const std::string path = folder + kConfigName;
   TRY(const std::string json, read_file(path, kConfigLimit));
   TRY(const VisualTokenizerConfig config, VisualTokenizerConfig::parse(json, path));
-  TRY(const VisualTensorSource source, checked_source(folder + kWeightsName, config));
+  TRY(const VisualTensorSource source, tensors_of(folder, config));
   return create(config, source, ops);
 }
 
@@ -113,7 +115,7 @@ Tensor VisualTokenizer::encode(const Tensor& pixels, VisualStream& stream) const
 Tensor VisualTokenizer::decode(const Tensor& codes, int64_t height, int64_t width,
                                VisualStream& stream) const {
   CHECK(codes.rank() == 3 && codes.size(0) == cells(height) && codes.size(1) == cells(width) &&
-            codes.size(2) == config_.groups,
+            codes.size(2) >= 1 && codes.size(2) <= config_.groups,
         shape_text(codes.shape()), " for ", height, " × ", width);
   const Tensor cells = network_.decode_cells(values_of(codes, config_), ops_);
   const bool first = stream.latent_frames == 0;

@@ -13,6 +13,10 @@
 // Codes are local: a cell's codes depend on the pixels of a few cells around it alone, and the
 // same surroundings have the same codes everywhere, at the border of a picture too.
 //
+// The first groups say most: codes may be decoded from the first ones alone, [..., 1 … groups], and
+// the picture is as good as a tokenizer that was trained for it (train/tokenizer_config.h,
+// fewer_groups) makes of them.
+//
 // For clips of any length, and for a generator that makes one latent frame after another:
 //
 //   VisualStream in, out;                                   // one latent frame of memory each
@@ -51,6 +55,11 @@ class VisualTokenizer {
                                                          const VisualTensorSource& source,
                                                          Ops& ops);
 
+  // The tensors of a folder's visual_tokenizer.safetensors, checked: what open() and a training
+  // that goes on from them read.
+  static Result<VisualTensorSource> tensors_of(const std::string& folder,
+                                               const VisualTokenizerConfig& config);
+
   const VisualTokenizerConfig& config() const { return config_; }
   // Cells along a side of so many pixels.
   int64_t cells(int64_t pixels) const { return (pixels + config_.spatial - 1) / config_.spatial; }
@@ -64,7 +73,8 @@ class VisualTokenizer {
   // start of a stream, then 1 … temporal frames (the last is repeated).  -> i64 [Y, X, groups]
   Tensor encode(const Tensor& pixels_FYXC, VisualStream& stream) const;
   // The next latent frame back: u8 [1, height, width, 3] at the start of a stream, then
-  // [temporal, height, width, 3].  Requires codes in range and the grid of that size.
+  // [temporal, height, width, 3].  Requires codes in range, the first groups or all of them, and
+  // the grid of that size.
   Tensor decode(const Tensor& codes_YXG, int64_t height, int64_t width, VisualStream& stream) const;
 
   // Whole clips, through the same streams: u8 [F, height, width, 3] <-> i64 [K, Y, X, groups].

@@ -33,7 +33,9 @@ struct TokenizerOptions {
   std::vector<std::string> galleries;
   std::string restored;  // a gallery of what came back; empty: not written
   BackendOptions backend{.name = built_backends().front()};
-  int64_t limit = 0;  // items of each gallery; 0: all
+  int64_t first = 0;   // item of each gallery
+  int64_t limit = 0;   // items of each gallery; 0: all
+  int64_t groups = 0;  // decoded from so many; 0: all
   bool quiet = false;
 };
 
@@ -62,9 +64,19 @@ void count_codes(const Tensor& codes, Set& set) {
   set.cells += codes.count() / groups;
 }
 
-Tensor measure(const VisualTokenizer& tokenizer, const Tensor& pixels, Set& set) {
+// The first groups of every cell.
+Tensor first_groups(const Tensor& codes, int64_t groups) {
+  const int64_t all = codes.size(3);
+  const Tensor first =
+      Tensor::empty(DType::i64, {codes.size(0), codes.size(1), codes.size(2), groups});
+  for (int64_t cell = 0; cell * groups < first.count(); ++cell)
+    std::copy_n(codes.data<int64_t>() + cell * all, groups, first.data<int64_t>() + cell * groups);
+  return first;
+}
+
+Tensor measure(const VisualTokenizer& tokenizer, const Tensor& pixels, int64_t groups, Set& set) {
   Clock::time_point begin = Clock::now();
-  const Tensor codes = tokenizer.encode_clip(pixels);
+  const Tensor codes = first_groups(tokenizer.encode_clip(pixels), groups);
   set.encode_seconds += seconds_since(begin);
   begin = Clock::now();
   const Tensor decoded = tokenizer.decode_clip(codes, pixels.size(1), pixels.size(2));
@@ -106,7 +118,7 @@ double perplexity(const std::vector<int64_t>& uses) {
 void print(const std::string& kind, const Set& set, const VisualTokenizerConfig& config) {
   const double items = static_cast<double>(set.items), frames = static_cast<double>(set.frames);
   const double bits_of_cell =
-      static_cast<double>(config.groups) * std::log2(static_cast<double>(config.codes()));
+      static_cast<double>(set.uses.size()) * std::log2(static_cast<double>(config.codes()));
   std::printf("%s: %lld items, %lld frames  PSNR %.2f dB (worst %.2f)", printable(kind).c_str(),
               static_cast<long long>(set.items), static_cast<long long>(set.frames),
               set.decibels / items, set.worst);
@@ -132,23 +144,26 @@ Result<int> evaluate(const TokenizerOptions& options) {
   TRY(const std::unique_ptr<Ops> ops, open_backend(options.backend));
   TRY(const std::unique_ptr<VisualTokenizer> tokenizer, VisualTokenizer::open(options.model, *ops));
   const VisualTokenizerConfig& config = tokenizer->config();
+  const int64_t groups = options.groups > 0 ? options.groups : config.groups;
+  if (groups > config.groups)
+    return fail("--groups ", groups, ": ", options.model, " has ", config.groups);
   std::map<std::string, Set> sets;
   GalleryWriter restored;
   for (const std::string& path : options.galleries) {
     TRY(const Gallery gallery, Gallery::open(path));
-    const int64_t items =
-        options.limit > 0 ? std::min(options.limit, gallery.size()) : gallery.size();
+    int64_t end = gallery.size();
+    if (options.limit > 0) end = std::min(end, options.first + options.limit);
     ProgressLine progress("restoring " + path, options.quiet);
-    for (int64_t item = 0; item < items; ++item) {
+    for (int64_t item = options.first; item < end; ++item) {
       const std::string kind(gallery.kind(item));
       Set& set = sets[kind];
-      set.uses.resize(static_cast<size_t>(config.groups),
+      set.uses.resize(static_cast<size_t>(groups),
                       std::vector<int64_t>(static_cast<size_t>(config.codes())));
-      const Tensor pixels = measure(*tokenizer, gallery.pixels(item), set);
+      const Tensor pixels = measure(*tokenizer, gallery.pixels(item), groups, set);
       if (!options.restored.empty())
         TRY_STATUS(restored.add(
             {kind, std::string(gallery.caption(item)), clip_of(pixels, gallery.clip(item).fps)}));
-      progress.show(item + 1, items);
+      progress.show(item + 1, end);
     }
   }
   for (const auto& [kind, set] : sets) print(kind, set, config);
@@ -165,8 +180,12 @@ void add_tokenizer(CLI::App& eval, Command& chosen) {
   command->add_option("--model", options->model, "Folder with visual_tokenizer.json")->required();
   command->add_option("--gallery", options->galleries, "Galleries to restore")->required();
   command->add_option("--restored", options->restored, "Write what came back as a gallery");
-  command->add_option("--limit", options->limit, "Only the first items of each gallery")
+  command->add_option("--first", options->first, "Begin at this item of each gallery")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  command->add_option("--limit", options->limit, "Only so many items of each gallery")
       ->check(CLI::PositiveNumber);
+  command->add_option("--groups", options->groups, "Restore from the first groups of codes alone")
+      ->check(CLI::Range(1, 64));
   command->add_option("--backend", options->backend.name, "Back end to run on")
       ->capture_default_str();
   command->add_option("--threads", options->backend.threads, "Threads; 0: one a core")

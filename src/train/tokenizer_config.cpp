@@ -27,23 +27,31 @@ bool boolean_or(Fields& fields, const std::string& key, bool otherwise) {
   return fields.has(key) ? fields.boolean(key) : otherwise;
 }
 
-void read_sources(Fields& top, const std::string& path, Problem& problem,
-                  TokenizerTrainConfig& config) {
-  for (const json& each : top.array("train")) {
-    Fields fields(each, "train", problem);
-    TokenizerSource& source = config.train.emplace_back();
-    source.gallery = beside(path, fields.text("gallery"));
-    source.weight = fields.real_or("weight", {1e-6, 1e6}, source.weight);
+TokenizerSource read_source(const json& object, const std::string& key, const std::string& path,
+                            Problem& problem) {
+  constexpr Range kItems{0, kMany};
+  Fields fields(object, key, problem);
+  TokenizerSource source;
+  source.gallery = beside(path, fields.text("gallery"));
+  source.first = fields.integer_or("first", kItems, source.first);
+  source.count = fields.integer_or("count", kItems, source.count);
+  source.weight = fields.real_or("weight", {1e-6, 1e6}, source.weight);
+  if (key == "train") {
     source.mirror = boolean_or(fields, "mirror", source.mirror);
     source.shift = fields.integer_or("shift", {0, 4096}, source.shift);
-    fields.finish();
   }
+  fields.finish();
+  return source;
+}
+
+void read_sources(Fields& top, const std::string& path, Problem& problem,
+                  TokenizerTrainConfig& config) {
+  for (const json& each : top.array("train"))
+    config.train.push_back(read_source(each, "train", path, problem));
   if (config.train.empty()) problem.report("train", "no gallery to learn from");
   if (!top.has("valid")) return;
-  for (const json& each : top.array("valid")) {
-    if (!each.is_string()) return problem.report("valid", "expected a list of galleries");
-    config.valid.push_back(beside(path, each.get<std::string>()));
-  }
+  for (const json& each : top.array("valid"))
+    config.valid.push_back(read_source(each, "valid", path, problem));
 }
 
 void read_sizes(Fields& top, TokenizerTrainConfig& config) {
@@ -77,6 +85,7 @@ void read_optimiser(Fields& top, TokenizerTrainConfig& config) {
 void read_losses(Fields& top, TokenizerTrainConfig& config) {
   config.unrounded_until = top.real_or("unrounded_until", {0, 1}, config.unrounded_until);
   config.fixed_scales_from = top.real_or("fixed_scales_from", {0, 1}, config.fixed_scales_from);
+  config.fewer_groups = top.real_or("fewer_groups", {0, 1}, config.fewer_groups);
   if (!top.has("loss")) return;
   constexpr Reals kWeights{0, 1e6};
   Fields fields = top.object("loss");
@@ -116,6 +125,8 @@ Result<TokenizerTrainConfig> TokenizerTrainConfig::parse(std::string_view text,
   top.word("kind", {kKind});
   config.network = beside(path, top.text("network"));
   config.out = beside(path, top.text("out"));
+  if (top.has("start_from")) config.start_from = beside(path, top.text("start_from"));
+  config.decoder_only = boolean_or(top, "decoder_only", false);
   read_sources(top, path, problem, config);
   read_sizes(top, config);
   read_optimiser(top, config);
@@ -125,6 +136,8 @@ Result<TokenizerTrainConfig> TokenizerTrainConfig::parse(std::string_view text,
     top.object("network_changes");
     changes = document["network_changes"];
   }
+  if (config.decoder_only && config.start_from.empty())
+    problem.report("decoder_only", "needs start_from: an encoder that was trained");
   top.finish();
   if (problem) return problem.error();
 

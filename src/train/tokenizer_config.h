@@ -18,9 +18,12 @@
 
 namespace hadal {
 
-// A gallery to learn from, and what may be done to its pictures without harm.
+// A part of a gallery to learn from or to measure on, and what may be done to its pictures without
+// harm.
 struct TokenizerSource {
   std::string gallery;
+  int64_t first = 0;    // item
+  int64_t count = 0;    // items; 0: to the end
   double weight = 1;    // how often it is drawn from, against the others
   bool mirror = false;  // half of the samples left to right
   int64_t shift = 0;    // samples are moved by up to so many pixels each way
@@ -38,8 +41,8 @@ struct TokenizerLossWeights {
 struct TokenizerTrainConfig {
   std::string network;  // visual_tokenizer.json
   std::vector<TokenizerSource> train;
-  std::vector<std::string> valid;  // galleries; may be empty
-  std::string out;                 // folder of checkpoints, log and plot
+  std::vector<TokenizerSource> valid;  // may be empty; not mirrored, not moved
+  std::string out;                     // folder of checkpoints, log and plot
 
   uint64_t seed = 1;
   int64_t steps = 1000;
@@ -47,6 +50,12 @@ struct TokenizerTrainConfig {
   int64_t accumulation = 1;    // passes a step
   int64_t side = 64;           // pixels: larger pictures are cut, smaller ones bordered
   int64_t longest_run = 4;     // latent frames of one sample of a clip
+
+  // Goes on from these weights (a folder with visual_tokenizer.json) instead of first values.
+  std::string start_from;
+  // The encoder stays as it is: pictures come back better from the same codes, so that what was
+  // learnt over them stays true.
+  bool decoder_only = false;
 
   bool muon = false;  // for matrices; else AdamW for all
   double learning_rate = 2e-3;
@@ -65,6 +74,11 @@ struct TokenizerTrainConfig {
   // one on pre-codes are scaled by running means instead of the batch's own.
   double unrounded_until = 0.25;
   double fixed_scales_from = 0.5;
+
+  // Share of samples of which only the first groups of codes are shown to the decoder, any number
+  // of them: then the first ones learn to say most, and pictures come back from a part of the
+  // codes.
+  double fewer_groups = 0;
 
   int64_t validate_every = 200;
   int64_t validate_items = 50;  // of each gallery, evenly spread

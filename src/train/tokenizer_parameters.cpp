@@ -6,15 +6,18 @@
 #include <cstring>
 #include <filesystem>
 
+#include "backends/torch/torch_tensor.h"
 #include "base/file.h"
 #include "base/number_formats.h"
 #include "base/random.h"
+#include "model/visual_tokenizer.h"
 
 namespace hadal {
 namespace {
 
-// What a residual block adds starts small, so that a stack of them begins as the identity.
-constexpr double kBlockGain = 0.3;
+// What a residual block adds starts small, so that a stack of them begins as the identity; and so
+// does the picture, which begins as plain grey.
+constexpr double kBlockGain = 0.3, kPictureGain = 0.1;
 
 at::Tensor first_value(const VisualTensor& tensor, uint64_t seed) {
   if (!tensor.is_matrix())
@@ -22,8 +25,9 @@ at::Tensor first_value(const VisualTensor& tensor, uint64_t seed) {
                                                 : torch::zeros(tensor.shape, at::kFloat);
   const bool adds =
       tensor.name.ends_with(".out.weight") || tensor.name.find(".mix_") != std::string::npos;
-  const double deviation =
-      (adds ? kBlockGain : 1) / std::sqrt(static_cast<double>(tensor.shape.back()));
+  const bool draws = tensor.name == "decoder.exit.weight";
+  const double gain = adds ? kBlockGain : draws ? kPictureGain : 1;
+  const double deviation = gain / std::sqrt(static_cast<double>(tensor.shape.back()));
   at::Tensor value = torch::empty(tensor.shape, at::kFloat);
   Random random(seed_for(seed, tensor.name));
   for (int64_t i = 0; i < value.numel(); ++i)
@@ -46,11 +50,29 @@ Tensor in_bf16(const at::Tensor& value) {
   return out;
 }
 
+// A copy of its own, in f32.
+at::Tensor values_of(const Tensor& stored) {
+  at::Tensor values = torch::empty(stored.shape(), at::kFloat);
+  float* to = values.data_ptr<float>();
+  for (int64_t i = 0; i < stored.count(); ++i)
+    to[i] = stored.dtype() == DType::f32    ? stored.data<float>()[i]
+            : stored.dtype() == DType::bf16 ? bf16_to_float(stored.data<uint16_t>()[i])
+                                            : f16_to_float(stored.data<uint16_t>()[i]);
+  return values;
+}
+
 }  // namespace
 
-Parameters tokenizer_parameters(const TokenizerTrainConfig& config) {
+Result<Parameters> tokenizer_parameters(const TokenizerTrainConfig& config) {
+  VisualTensorSource source = [&](const VisualTensor& tensor) -> Result<Weight> {
+    return Weight{wrap(first_value(tensor, config.seed)), {}};
+  };
+  if (!config.start_from.empty()) {
+    TRY(source, VisualTokenizer::tensors_of(config.start_from, config.shape));
+  }
   std::vector<Parameter> all;
   for (const VisualTensor& tensor : visual_tensor_list(config.shape)) {
+    TRY(const Weight weight, source(tensor));
     TensorSpec spec;
     spec.name = tensor.name;
     spec.shape = tensor.shape;
@@ -58,9 +80,16 @@ Parameters tokenizer_parameters(const TokenizerTrainConfig& config) {
     spec.group = !tensor.is_matrix() ? TrainGroup::adamw_no_decay
                  : config.muon       ? TrainGroup::muon
                                      : TrainGroup::adamw;
-    all.push_back({spec, first_value(tensor, config.seed).requires_grad_(true)});
+    const bool stays = config.decoder_only && tensor.name.starts_with("encoder.");
+    if (stays) spec.group = TrainGroup::frozen;
+    all.push_back({spec, values_of(weight.values).requires_grad_(!stays)});
   }
   return Parameters(std::move(all));
+}
+
+CodeScales unit_scales(const VisualTokenizerConfig& config) {
+  return {torch::zeros({config.all_digits()}, at::kFloat),
+          torch::full({config.all_digits()}, 1 - kScaleEpsilon, at::kFloat)};
 }
 
 std::vector<NamedTensor> tokenizer_tensors(const Parameters& parameters, const CodeScales& scales) {

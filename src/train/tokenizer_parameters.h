@@ -14,8 +14,12 @@
 
 namespace hadal {
 
-// First values depend on the seed and the tensor's name alone.
-Parameters tokenizer_parameters(const TokenizerTrainConfig& config);
+// Those of the folder that the configuration starts from, or first values, which depend on the seed
+// and the tensor's name alone.  Encoders that stay as they are want no gradient.
+Result<Parameters> tokenizer_parameters(const TokenizerTrainConfig& config);
+
+// Scales that change nothing: those of a fresh run, and of tensors that have theirs folded in.
+CodeScales unit_scales(const VisualTokenizerConfig& config);
 
 // The tensors of visual_tokenizer.safetensors: matrices in BF16, vectors in F32, the scales of
 // pre-codes folded into the encoder's last layer.

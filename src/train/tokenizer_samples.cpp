@@ -71,7 +71,8 @@ TokenizerSamples::Run TokenizerSamples::draw(Random& random, int64_t most) const
       std::lower_bound(shares_.begin(), shares_.end() - 1, place) - shares_.begin());
   const TokenizerSource& source = config_.train[index];
   const Gallery& gallery = galleries_[index];
-  const int64_t item = random.below(gallery.size());
+  const int64_t item =
+      source.first + random.below(source.count > 0 ? source.count : gallery.size() - source.first);
   const int64_t latent =
       1 + (gallery.frames(item) - 1 + config_.shape.temporal - 1) / config_.shape.temporal;
   const int64_t count = std::min({latent, config_.longest_run, most});
@@ -106,7 +107,7 @@ Tensor TokenizerSamples::window(const Run& run, int64_t latent) const {
   return cut;
 }
 
-VisualLesson TokenizerSamples::lesson(int64_t index, bool half_unrounded) const {
+VisualLesson TokenizerSamples::lesson(int64_t index, CodeNoise noise) const {
   const VisualTokenizerConfig& shape = config_.shape;
   const int64_t latent_frames = config_.latent_frames, positions = config_.side / shape.patch;
   const int64_t values = shape.patch_values();
@@ -114,17 +115,26 @@ VisualLesson TokenizerSamples::lesson(int64_t index, bool half_unrounded) const 
   lesson.patches = torch::empty({latent_frames, positions, positions, values}, at::kFloat);
   lesson.weights = torch::empty({latent_frames, positions, positions, values / 3}, at::kFloat);
   lesson.before = torch::empty({latent_frames}, at::kLong);
+  const bool half_unrounded = noise == CodeNoise::half_unrounded;
+  const bool hides = noise != CodeNoise::none && config_.fewer_groups > 0 && shape.groups > 1;
   if (half_unrounded) lesson.unrounded = torch::zeros({latent_frames, 1, 1, 1}, at::kFloat);
+  if (hides) lesson.shown = torch::ones({latent_frames, 1, 1, shape.all_digits()}, at::kFloat);
   Random random(seed_for(config_.seed, "lesson " + std::to_string(index)));
   for (int64_t done = 0; done < latent_frames;) {
     const Run run = draw(random, latent_frames - done);
     const bool unrounded = random.below(2) == 1;
+    const int64_t fewer = 1 + random.below(std::max<int64_t>(shape.groups - 1, 1));
+    const int64_t shown = random.uniform() < config_.fewer_groups ? fewer : shape.groups;
     for (int64_t i = 0; i < run.count; ++i, ++done) {
       const Tensor pixels = window(run, run.first + i);
       copy_in(fold_frames(pixels, shape), lesson.patches, done);
       copy_in(pixel_weights(pixels, shape, config_.loss.foreground), lesson.weights, done);
       lesson.before.data_ptr<int64_t>()[done] = i == 0 ? done : done - 1;
       if (half_unrounded && unrounded) lesson.unrounded.data_ptr<float>()[done] = 1;
+      if (hides)
+        lesson.shown[done]
+            .narrow(2, shown * shape.digits, (shape.groups - shown) * shape.digits)
+            .zero_();
     }
   }
   return lesson;

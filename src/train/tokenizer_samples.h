@@ -2,7 +2,8 @@
 // What a visual tokenizer learns from: runs of latent frames out of galleries, drawn by number.
 //
 //   TokenizerSamples samples(galleries, config);
-//   VisualLesson lesson = samples.lesson(17);     // the same every time, in any thread
+//   VisualLesson lesson = samples.lesson(17, CodeNoise::none);  // the same every time, in any
+//   thread
 #pragma once
 
 #include <cstdint>
@@ -21,15 +22,21 @@ struct VisualLesson {
   at::Tensor weights;    // f32 [K, Y', X', temporal·patch²]: what each pixel counts
   at::Tensor before;     // i64 [K]: the latent frame before each one, itself at a start
   at::Tensor unrounded;  // f32 [K, 1, 1, 1]: 1 where digits are not rounded; undefined: nowhere
+  at::Tensor shown;  // f32 [K, 1, 1, groups·digits]: 0 where digits are not shown; undefined: all
 };
+
+// What a lesson does to codes: nothing; hides some groups of some samples (fewer_groups); that, and
+// leaves half of the samples unrounded.
+enum class CodeNoise { none, fewer_groups, half_unrounded };
 
 class TokenizerSamples {
  public:
-  // Lends both; they must outlive this.
+  // A gallery for each source of config.train, which has the items that the source names.  Lends
+  // both; they must outlive this.
   TokenizerSamples(const std::vector<Gallery>& galleries, const TokenizerTrainConfig& config);
 
-  // Micro-batch `index` of a run.  Half of its samples are unrounded where asked.
-  VisualLesson lesson(int64_t index, bool half_unrounded) const;
+  // Micro-batch `index` of a run.
+  VisualLesson lesson(int64_t index, CodeNoise noise) const;
 
  private:
   struct Run {  // consecutive latent frames of an item, as its pixels are cut

@@ -27,17 +27,15 @@ constexpr double kScaleMemory = 0.98;
 
 class TrainerOfTokenizer final : public TokenizerTrainer {
  public:
-  TrainerOfTokenizer(TokenizerTrainConfig config, std::vector<Gallery> galleries,
-                     std::vector<Gallery> valid)
+  TrainerOfTokenizer(TokenizerTrainConfig config, Parameters parameters,
+                     std::vector<Gallery> galleries, std::vector<Gallery> valid)
       : config_(std::move(config)),
         galleries_(std::move(galleries)),
         valid_(std::move(valid)),
-        parameters_(tokenizer_parameters(config_)),
+        parameters_(std::move(parameters)),
         samples_(galleries_, config_),
-        optimiser_(parameters_, optimiser_options()) {
-    scales_.mean = torch::zeros({config_.shape.all_digits()}, at::kFloat);
-    scales_.variance = torch::ones({config_.shape.all_digits()}, at::kFloat);
-  }
+        optimiser_(parameters_, optimiser_options()),
+        scales_(unit_scales(config_.shape)) {}
 
   Status start() {
     for (int64_t i = 0; i < config_.threads; ++i) {
@@ -98,16 +96,18 @@ Result<TokenizerStep> TrainerOfTokenizer::step() {
 
 Status TrainerOfTokenizer::learn(TokenizerStep& report) {
   const size_t passes = static_cast<size_t>(config_.accumulation);
-  const bool half_unrounded = is_before(config_.unrounded_until);
-  const ScaleSource source =
-      is_before(config_.fixed_scales_from) ? ScaleSource::batch : ScaleSource::running;
+  const CodeNoise noise =
+      is_before(config_.unrounded_until) ? CodeNoise::half_unrounded : CodeNoise::fewer_groups;
+  // An encoder that stays as it is keeps its scales too.
+  const bool follows = !config_.decoder_only && is_before(config_.fixed_scales_from);
+  const ScaleSource source = follows ? ScaleSource::batch : ScaleSource::running;
   std::vector<double> losses(passes);
   std::vector<CodeScales> scales(passes);
   TRY_STATUS(side_by_side(
       config_.accumulation, config_.threads, [&](int64_t job, int64_t thread) -> Status {
         TokenizerWorker& worker = *workers_[static_cast<size_t>(thread)];
         const VisualLesson lesson =
-            samples_.lesson(steps_done_ * config_.accumulation + job, half_unrounded);
+            samples_.lesson(steps_done_ * config_.accumulation + job, noise);
         const size_t i = static_cast<size_t>(job);
         losses[i] =
             worker.learn(lesson, scales_, source, 1 / static_cast<double>(config_.accumulation));
@@ -118,7 +118,7 @@ Status TrainerOfTokenizer::learn(TokenizerStep& report) {
   if (!std::isfinite(report.loss))
     return fail("step ", steps_done_ + 1,
                 ": the loss is not finite; the run stops, no weight has moved in this step");
-  if (source == ScaleSource::batch) follow_scales(scales);
+  if (follows) follow_scales(scales);
   return Ok{};
 }
 
@@ -180,17 +180,17 @@ Result<TokenizerHeldOut> TrainerOfTokenizer::validate() {
   return held_out;
 }
 
-// Lessons drawn from the validation galleries, each gallery as often as the others.
+// Lessons drawn from the validation galleries.
 Result<double> TrainerOfTokenizer::held_out_loss() {
   constexpr int64_t kLessons = 8;
   TokenizerTrainConfig config = config_;
-  config.train.assign(valid_.size(), TokenizerSource{});
+  config.train = config_.valid;
   const TokenizerSamples samples(valid_, config);
   double sum = 0;
   std::vector<double> losses(kLessons);
   TRY_STATUS(side_by_side(kLessons, config_.threads, [&](int64_t job, int64_t thread) -> Status {
-    losses[static_cast<size_t>(job)] =
-        workers_[static_cast<size_t>(thread)]->measure(samples.lesson(job, false), scales_);
+    losses[static_cast<size_t>(job)] = workers_[static_cast<size_t>(thread)]->measure(
+        samples.lesson(job, CodeNoise::none), scales_);
     return Ok{};
   }));
   for (double loss : losses) sum += loss;
@@ -208,10 +208,13 @@ Status TrainerOfTokenizer::restore_items(std::map<std::string, TokenizerSet>& se
   };
   TRY(const std::unique_ptr<VisualTokenizer> tokenizer,
       VisualTokenizer::create(config_.shape, source, workers_.front()->ops()));
-  for (const Gallery& gallery : valid_) {
-    const int64_t items = std::min(gallery.size(), config_.validate_items);
+  for (size_t part = 0; part < valid_.size(); ++part) {
+    const Gallery& gallery = valid_[part];
+    const TokenizerSource& items_of = config_.valid[part];
+    const int64_t all = items_of.count > 0 ? items_of.count : gallery.size() - items_of.first;
+    const int64_t items = std::min(all, config_.validate_items);
     for (int64_t i = 0; i < items; ++i) {
-      const int64_t item = i * gallery.size() / items;
+      const int64_t item = items_of.first + i * all / items;
       const Tensor pixels = gallery.pixels(item);
       const Tensor restored =
           tokenizer->decode_clip(tokenizer->encode_clip(pixels), pixels.size(1), pixels.size(2));
@@ -263,11 +266,14 @@ Result<bool> TrainerOfTokenizer::resume() {
   return true;
 }
 
-Result<std::vector<Gallery>> open_galleries(const std::vector<std::string>& paths) {
+Result<std::vector<Gallery>> open_galleries(const std::vector<TokenizerSource>& sources) {
   std::vector<Gallery> galleries;
-  for (const std::string& path : paths) {
-    TRY(Gallery gallery, Gallery::open(path));
-    if (gallery.size() == 0) return fail(path, ": the gallery is empty");
+  for (const TokenizerSource& source : sources) {
+    TRY(Gallery gallery, Gallery::open(source.gallery));
+    if (gallery.size() == 0) return fail(source.gallery, ": the gallery is empty");
+    if (source.first >= gallery.size() || source.count > gallery.size() - source.first)
+      return fail(source.gallery, ": items ", source.first, " + ", source.count,
+                  " are asked for, it has ", gallery.size());
     galleries.push_back(std::move(gallery));
   }
   return galleries;
@@ -281,15 +287,14 @@ Result<std::unique_ptr<TokenizerTrainer>> TokenizerTrainer::create(
   if (config.threads == 0)
     config.threads = std::max<int64_t>(1, std::thread::hardware_concurrency());
   use_one_thread_per_caller();
-  std::vector<std::string> paths;
-  for (const TokenizerSource& source : config.train) paths.push_back(source.gallery);
-  TRY(std::vector<Gallery> galleries, open_galleries(paths));
+  TRY(std::vector<Gallery> galleries, open_galleries(config.train));
   TRY(std::vector<Gallery> valid, open_galleries(config.valid));
   std::error_code error;
   std::filesystem::create_directories(config.out, error);
   if (error) return fail_machine(config.out, ": ", error.message());
-  auto trainer =
-      std::make_unique<TrainerOfTokenizer>(config, std::move(galleries), std::move(valid));
+  TRY(Parameters parameters, tokenizer_parameters(config));
+  auto trainer = std::make_unique<TrainerOfTokenizer>(config, std::move(parameters),
+                                                      std::move(galleries), std::move(valid));
   TRY_STATUS(trainer->start());
   return std::unique_ptr<TokenizerTrainer>(std::move(trainer));
 }

@@ -37,6 +37,7 @@ at::Tensor TokenizerWorker::forward(const VisualLesson& lesson, const CodeScales
     const at::Tensor smooth = unwrap(ops_->squash(wrap(normal), 0));
     values = values + (smooth - values) * lesson.unrounded;
   }
+  if (lesson.shown.defined()) values = values * lesson.shown;
   const at::Tensor restored = unwrap(network_.decode(wrap(values), before, *ops_));
   return visual_loss(restored, lesson, config_.shape, config_.loss);
 }

@@ -10,6 +10,7 @@
 #include "backends/torch/torch_ops.h"
 #include "base/random.h"
 #include "model/visual_tokenizer.h"
+#include "model/visual_tokenizer_pixels.h"
 #include "model/visual_tokenizer_quality.h"
 #include "scenes/gallery.h"
 #include "testing.h"
@@ -56,7 +57,7 @@ class TokenizerTrainerTest : public ::testing::Test {
 
   Result<TokenizerTrainConfig> parse(const std::vector<std::string>& settings) {
     return TokenizerTrainConfig::parse(R"({"kind": "visual_tokenizer",
-      "network": "visual_tokenizer.json", "out": "out", "valid": ["stills.gallery"],
+      "network": "visual_tokenizer.json", "out": "out", "valid": [{"gallery": "stills.gallery"}],
       "train": [{"gallery": "stills.gallery", "mirror": true, "shift": 2},
                 {"gallery": "clips.gallery", "weight": 0.5}],
       "steps": 40, "latent_frames": 6, "accumulation": 2, "side": 16, "learning_rate": 0.01,
@@ -87,10 +88,10 @@ class TokenizerTrainerTest : public ::testing::Test {
 
 TEST_F(TokenizerTrainerTest, LearnsAndExportsWhatTheTokenizerOpens) {
   for (const char* optimiser : {"adamw", "muon"}) {
-    auto trainer = open({std::string("optimiser=") + optimiser});
+    auto trainer = open({std::string("optimiser=") + optimiser, "steps=150", "decay_start=50"});
     Result<TokenizerHeldOut> before = trainer->validate();
     ASSERT_TRUE(before) << before.error().message;
-    losses(*trainer, 40);
+    losses(*trainer, 150);
     Result<TokenizerHeldOut> after = trainer->validate();
     ASSERT_TRUE(after);
     EXPECT_LT(after->loss, 0.5 * before->loss) << optimiser;
@@ -109,6 +110,31 @@ TEST_F(TokenizerTrainerTest, LearnsAndExportsWhatTheTokenizerOpens) {
       sum += psnr(pixels, (*tokenizer)->decode_clip((*tokenizer)->encode_clip(pixels), 16, 16));
     }
     EXPECT_NEAR(sum / 24, decibels, 1e-9);
+  }
+}
+
+// What was learnt over codes stays true while pictures come back better from them.
+TEST_F(TokenizerTrainerTest, TheDecoderAloneLearnsOnWithTheSameCodes) {
+  auto trainer = open({"steps=60", "decay_start=40"});
+  losses(*trainer, 60);
+  ASSERT_TRUE(trainer->export_model(folder_ / "model"));
+  auto refined = open({"steps=60", "decay_start=10", "decoder_only=true", "start_from=model",
+                       "out=refined", "unrounded_until=0", "learning_rate=0.003"});
+  EXPECT_LT(refined->parameter_count(), trainer->parameter_count());
+  const double before = refined->validate()->loss;
+  EXPECT_NEAR(before, trainer->validate()->loss, 0.05 * before);
+  losses(*refined, 60);
+  EXPECT_LT(refined->validate()->loss, before);
+  ASSERT_TRUE(refined->export_model(folder_ / "refined"));
+  auto ops = make_torch_ops("cpu");
+  auto first = VisualTokenizer::open(folder_ / "model", **ops);
+  auto second = VisualTokenizer::open(folder_ / "refined", **ops);
+  ASSERT_TRUE(first && second);
+  Result<Gallery> gallery = Gallery::open(folder_ / "clips.gallery");
+  for (int64_t i = 0; i < gallery->size(); ++i) {
+    const Tensor a = (*first)->encode_clip(gallery->pixels(i));
+    const Tensor b = (*second)->encode_clip(gallery->pixels(i));
+    EXPECT_EQ(std::memcmp(a.raw(), b.raw(), size_t(a.bytes())), 0);
   }
 }
 
@@ -146,8 +172,47 @@ TEST_F(TokenizerTrainerTest, RefusesConfigurationsThatDoNotFit) {
   EXPECT_NE(error("surplus=1").find("surplus: unknown key"), std::string::npos);
   EXPECT_NE(error("train=[]").find("no gallery"), std::string::npos);
   EXPECT_NE(error("kind=text").find("visual_tokenizer"), std::string::npos);
+  EXPECT_NE(error("decoder_only=true").find("needs start_from"), std::string::npos);
   EXPECT_NE(error("optimiser=sgd").find("adamw or muon"), std::string::npos);
   EXPECT_NE(error("network_changes={\"levels\":1}").find("levels"), std::string::npos);
+}
+
+TEST_F(TokenizerTrainerTest, RefusesItemsThatAGalleryLacks) {
+  Result<TokenizerTrainConfig> config =
+      parse({R"(valid=[{"gallery": "stills.gallery", "first": 20, "count": 5}])"});
+  ASSERT_TRUE(config) << config.error().message;
+  auto trainer = TokenizerTrainer::create(*config);
+  ASSERT_FALSE(trainer);
+  EXPECT_NE(trainer.error().message.find("items 20 + 5 are asked for, it has 24"),
+            std::string::npos);
+}
+
+// The first groups of codes are always shown; without noise all of them are.
+TEST_F(TokenizerTrainerTest, HidesLaterGroupsOfSomeSamples) {
+  config_ = parse({"fewer_groups=0.5", "latent_frames=60"});
+  ASSERT_TRUE(config_) << config_.error().message;
+  std::vector<Gallery> galleries;
+  for (const TokenizerSource& source : config_->train)
+    galleries.push_back(Gallery::open(source.gallery).take());
+  TokenizerSamples samples(galleries, *config_);
+  EXPECT_FALSE(samples.lesson(0, CodeNoise::none).shown.defined());
+  const at::Tensor shown = samples.lesson(0, CodeNoise::fewer_groups).shown.view({60, 2, 3});
+  EXPECT_EQ(shown.select(1, 0).sum().item<double>(), 60 * 3);
+  const double second = shown.select(1, 1).sum().item<double>() / 3;
+  EXPECT_GT(second, 15);
+  EXPECT_LT(second, 45);
+}
+
+// Items that are held out are never drawn.
+TEST_F(TokenizerTrainerTest, DrawsFromTheNamedItemsAlone) {
+  config_ = parse({R"(train=[{"gallery": "stills.gallery", "first": 3, "count": 1}])"});
+  ASSERT_TRUE(config_) << config_.error().message;
+  std::vector<Gallery> galleries = {Gallery::open(config_->train[0].gallery).take()};
+  TokenizerSamples samples(galleries, *config_);
+  const at::Tensor patches = samples.lesson(0, CodeNoise::none).patches;
+  for (int64_t i = 1; i < 6; ++i) EXPECT_TRUE(at::equal(patches[i], patches[0]));
+  const Tensor expected = fold_frames(galleries[0].pixels(3), config_->shape);
+  EXPECT_EQ(std::memcmp(patches.data_ptr<float>(), expected.raw(), size_t(expected.bytes())), 0);
 }
 
 TEST_F(TokenizerTrainerTest, LessonsAreTheSameEveryTimeAndRunsStayTogether) {
@@ -158,7 +223,8 @@ TEST_F(TokenizerTrainerTest, LessonsAreTheSameEveryTimeAndRunsStayTogether) {
   TokenizerSamples samples(galleries, *config_);
   bool has_run = false;
   for (int64_t index = 0; index < 20; ++index) {
-    const VisualLesson a = samples.lesson(index, true), b = samples.lesson(index, true);
+    const VisualLesson a = samples.lesson(index, CodeNoise::half_unrounded),
+                       b = samples.lesson(index, CodeNoise::half_unrounded);
     EXPECT_TRUE(at::equal(a.patches, b.patches) && at::equal(a.before, b.before));
     EXPECT_EQ(a.patches.sizes().vec(), (std::vector<int64_t>{6, 4, 4, 96}));
     for (int64_t i = 0; i < 6; ++i) {
