@@ -118,11 +118,13 @@ class V41 final : public Transformer {
     const int64_t source = config_.kv_source_of(layer);
     const Tensor& keys = pass.cache.layers[static_cast<size_t>(source)].index_keys;
     Tensor scores_TN = index_scores(layer, w, x_TD, latent_TR, keys, plan, pass);
-    if (layer == config_.candidate_source)
+    if (layer == config_.candidate_source) {
       flow.kept_TB = ops_.candidates(scores_TN, plan.count_T, config_.candidate_block_size,
                                      config_.candidate_blocks);
-    else if (flow.kept_TB.defined() && !options_.dense_selection)  // dense: every score counts
+      see(layer, "attn.indexer.candidates", flow.kept_TB);
+    } else if (flow.kept_TB.defined() && !options_.dense_selection) {  // dense: all scores count
       scores_TN = ops_.mask_scores(scores_TN, flow.kept_TB, config_.candidate_block_size);
+    }
     see(layer, "attn.indexer.score", scores_TN);
     flow.scores_TN = scores_TN;
     flow.choice_TN = options_.dense_selection
@@ -145,11 +147,12 @@ class V41 final : public Transformer {
         dead_T.data<int64_t>()[row] = history.front() < 0;
       }
     see(layer, "engram.hash_ids", ids_TN);
-    const Tensor memory = ops_.embed(w.table, ids_TN);
-    see(layer, "engram.embed", memory);
-    const Tensor out_TSD =
-        ops_.engram(x_TSD, linear(memory, w.projection), w.q_weight_SD, w.k_weight_SD, dead_T,
-                    static_cast<float>(config_.norm_epsilon));
+    const Tensor rows = ops_.embed(w.table, ids_TN);
+    see(layer, "engram.embed", rows);
+    const Tensor memory = linear(rows, w.projection);
+    see(layer, "engram.memory", memory);
+    const Tensor out_TSD = ops_.engram(x_TSD, memory, w.q_weight_SD, w.k_weight_SD, dead_T,
+                                       static_cast<float>(config_.norm_epsilon));
     see(layer, "engram.out", out_TSD);
     return out_TSD;
   }

@@ -24,16 +24,6 @@ Tensor constant_ids(int64_t count, int64_t value) {
   return Tensor::of_ints({count}, std::vector<int64_t>(static_cast<size_t>(count), value));
 }
 
-// Row and column of every patch, in reading order.
-Tensor patch_places(const ImagePlan& plan) {
-  Tensor places = Tensor::empty(DType::i64, {plan.patches(), 2});
-  for (int64_t i = 0; i < plan.patches(); ++i) {
-    places.data<int64_t>()[2 * i] = i / plan.patch_columns;
-    places.data<int64_t>()[2 * i + 1] = i % plan.patch_columns;
-  }
-  return places;
-}
-
 }  // namespace
 
 RopeTable vision_rope(const VisionConfig& config) {

@@ -40,6 +40,12 @@ struct ImagePlan {
 // grid of max_image_tokens holds it.
 Result<ImagePlan> plan_image(const VisionConfig& config, int64_t width, int64_t height);
 
+// The plan of a picture that already has so many whole patches.
+ImagePlan plan_of_patches(const VisionConfig& config, int64_t rows, int64_t columns);
+
+// Row and column of every patch, in reading order: i64 [patches, 2], what vision_rope turns by.
+Tensor patch_places(const ImagePlan& plan);
+
 // RGB of plan.width × plan.height pixels, 8 bits each, to patches in reading order:
 // f32 [patches, 3·p·p], from -1 to 1, each patch channel by channel.
 Tensor image_patches(const VisionConfig& config, const ImagePlan& plan,

@@ -43,6 +43,19 @@ ImagePlan shrunk(const VisionConfig& config, double width, double height) {
 
 }  // namespace
 
+ImagePlan plan_of_patches(const VisionConfig& config, int64_t rows, int64_t columns) {
+  return grid_of(config, columns * config.patch, rows * config.patch);
+}
+
+Tensor patch_places(const ImagePlan& plan) {
+  Tensor places = Tensor::empty(DType::i64, {plan.patches(), 2});
+  for (int64_t i = 0; i < plan.patches(); ++i) {
+    places.data<int64_t>()[2 * i] = i / plan.patch_columns;
+    places.data<int64_t>()[2 * i + 1] = i % plan.patch_columns;
+  }
+  return places;
+}
+
 Result<ImagePlan> plan_image(const VisionConfig& config, int64_t width, int64_t height) {
   if (width < 1 || height < 1 || width > kLongestSide || height > kLongestSide)
     return fail("an image of ", width, "x", height, " pixels, expected sides of 1 to ",

@@ -12,6 +12,7 @@
 #include "base/safetensors.h"
 #include "model/model.h"
 #include "text/engram_keys.h"
+#include "tools/golden_comparison.h"
 
 namespace hadal {
 namespace {
@@ -56,114 +57,55 @@ Result<Prompts> read_prompts(const std::string& folder) {
   return prompts;
 }
 
-int64_t id_at(const Tensor& ids, int64_t i) {
-  return ids.dtype() == DType::i32 ? ids.data<int32_t>()[i] : ids.data<int64_t>()[i];
+// Of a folder with images: the prompt they stand in, and the text alone.
+struct SeenPrompt {
+  struct Image {
+    ImagePlan plan;
+    int64_t start = 0;
+    Tensor patches;
+  };
+  Ids ids, text_ids;
+  std::vector<Image> images;
+};
+
+Ids ids_of(const Tensor& tensor) {
+  return {tensor.data<int64_t>(), tensor.data<int64_t>() + tensor.count()};
 }
 
-// Holds what the model computes against one expected file.
-class Comparison final : public Observer {
- public:
-  Comparison(const Safetensors& expected, Ops& ops, GoldenReport& report)
-      : expected_(expected), ops_(ops), report_(report) {}
+Result<Tensor> tensor_of(const Safetensors& file, const std::string& name, DType dtype,
+                         const std::string& path) {
+  const Tensor* found = file.find(name);
+  if (!found || found->dtype() != dtype) return fail(path, ": no ", dtype_name(dtype), " ", name);
+  return *found;
+}
 
-  // Tensors seen from here on belong to this input ("in16"), of so many tokens.
-  void start(const std::string& input, int64_t tokens) {
-    input_ = input;
-    tokens_ = tokens;
+// images.json and inputs.safetensors.
+Result<SeenPrompt> read_seen(const std::string& folder, const ModelConfig& config) {
+  const std::string path = folder + "/inputs.safetensors", list = folder + "/images.json";
+  TRY(const Safetensors inputs, Safetensors::open(path));
+  TRY(const std::string text, read_file(list, 16 << 20));
+  SeenPrompt prompt;
+  TRY(const Tensor ids, tensor_of(inputs, "token_ids", DType::i64, path));
+  TRY(const Tensor text_ids, tensor_of(inputs, "text.token_ids", DType::i64, path));
+  prompt.ids = ids_of(ids);
+  prompt.text_ids = ids_of(text_ids);
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("images")) return fail(list, ": not a list of images");
+  for (const nlohmann::json& entry : json["images"]) {
+    const std::string name = "image" + std::to_string(prompt.images.size());
+    TRY(const Tensor patches, tensor_of(inputs, name + ".patches", DType::f32, path));
+    SeenPrompt::Image image{plan_of_patches(config.vision, entry.value("n_vit_h", int64_t{0}),
+                                            entry.value("n_vit_w", int64_t{0})),
+                            entry.value("start", int64_t{-1}), patches};
+    const int64_t end = image.start + image.plan.span();
+    if (image.plan.patches() == 0 || patches.row_count() != image.plan.patches() ||
+        image.start < 0 || end > static_cast<int64_t>(prompt.ids.size()))
+      return fail(list, ": ", name, " does not fit its prompt");
+    image.patches = patches.reshaped({patches.row_count(), patches.row_width()});
+    prompt.images.push_back(std::move(image));
   }
-
-  void tensor(int64_t layer, std::string_view name, const Tensor& value) override {
-    if (input_.empty()) return;
-    const std::string part(name);
-    const std::string where =
-        layer < 0 || part == "final_norm" ? part : "layers." + std::to_string(layer) + "." + part;
-    if (part == "attn.topk_idxs" || part == "ffn.gate.indices")
-      compare_sets(part, where, ops_.to_host(value));
-    else if (part != "ffn.gate.weights")  // in the order of choice, which has no meaning
-      compare(part, where, value);
-  }
-
-  void compare(const std::string& part, const std::string& where, const Tensor& value) {
-    const std::string name = input_ + "." + where;
-    const Tensor* expected = expected_.find(name);
-    if (!expected || value.count() == 0) return;
-    const Tensor found = ops_.to_host(value);
-    GoldenPart& result = report_.parts[part];
-    ++result.compared;
-    ++report_.compared;
-    if (found.count() != expected->count()) {
-      note(result, std::numeric_limits<double>::infinity(), name, 0);
-    } else if (expected->dtype() == DType::f32) {
-      compare_floats(result, name, found, *expected);
-    } else {
-      for (int64_t i = 0; i < found.count(); ++i)
-        if (id_at(found, i) != id_at(*expected, i)) wrong_id(name, i);
-    }
-  }
-
-  void compare_ids(const std::string& name, const Ids& found, const Tensor& expected) {
-    ++report_.compared;
-    for (size_t i = 0; i < found.size(); ++i)
-      if (found[i] != id_at(expected, static_cast<int64_t>(i)))
-        wrong_id(name, static_cast<int64_t>(i));
-  }
-
- private:
-  void compare_floats(GoldenPart& result, const std::string& name, const Tensor& found,
-                      const Tensor& expected) {
-    double difference = 0, size = 0, furthest = -1;
-    int64_t worst = 0;
-    for (int64_t i = 0; i < found.count(); ++i) {
-      const double a = found.data<float>()[i], b = expected.data<float>()[i];
-      const bool same_infinity = std::isinf(a) && a == b;
-      const double off = same_infinity ? 0 : std::isfinite(a - b) ? std::fabs(a - b) : HUGE_VAL;
-      difference += off * off;
-      if (!same_infinity) size += b * b;
-      if (off > furthest) {
-        furthest = off;
-        worst = i;
-      }
-    }
-    note(result, size > 0 ? std::sqrt(difference / size) : std::sqrt(difference), name, worst);
-  }
-
-  // Rows chosen by the indexer, or experts: as sets.  Expected rows count the raw tokens first.
-  void compare_sets(const std::string& part, const std::string& where, const Tensor& found) {
-    const std::string name = input_ + "." + where;
-    const Tensor* expected = expected_.find(name);
-    if (!expected || found.rank() != 2 || expected->size(0) != found.size(0)) return;
-    const int64_t shift = part == "attn.topk_idxs" ? tokens_ : 0;
-    ++report_.compared;
-    for (int64_t t = 0; t < found.size(0); ++t)
-      if (row_set(found, t, 0) != row_set(*expected, t, shift)) wrong_id(name, t);
-  }
-
-  static std::set<int64_t> row_set(const Tensor& ids, int64_t row, int64_t shift) {
-    std::set<int64_t> set;
-    for (int64_t n = 0; n < ids.size(1); ++n) {
-      const int64_t id = id_at(ids, row * ids.size(1) + n);
-      if (id >= shift) set.insert(id - shift);
-    }
-    return set;
-  }
-
-  static void note(GoldenPart& part, double deviation, const std::string& name, int64_t index) {
-    if (!(deviation > part.worst) && !part.tensor.empty()) return;
-    part.worst = deviation;
-    part.tensor = name;
-    part.index = index;
-  }
-
-  void wrong_id(const std::string& name, int64_t index) {
-    if (report_.wrong_ids++ == 0) report_.first_wrong_id = name + "[" + std::to_string(index) + "]";
-  }
-
-  const Safetensors& expected_;
-  Ops& ops_;
-  GoldenReport& report_;
-  std::string input_;
-  int64_t tokens_ = 0;
-};
+  return prompt;
+}
 
 int64_t best_id(const float* logits, int64_t count) {
   return std::max_element(logits, logits + count) - logits;
@@ -173,30 +115,31 @@ Cache cache_for(const Model& model, Ops& ops, int64_t tokens) {
   return Cache(model.config(), ops, {.slots = 1, .max_positions = tokens, .max_chunk = tokens});
 }
 
-void run_prompt(Model& model, Ops& ops, const std::string& name, const Ids& ids,
-                Comparison& comparison) {
+void run_prompt(Model& model, Ops& ops, const std::string& prefix, const Ids& ids,
+                const GivenRows& given, Comparison& comparison) {
   const int64_t tokens = static_cast<int64_t>(ids.size());
   Cache cache = cache_for(model, ops, tokens);
   Batch batch;
   batch.append(0, 0, ids);
+  batch.given = given;
   for (int64_t row = 0; row < tokens; ++row) batch.wanted.push_back(row);
-  comparison.start(name, tokens);
+  comparison.start(prefix, tokens);
   comparison.compare("logits", "logits", model.forward(batch, cache));
-  comparison.start("", 0);
+  comparison.pause();
   Ids next(ids.begin() + 1, ids.end());
   next.push_back(0);  // the last row has no successor; its logits are not compared
   const Tensor draft = model.draft_logits(batch, Tensor::of_ints({tokens}, next), cache);
-  comparison.start(name, tokens);
+  comparison.start(prefix, tokens);
   if (draft.defined() && tokens > 1)
     comparison.compare("draft logits", "mtp0.logits", ops.to_host(draft).rows(0, tokens - 1));
 }
 
 void run_decode(Model& model, Ops& ops, const std::string& name, const Decode& decode,
-                const Safetensors& expected, Comparison& comparison) {
+                const GivenRows& given, const Safetensors& expected, Comparison& comparison) {
   const Tensor* ids = expected.find(name + ".ids");
   const Tensor* logits = expected.find(name + ".logits");
   if (!ids || !logits || ids->rank() != 1 || logits->rank() != 2) return;
-  comparison.start("", 0);  // single steps have no traces
+  comparison.pause();  // single steps have no traces
   const int64_t steps = std::min(ids->count(), logits->size(0));
   const int64_t vocab = model.config().text_vocab();
   Cache cache = cache_for(model, ops, static_cast<int64_t>(decode.prompt.size()) + steps);
@@ -208,6 +151,7 @@ void run_decode(Model& model, Ops& ops, const std::string& name, const Decode& d
     Batch batch;
     batch.append(0, position, next);
     batch.wanted = {batch.rows() - 1};
+    if (position == 0) batch.given = given;
     position += batch.rows();
     const Tensor row = ops.to_host(model.forward(batch, cache));
     std::copy_n(row.data<float>(), vocab, rows.data<float>() + step * vocab);
@@ -215,7 +159,7 @@ void run_decode(Model& model, Ops& ops, const std::string& name, const Decode& d
     next = {generated.back()};
   }
   comparison.compare_ids(name + ".ids", generated, *ids);
-  comparison.start(name, 1);
+  comparison.start(name + ".", 1);
   comparison.compare("decode logits", "logits", rows);
 }
 
@@ -225,20 +169,79 @@ Result<std::vector<int32_t>> token_map(const std::string& folder, const ModelCon
   return compressed_token_map(tokenizer, config.vocab);
 }
 
+// The rotations of every patch: a head of (1, 0) pairs turns into cosines, then sines.
+void compare_rope(const ModelConfig& config, Ops& ops, const ImagePlan& plan,
+                  Comparison& comparison) {
+  RopeTable table = vision_rope(config.vision);
+  const int64_t patches = plan.patches(), pairs = table.width / 2;
+  table.frequencies = ops.prepare(table.frequencies);
+  Tensor ones = Tensor::zeros(DType::f32, {patches, 2 * pairs});
+  for (int64_t i = 0; i < patches; ++i)
+    std::fill_n(ones.data<float>() + i * 2 * pairs, pairs, 1.0f);
+  const Tensor turned = ops.to_host(ops.rope(ones, patch_places(plan), table, Turn::forward));
+  for (int64_t half = 0; half < 2; ++half) {
+    Tensor values = Tensor::empty(DType::f32, {patches, pairs});
+    for (int64_t i = 0; i < patches; ++i)
+      std::copy_n(turned.data<float>() + (2 * i + half) * pairs, pairs,
+                  values.data<float>() + i * pairs);
+    comparison.compare("rope", half == 0 ? "rope_cos" : "rope_sin", values);
+  }
+}
+
+// All spans of a prompt, as the rows that are given.
+GivenRows look_at_images(const Model& model, Ops& ops, const SeenPrompt& prompt,
+                         Comparison& comparison) {
+  GivenRows given;
+  std::vector<float> values;
+  for (size_t k = 0; k < prompt.images.size(); ++k) {
+    const SeenPrompt::Image& image = prompt.images[k];
+    comparison.start("image" + std::to_string(k) + ".", image.plan.patches());
+    compare_rope(model.config(), ops, image.plan, comparison);
+    const Tensor span = model.look(image.plan, image.patches);
+    comparison.pause();
+    for (int64_t i = 0; i < span.size(0); ++i) given.rows.push_back(image.start + i);
+    values.insert(values.end(), span.data<float>(), span.data<float>() + span.count());
+  }
+  const int64_t rows = static_cast<int64_t>(given.rows.size());
+  given.values_ND = Tensor::of_floats({rows, model.config().width}, values);
+  return given;
+}
+
+Result<std::unique_ptr<Model>> open_golden(const std::string& folder, const ModelConfig& config,
+                                           Rounding rounding, Ops& ops) {
+  TRY(const std::vector<int32_t> compressed, token_map(folder, config));
+  return Model::open(folder, ops, {.rounding = rounding, .progress = {}}, compressed);
+}
+
+// A folder with images: the prompt they stand in, its continuation, and the text alone.
+Result<GoldenReport> check_images(const GoldenOptions& options, Ops& ops) {
+  TRY(const ModelConfig config, ModelConfig::open(options.folder));
+  if (config.vision.layers == 0) return fail(options.folder, ": images, but no vision_config");
+  TRY(const Safetensors expected, Safetensors::open(options.folder + "/expected.safetensors"));
+  TRY(const SeenPrompt prompt, read_seen(options.folder, config));
+  TRY(const std::unique_ptr<Model> model, open_golden(options.folder, config, Rounding::none, ops));
+  GoldenReport report;
+  Comparison comparison(expected, config, ops, report);
+  model->watch(&comparison);
+  const GivenRows given = look_at_images(*model, ops, prompt, comparison);
+  run_prompt(*model, ops, "", prompt.ids, given, comparison);
+  run_prompt(*model, ops, "text.", prompt.text_ids, {}, comparison);
+  run_decode(*model, ops, "dec", {prompt.ids, {}}, given, expected, comparison);
+  return report;
+}
+
 // One expected file: all its prompts and decodes under one rounding.
 Status check_file(const std::string& folder, const std::string& path, Rounding rounding,
                   const std::map<std::string, Ids>& inputs,
                   const std::map<std::string, Decode>& decodes, Ops& ops, GoldenReport& report) {
   TRY(const Safetensors expected, Safetensors::open(path));
   TRY(const ModelConfig config, ModelConfig::open(folder));
-  TRY(const std::vector<int32_t> compressed, token_map(folder, config));
-  TRY(const std::unique_ptr<Model> model,
-      Model::open(folder, ops, {.rounding = rounding, .progress = {}}, compressed));
-  Comparison comparison(expected, ops, report);
+  TRY(const std::unique_ptr<Model> model, open_golden(folder, config, rounding, ops));
+  Comparison comparison(expected, config, ops, report);
   model->watch(&comparison);
-  for (const auto& [name, ids] : inputs) run_prompt(*model, ops, name, ids, comparison);
+  for (const auto& [name, ids] : inputs) run_prompt(*model, ops, name + ".", ids, {}, comparison);
   for (const auto& [name, decode] : decodes)
-    run_decode(*model, ops, name, decode, expected, comparison);
+    run_decode(*model, ops, name, decode, {}, expected, comparison);
   return Ok{};
 }
 
@@ -251,6 +254,7 @@ double GoldenReport::worst() const {
 }
 
 Result<GoldenReport> check_goldens(const GoldenOptions& options, Ops& ops) {
+  if (is_file(options.folder + "/images.json")) return check_images(options, ops);
   TRY(const Prompts prompts, read_prompts(options.folder));
   const std::string own = options.folder + "/expected.safetensors";
   const std::string exact = options.expected.empty() ? own : options.expected;

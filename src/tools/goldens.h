@@ -6,6 +6,13 @@
 //   expected.safetensors        inN.logits, decN.ids/logits, inN.layers.L.NAME, …
 //   expected-sim.safetensors    the same for sim_inputs, with the official roundings
 //
+// or, of a model that sees, instead of tokens.json
+//
+//   images.json                 where each image stands in the prompt, and its grid
+//   inputs.safetensors          token_ids, imageK.patches, text.token_ids
+//   expected.safetensors        imageK.vision.NAME, layers.L.NAME, logits, dec.ids/logits,
+//   text.logits
+//
 // tests/goldens/README.md says what each name means.
 #pragma once
 

@@ -177,5 +177,92 @@ TEST_P(SessionTest, GeneratingStopsForEachReason) {
   EXPECT_EQ(longest.ids.size(), 31U) << "30 that fit, and one more that nothing follows";
 }
 
+// ---- embeddings that are given: two prompts of the same ids may be about other images
+
+class ImageSessionTest : public testing::Test {
+ protected:
+  ImageSessionTest() {
+    for (int64_t at = 20; at < 32; ++at) ids_[static_cast<size_t>(at)] = *config().image_id;
+  }
+
+  const ModelConfig& config() const { return tiny_.model->config(); }
+
+  // An image of no meaning at positions 20 … 31.
+  GivenRows image(float colour) const {
+    GivenRows given;
+    std::vector<float> values;
+    for (int64_t at = 20; at < 32; ++at) {
+      given.rows.push_back(at);
+      for (int64_t i = 0; i < config().width; ++i)
+        values.push_back(colour * static_cast<float>((at * 31 + i * 7) % 13 - 6) / 6);
+    }
+    given.values_ND = Tensor::of_floats({12, config().width}, values);
+    return given;
+  }
+
+  std::vector<float> fresh(const GivenRows& given, int64_t chunk) {
+    Cache cache = tiny_.cache(1, chunk);
+    Session session(*tiny_.model, *tiny_.ops, cache, {});
+    EXPECT_TRUE(session.extend(ids_, nullptr, given));
+    return logits_of(session);
+  }
+
+  TinyModel tiny_{"v41-vision-tiny"};
+  std::vector<int64_t> ids_ = TinyModel::ids(50);
+};
+
+TEST_F(ImageSessionTest, ChunksChangeNoBit) {
+  const std::vector<float> whole = fresh(image(1), 64);
+  for (int64_t chunk : {1, 3, 7, 25}) EXPECT_EQ(fresh(image(1), chunk), whole) << chunk;
+  EXPECT_NE(fresh(image(2), 64), whole);
+}
+
+TEST_F(ImageSessionTest, AnotherImageIsReadAnew) {
+  Cache cache = tiny_.cache(1, 64);
+  Session session(*tiny_.model, *tiny_.ops, cache, {.prompt_shortcut = false});
+  ASSERT_TRUE(session.extend(ids_, nullptr, image(1)));
+  Result<Prefill> again = session.extend(ids_, nullptr, image(1));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->read, 0);
+  Result<Prefill> other = session.extend(ids_, nullptr, image(2));
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->reused, 20);
+  EXPECT_EQ(logits_of(session), fresh(image(2), 64));
+}
+
+TEST_F(ImageSessionTest, AStoredSessionRemembersItsImage) {
+  const std::string path = testing::TempDir() + "hadal_image_session.safetensors";
+  Cache cache = tiny_.cache(1, 64);
+  const SessionOptions options{.prompt_shortcut = false, .fingerprint = "f"};
+  Session session(*tiny_.model, *tiny_.ops, cache, options);
+  ASSERT_TRUE(session.extend(ids_, nullptr, image(1)));
+  session.append(5);
+  ASSERT_TRUE(session.save(path, ""));
+  std::vector<int64_t> longer = ids_;
+  longer.insert(longer.end(), {5, 6, 7});
+  for (float colour : {1.0f, 2.0f}) {
+    Cache second = tiny_.cache(1, 64);
+    Session loaded(*tiny_.model, *tiny_.ops, second, options);
+    Result<std::string> note = loaded.load(path);
+    ASSERT_TRUE(note) << note.error().message;
+    Result<Prefill> prefill = loaded.extend(longer, nullptr, image(colour));
+    ASSERT_TRUE(prefill);
+    EXPECT_EQ(prefill->reused, colour == 1 ? 51 : 0);
+  }
+}
+
+TEST_F(ImageSessionTest, WrongRowsAreRefused) {
+  Cache cache = tiny_.cache(1, 64);
+  Session session(*tiny_.model, *tiny_.ops, cache, {});
+  GivenRows late = image(1);
+  late.rows.back() = 50;
+  EXPECT_EQ(session.extend(ids_, nullptr, late).error().message,
+            "an embedding is given for position 50 after 30, expected rising positions below 50");
+  GivenRows few = image(1);
+  few.rows.pop_back();
+  EXPECT_FALSE(session.extend(ids_, nullptr, few));
+  EXPECT_EQ(session.length(), 0);
+}
+
 }  // namespace
 }  // namespace hadal

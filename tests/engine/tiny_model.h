@@ -47,11 +47,21 @@ struct TinyModel {
   std::vector<int32_t> token_map() const {
     Result<Safetensors> expected = Safetensors::open(folder + "/expected.safetensors");
     const Tensor* map = expected ? expected->find("engram.token_map") : nullptr;
-    if (!map) return {};
+    if (!map) return made_up_map();
     std::vector<int32_t> ids;
     for (int64_t i = 0; i < map->count(); ++i)
       ids.push_back(map->dtype() == DType::i64 ? static_cast<int32_t>(map->data<int64_t>()[i])
                                                : map->data<int32_t>()[i]);
+    return ids;
+  }
+
+  // Where a golden has no map of its own: any map of the right size.
+  std::vector<int32_t> made_up_map() const {
+    Result<ModelConfig> config = ModelConfig::open(folder);
+    std::vector<int32_t> ids;
+    if (config && config->engram.present())
+      for (int64_t id = 0; id < config->vocab; ++id)
+        ids.push_back(static_cast<int32_t>(id % config->engram.compressed_vocab));
     return ids;
   }
 };
