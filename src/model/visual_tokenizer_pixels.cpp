@@ -36,12 +36,14 @@ Tensor fold_frames(const Tensor& pixels, const VisualTokenizerConfig& config) {
   const Tensor patches = Tensor::empty(
       DType::f32, {1, high / config.patch, wide / config.patch, config.patch_values()});
   const PatchOrder order(config, wide / config.patch);
+  const uint8_t* rgb = pixels.raw();
+  float* values = patches.data<float>();
   for (int64_t frame = 0; frame < config.temporal; ++frame)
     for (int64_t y = 0; y < high; ++y) {
       const int64_t row = std::min(frame, frames - 1) * height + std::min(y, height - 1);
       for (int64_t x = 0; x < wide; ++x) {
-        const uint8_t* from = pixels.raw() + (row * width + std::min(x, width - 1)) * 3;
-        float* to = patches.data<float>() + order.at(frame, y, x);
+        const uint8_t* from = rgb + (row * width + std::min(x, width - 1)) * 3;
+        float* to = values + order.at(frame, y, x);
         for (int c = 0; c < 3; ++c) to[c] = static_cast<float>(from[c]) / kHalfRange - 1;
       }
     }
@@ -57,13 +59,13 @@ Tensor unfold_frames(const Tensor& patches, const VisualTokenizerConfig& config,
   const Tensor pixels = Tensor::empty(DType::u8, {frames, height, width, 3});
   const PatchOrder order(config, patches.size(2));
   uint8_t* to = pixels.raw();
+  const float* values = patches.data<float>();
   for (int64_t frame = 0; frame < frames; ++frame)
     for (int64_t y = 0; y < height; ++y)
       for (int64_t x = 0; x < width; ++x)
         for (int64_t c = 0; c < 3; ++c) {
           float sum = 0;
-          for (int64_t i = 0; i < blended; ++i)
-            sum += patches.data<float>()[order.at(frame + i, y, x) + c];
+          for (int64_t i = 0; i < blended; ++i) sum += values[order.at(frame + i, y, x) + c];
           const float value = (sum / static_cast<float>(blended) + 1) * kHalfRange;
           // Not a number becomes 0: weights are from outside.
           *to++ = static_cast<uint8_t>(std::lround(value > 0 ? std::min(value, 255.0f) : 0.0f));

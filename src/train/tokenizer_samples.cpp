@@ -17,8 +17,9 @@ constexpr int kSameColour = 12;
 
 std::array<int, 3> median_colour(const Tensor& pixels) {
   std::array<std::array<int64_t, 256>, 3> counts{};
-  for (int64_t i = 0; i < pixels.count(); ++i)
-    ++counts[static_cast<size_t>(i % 3)][pixels.raw()[i]];
+  const uint8_t* rgb = pixels.raw();
+  for (int64_t i = 0; i < pixels.count(); i += 3)
+    for (size_t c = 0; c < 3; ++c) ++counts[c][*rgb++];
   std::array<int, 3> median{};
   for (size_t c = 0; c < 3; ++c)
     for (int64_t seen = 0; seen + counts[c][static_cast<size_t>(median[c])] <= pixels.count() / 6;)
@@ -43,8 +44,9 @@ Tensor pixel_weights(const Tensor& pixels, const VisualTokenizerConfig& config, 
   // As a picture of its own, whose red says which pixels count more.
   const Tensor marks = Tensor::zeros(DType::u8, pixels.shape());
   const int64_t frame_values = pixels.count() / pixels.size(0);
+  const uint8_t* rgb = pixels.raw();
   for (int64_t i = 0; i < pixels.count(); i += 3) {
-    const uint8_t *pixel = pixels.raw() + i, *start = pixels.raw() + i % frame_values;
+    const uint8_t *pixel = rgb + i, *start = rgb + i % frame_values;
     if (differs(pixel, ground[0], ground[1], ground[2]) ||
         differs(pixel, start[0], start[1], start[2]))
       marks.raw()[i] = 255;
@@ -52,9 +54,9 @@ Tensor pixel_weights(const Tensor& pixels, const VisualTokenizerConfig& config, 
   const Tensor folded = fold_frames(marks, config);
   const Tensor weights =
       Tensor::empty(DType::f32, {1, folded.size(1), folded.size(2), folded.size(3) / 3});
-  for (int64_t i = 0; i < weights.count(); ++i)
-    weights.data<float>()[i] =
-        folded.data<float>()[3 * i] > 0 ? static_cast<float>(1 + foreground) : 1.0f;
+  const float *mark = folded.data<float>(), more = static_cast<float>(1 + foreground);
+  float* weight = weights.data<float>();
+  for (int64_t i = 0; i < weights.count(); ++i) weight[i] = mark[3 * i] > 0 ? more : 1.0f;
   return weights;
 }
 
