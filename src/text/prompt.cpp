@@ -2,6 +2,8 @@
 // A prompt under construction.
 #include "text/prompt.h"
 
+#include <algorithm>
+
 namespace hadal {
 
 Prompt& Prompt::control(std::string_view token) {
@@ -55,6 +57,23 @@ Result<std::vector<int32_t>> encode_prompt(const Tokenizer& tokenizer, const Pro
     ids.push_back(*id);
   }
   return ids;
+}
+
+Result<ExpandedPrompt> expand_images(const std::vector<int64_t>& ids, int64_t image_id,
+                                     const std::vector<int64_t>& spans) {
+  const int64_t places = std::count(ids.begin(), ids.end(), image_id);
+  if (places != static_cast<int64_t>(spans.size()))
+    return fail("the prompt has ", places, " places for images, expected ", spans.size());
+  ExpandedPrompt expanded;
+  for (int64_t id : ids) {
+    int64_t copies = 1;
+    if (id == image_id) {
+      copies = spans[expanded.starts.size()];
+      expanded.starts.push_back(static_cast<int64_t>(expanded.ids.size()));
+    }
+    expanded.ids.insert(expanded.ids.end(), static_cast<size_t>(copies), id);
+  }
+  return expanded;
 }
 
 }  // namespace hadal

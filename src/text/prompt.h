@@ -51,4 +51,15 @@ struct Prompt {
 // Fails if the tokenizer lacks one of the control tokens, and names it.
 Result<std::vector<int32_t>> encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt);
 
+// Ids with every placeholder of an image repeated for all positions that its image takes.
+struct ExpandedPrompt {
+  std::vector<int64_t> ids;
+  std::vector<int64_t> starts;  // where each image begins
+};
+
+// `spans`: how many positions each image takes, in order.  Fails if there are more or fewer
+// images than placeholders.
+Result<ExpandedPrompt> expand_images(const std::vector<int64_t>& ids, int64_t image_id,
+                                     const std::vector<int64_t>& spans);
+
 }  // namespace hadal

@@ -82,7 +82,7 @@ AnswerPiece AnswerStream::read(const std::string& decoded, bool last) {
 Result<Answer> give_answer(OpenModel& open, const AnswerRequest& request, const AnswerSink& sink) {
   const InterruptGuard guard;
   Answer answer;
-  TRY(answer.prefill, open.session->extend(request.prompt, &interrupt_flag()));
+  TRY(answer.prefill, open.session->extend(request.prompt, &interrupt_flag(), request.given));
   if (answer.prefill.cancelled) {
     answer.generated.finish = Finish::cancelled;
     return answer;

@@ -54,6 +54,7 @@ class AnswerStream {
 
 struct AnswerRequest {
   std::vector<int64_t> prompt;
+  GivenRows given;  // of its images
   SamplerOptions sampler;
   int64_t max_tokens = 0;
   AnswerForm form;

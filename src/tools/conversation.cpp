@@ -53,6 +53,10 @@ void Conversation::add_user(std::string text) {
   messages_.push_back(text_message(Role::user, std::move(text)));
 }
 
+void Conversation::add_user(std::vector<Block> content) {
+  messages_.push_back({.role = Role::user, .content = std::move(content)});
+}
+
 void Conversation::take_back_user() {
   if (!messages_.empty() && messages_.back().role == Role::user) messages_.pop_back();
 }

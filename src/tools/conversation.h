@@ -27,7 +27,8 @@ class Conversation {
 
   void set_system(std::string text);  // empty: none
   void add_user(std::string text);
-  void take_back_user();  // the last message, if it is the user's
+  void add_user(std::vector<Block> content);  // text and images, in order
+  void take_back_user();                      // the last message, if it is the user's
   // Ids as sampled, without the token that ended the answer.
   void add_answer(std::vector<int64_t> ids);
   void clear();  // all but the system text

@@ -23,6 +23,7 @@
 #include "tools/open_model.h"
 #include "tools/options.h"
 #include "tools/output.h"
+#include "tools/shown.h"
 
 namespace hadal {
 namespace {
@@ -36,6 +37,7 @@ struct GenerateChoice {
   std::optional<std::string> prompt;
   std::string file;  // "-": stdin
   bool chat = false;
+  ShownFiles shown;
   std::string system, effort;
   bool think = false;
   bool json = false;
@@ -56,13 +58,14 @@ Result<std::string> prompt_text(const GenerateChoice& choice) {
 }
 
 // A conversation of one turn.
-Result<std::vector<int64_t>> chat_prompt(const GenerateChoice& choice, const OpenModel& open,
-                                         const std::string& text) {
+Result<SeenPrompt> chat_prompt(const GenerateChoice& choice, const OpenModel& open,
+                               const std::string& text, const Shown& shown) {
   Conversation talk(*open.tokenizer,
                     {.dialect = open.dialect(), .thinking = choice.think, .effort = choice.effort});
   talk.set_system(choice.system);
-  talk.add_user(text);
-  return talk.prompt();
+  talk.add_user(shown_blocks(shown, text));
+  TRY(const std::vector<int64_t> ids, talk.prompt());
+  return look_at(shown, ids, open, choice.model.quiet);
 }
 
 // The ids of a text that is to be continued: begin-of-sequence, then the text.
@@ -74,7 +77,7 @@ std::vector<int64_t> plain_prompt(const OpenModel& open, const std::string& text
 }
 
 Result<AnswerRequest> make_request(const GenerateChoice& choice, const OpenModel& open,
-                                   const std::string& text) {
+                                   const std::string& text, const Shown& shown) {
   AnswerRequest request;
   TRY(request.sampler, sampler_options(choice.sampling, open.config().family));
   request.max_tokens = choice.sampling.max_tokens;
@@ -82,7 +85,9 @@ Result<AnswerRequest> make_request(const GenerateChoice& choice, const OpenModel
   request.form.raw_bytes = !choice.json;
   if (choice.chat) {
     request.form.chat = CompletionOptions{.dialect = open.dialect(), .thinking = choice.think};
-    TRY(request.prompt, chat_prompt(choice, open, text));
+    TRY(SeenPrompt prompt, chat_prompt(choice, open, text, shown));
+    request.prompt = std::move(prompt.ids);
+    request.given = std::move(prompt.given);
   } else {
     request.prompt = plain_prompt(open, text);
   }
@@ -101,9 +106,9 @@ void show_plainly(const AnswerPiece& piece, Output& out) {
   out.write(piece.text);
 }
 
-Result<int> answer_once(const GenerateChoice& choice, OpenModel& open) {
+Result<int> answer_once(const GenerateChoice& choice, const Shown& shown, OpenModel& open) {
   TRY(const std::string text, prompt_text(choice));
-  TRY(const AnswerRequest request, make_request(choice, open, text));
+  TRY(const AnswerRequest request, make_request(choice, open, text, shown));
   Output out;
   if (choice.echo && !choice.json) echo_prompt(open, request, out);
   TRY(const Answer answer, give_answer(open, request, [&](const auto& token, const auto& piece) {
@@ -118,14 +123,30 @@ Result<int> answer_once(const GenerateChoice& choice, OpenModel& open) {
   return answer.generated.finish == Finish::cancelled ? kInterruptedExit : 0;
 }
 
+// Files are read before the model is: what cannot be shown is said at once.
+Result<Shown> read_pictures(const GenerateChoice& choice) {
+  if (choice.shown.empty()) return Shown{};
+  if (!choice.chat) return fail("--image and --video need --chat");
+  if (!choice.prompt && choice.file.empty())
+    return fail("--image and --video need a question: --prompt or --file");
+  TRY(const std::string folder, model_folder(choice.model));
+  TRY(const ModelConfig config, ModelConfig::open(folder));
+  if (config.vision.layers == 0)
+    return fail(folder,
+                ": this model does not see; --image and --video need one with a "
+                "vision_config");
+  return read_shown(choice.shown, config.vision);
+}
+
 Result<int> generate_command(const GenerateChoice& choice) {
   if (choice.prompt && !choice.file.empty())
     return fail("--prompt and --file are both given, expected one of them");
   if (!choice.chat && (choice.think || !choice.effort.empty() || !choice.system.empty()))
     return fail("--system, --think and --effort need --chat");
   TRY_STATUS(check_sampling(choice.sampling));
+  TRY(const Shown shown, read_pictures(choice));
   TRY(OpenModel open, open_model(choice.model, {}));
-  if (choice.prompt || !choice.file.empty()) return answer_once(choice, open);
+  if (choice.prompt || !choice.file.empty()) return answer_once(choice, shown, open);
   return demonstrate(open, choice.sampling, choice.model.quiet);
 }
 
@@ -142,6 +163,13 @@ void add_generate(CLI::App& program, Command& chosen) {
   command->add_flag("--think", choice->think, "With --chat: think first (shown on stderr)");
   command->add_option("--effort", choice->effort,
                       "With --think: low, high, max (V4.1: or 1 to 100)");
+  command->add_option("--image", choice->shown.images,
+                      "With --chat: a picture to look at, before the text; may be given again");
+  command->add_option(
+      "--video", choice->shown.videos,
+      "With --chat: a clip to look at: 2 frames a second, at most 64 over its whole "
+      "length, each under its time; frames that show nothing new (no cell of a "
+      "32x32 grid changed by more than 8 of 255) are left out");
   command->add_flag("--json", choice->json, "Events for programs, one JSON object a line");
   command->add_flag("--echo", choice->echo, "Print the prompt before its continuation");
   add_sampling_options(*command, choice->sampling);
@@ -150,6 +178,7 @@ void add_generate(CLI::App& program, Command& chosen) {
       "Examples:\n"
       "  hadal generate --prompt 'The sea is' --max-tokens 40 --seed 7\n"
       "  hadal generate --chat --prompt 'Why is the sky blue?' --temperature 0.6\n"
+      "  hadal generate --model DIR --chat --image cat.png --prompt 'What is this?'\n"
       "  hadal generate --file letter.txt --stop 'Yours' --json");
   command->callback([choice, &chosen] { chosen = [choice] { return generate_command(*choice); }; });
 }

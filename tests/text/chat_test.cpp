@@ -341,5 +341,18 @@ TEST(Messages, RefusesWhatIsNoConversation) {
   EXPECT_FALSE(messages_from_json("[{\"role\": \"user\", \"content\": \"\xFF\"}]"));
 }
 
+TEST(ExpandImages, EveryPlaceholderTakesTheRoomOfItsImage) {
+  Result<ExpandedPrompt> prompt = expand_images({1, 9, 2, 9}, 9, {3, 2});
+  ASSERT_TRUE(prompt) << prompt.error().message;
+  EXPECT_EQ(prompt->ids, (std::vector<int64_t>{1, 9, 9, 9, 2, 9, 9}));
+  EXPECT_EQ(prompt->starts, (std::vector<int64_t>{1, 5}));
+}
+
+TEST(ExpandImages, AsManyImagesAsPlaces) {
+  EXPECT_EQ(expand_images({1, 9}, 9, {3, 2}).error().message,
+            "the prompt has 1 places for images, expected 2");
+  EXPECT_FALSE(expand_images({1, 9}, 9, {}));
+}
+
 }  // namespace
 }  // namespace hadal
