@@ -11,6 +11,9 @@ namespace {
 
 using Limits = ConfigLimits;
 
+// Of an image made ready for the encoder; the published configuration allows two million.
+constexpr int64_t kImagePixels = int64_t{1} << 28;
+
 class Check {
  public:
   Check(const ModelConfig& config, Problem& problem) : config_(config), problem_(problem) {}
@@ -214,6 +217,10 @@ class Check {
     need_top(v.width % (4 * v.heads) == 0, "vision_config.hidden_size", v.width, " by ", v.heads,
              " heads does not give a head width that is a multiple of 4");
     need_top(config_.image_id.has_value(), "image_token_id", "missing");
+    const int64_t pixels = v.max_image_tokens * v.patch * v.patch * v.downsample * v.downsample;
+    need_top(pixels <= kImagePixels, "vision_config.max_image_tokens", v.max_image_tokens,
+             " cells of ", v.patch * v.downsample, " pixels squared, at most ", kImagePixels,
+             " pixels in all");
   }
 
   void visual() {

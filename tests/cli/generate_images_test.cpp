@@ -26,12 +26,11 @@ std::string bytes_of(const std::string& digits) {
 // A PNG of 8 × 6 pixels, red rising to the right and green downwards.
 std::string picture_file() {
   return scratch_file(bytes_of(
-      "89504e470d0a1a0a0000000d4948445200000008000000060802000000716748ac000000184944415478da636468"
-      "90636044"
-      "2c0c1a0c58013d2400f9f20230ffd468300000000049454e44ae426082"));
+      "89504e470d0a1a0a0000000d4948445200000008000000060802000000716748ac000000184944415478da63"
+      "646068906360c0442c0c1a0c58013d2400f9f20230ffd468300000000049454e44ae426082"));
 }
 
-// A GIF of 16 × 16 pixels: black for one second and a half, then with a white square.
+// A GIF of 16 × 16 pixels: black for one second, then with a white square.
 std::string clip_file() {
   return scratch_file(bytes_of(
       "4749463839611000100081000000000000000000000000000021f90400640000002c000000001000100000081d00"

@@ -447,6 +447,10 @@ TEST(ConfigErrors, VisionNeedsItsToken) {
   EXPECT_EQ(error_after("v41-vision-tiny", [](json& d) { d.erase("image_token_id"); }),
             "c: image_token_id: missing");
   EXPECT_EQ(error_after("v41-vision-tiny",
+                        [](json& d) { d["vision_config"]["max_image_tokens"] = 1 << 20; }),
+            "c: vision_config.max_image_tokens: 1048576 cells of 18 pixels squared, at most "
+            "268435456 pixels in all");
+  EXPECT_EQ(error_after("v41-vision-tiny",
                         [](json& d) { d["vision_config"]["num_attention_heads"] = 5; }),
             "c: vision_config.hidden_size: 48 by 5 heads does not give a head width that is a "
             "multiple of 4");
