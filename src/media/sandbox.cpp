@@ -78,8 +78,10 @@ Filter computing_only() {
   filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 1, 0));
   answer(filter, SECCOMP_RET_KILL_PROCESS);
   load(filter, offsetof(seccomp_data, nr));
-  for (const long call : {SYS_exit, SYS_exit_group, SYS_futex, SYS_brk, SYS_munmap, SYS_mremap,
-                          SYS_madvise, SYS_sched_yield, SYS_clock_gettime, SYS_rt_sigreturn})
+  // sigaltstack is for AddressSanitizer, which asks for it before a process ends.
+  for (const long call :
+       {SYS_exit, SYS_exit_group, SYS_futex, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
+        SYS_sched_yield, SYS_clock_gettime, SYS_rt_sigreturn, SYS_sigaltstack})
     allow(filter, static_cast<uint32_t>(call));
   // Results go to descriptor 1; memory is anonymous and never executable.
   allow_with(filter, SYS_write, {{0, kAllBits & ~1u, 1}});
