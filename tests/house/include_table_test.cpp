@@ -64,6 +64,8 @@ const std::vector<Library>& libraries() {
       {"unicode/", {"text"}},
       {"libav", {"media"}},
       {"libsw", {"media"}},
+      {"ft2build", {"scenes"}},
+      {"freetype/", {"scenes"}},
       {"boost/", {"serve"}},
       {"openssl/", {"serve"}},
       {"sqlite3", {"serve"}},
