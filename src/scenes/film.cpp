@@ -118,11 +118,15 @@ Object random_object(Random& random) {
   return {size, colour, static_cast<Form>(random.below(kForms))};
 }
 
-// May leave the board or have the wrong size; the caller draws again.
+// The motion first, so that each is as frequent; then an object and a place that allow it.
 Actor random_actor(Random& random) {
-  const Object object = random_object(random);
-  const int64_t row = random.below(3), column = random.below(3);
-  return {object, {row, column}, static_cast<Motion>(random.below(kMotions))};
+  const Motion motion = static_cast<Motion>(random.below(kMotions));
+  while (true) {
+    const Object object = random_object(random);
+    const int64_t row = random.below(3), column = random.below(3);
+    const Actor actor{object, {row, column}, motion};
+    if (!leaves_the_board(actor) && !size_does_not_fit(actor)) return actor;
+  }
 }
 
 std::vector<Actor> random_actors(Random& random, Plot plot, size_t count) {
@@ -131,10 +135,7 @@ std::vector<Actor> random_actors(Random& random, Plot plot, size_t count) {
     return {{first, {}, Motion::right}, {second, {}, Motion::left}};
   }
   std::vector<Actor> actors;
-  while (actors.size() < count) {
-    const Actor actor = random_actor(random);
-    if (!leaves_the_board(actor) && !size_does_not_fit(actor)) actors.push_back(actor);
-  }
+  while (actors.size() < count) actors.push_back(random_actor(random));
   return actors;
 }
 

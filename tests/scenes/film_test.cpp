@@ -80,7 +80,7 @@ TEST(FilmTest, NothingTouchesOrLeaves) {
     }
   }
   EXPECT_EQ(motions.size(), static_cast<size_t>(kMotions));
-  for (const auto& [motion, count] : motions) EXPECT_GT(count, 200) << words(motion);
+  for (const auto& [motion, count] : motions) EXPECT_GT(count, 400) << words(motion);
   EXPECT_GT(crossings, 250);
   EXPECT_GT(pairs, 900);
 }
