@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The actions on documents; those on pictures stand in data_scenes.cpp.
+// The actions on documents; those on pictures stand in data_scenes.cpp, data_names.cpp and
+// data_pages.cpp.
 #include "tools/data.h"
 
 #include <CLI/CLI.hpp>
@@ -12,6 +13,8 @@
 #include "text/bpe_trainer.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
+#include "tools/data_names.h"
+#include "tools/data_pages.h"
 #include "tools/data_scenes.h"
 #include "tools/documents.h"
 #include "train/shard.h"
@@ -156,6 +159,8 @@ void add_data(CLI::App& program, Command& chosen) {
   add_action(*data, chosen, "text", "The text alone, for other programs to measure", options,
              write_text);
   add_scene_data(*data, chosen);
+  add_name_data(*data, chosen);
+  add_page_data(*data, chosen);
 }
 
 }  // namespace hadal
