@@ -111,8 +111,8 @@ void Board::measure(const std::vector<Difference>& pixels) {
     }
 }
 
-std::vector<Piece> Board::pieces() const {
-  std::vector<Piece> pieces;
+std::vector<BoardPiece> Board::pieces() const {
+  std::vector<BoardPiece> pieces;
   std::vector<uint8_t> seen(contrasts_.size());
   std::vector<std::pair<int64_t, int64_t>> waiting;
   const auto visit = [&](int64_t x, int64_t y) {
@@ -125,7 +125,7 @@ std::vector<Piece> Board::pieces() const {
     for (int64_t x = 0; x < kBoardSide; ++x) {
       visit(x, y);
       if (waiting.empty()) continue;
-      Piece piece{x, y, x, y, 0};
+      BoardPiece piece{x, y, x, y, 0};
       while (!waiting.empty()) {
         const auto [px, py] = waiting.back();
         waiting.pop_back();

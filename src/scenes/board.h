@@ -24,7 +24,7 @@ constexpr int64_t kBoardSide = 64;  // pixels, one a unit
 using Difference = std::array<float, 3>;  // red, green, blue
 
 // Pixels that hang together, by the box around them.
-struct Piece {
+struct BoardPiece {
   int64_t left = 0, top = 0, right = 0, bottom = 0;  // inclusive
   int64_t area = 0;                                  // pixels
 };
@@ -41,7 +41,7 @@ class Board {
   const Difference& difference(int64_t x, int64_t y) const { return differences_[index(x, y)]; }
   float contrast(int64_t x, int64_t y) const { return contrasts_[index(x, y)]; }
 
-  std::vector<Piece> pieces() const;
+  std::vector<BoardPiece> pieces() const;
 
  private:
   static size_t index(int64_t x, int64_t y) { return static_cast<size_t>(y * kBoardSide + x); }

@@ -21,11 +21,11 @@ constexpr double kLeastLikeness = 0.75;
 constexpr double kColourTolerance = 90;  // between the measured shade and the colour it stands for
 constexpr double kNoiseLimit = 15;       // of the smoothed ground, root mean square in one channel
 
-Result<Figure> figure_of(const Board& board, const Piece& piece) {
+Result<Figure> figure_of(const Board& board, const BoardPiece& piece) {
   const int64_t width = piece.right - piece.left + 1, height = piece.bottom - piece.top + 1;
   if (width > kWidest || height > kWidest)
     return fail("scene: a figure of ", width, "×", height, " units, expected at most ", kWidest);
-  const Fit fit = best_fit(board, piece);
+  const FormFit fit = best_fit(board, piece);
   if (fit.likeness < kLeastLikeness)
     return fail("scene: a figure that is ", std::lround(100 * fit.likeness), " % a ",
                 word(fit.colour), " ", word(fit.form), ", expected ",
@@ -37,19 +37,19 @@ Result<Figure> figure_of(const Board& board, const Piece& piece) {
   return Figure{fit.form, fit.colour, fit.x, fit.y, fit.radius, fit.likeness};
 }
 
-bool is_near(const Piece& piece, int64_t x, int64_t y) {
+bool is_near(const BoardPiece& piece, int64_t x, int64_t y) {
   return x >= piece.left - kMargin && x <= piece.right + kMargin && y >= piece.top - kMargin &&
          y <= piece.bottom + kMargin;
 }
 
 // The ground between the pieces must be calm.
-Status check_ground(const Board& board, const std::vector<Piece>& pieces) {
+Status check_ground(const Board& board, const std::vector<BoardPiece>& pieces) {
   double sum = 0;
   int64_t pixels = 0;
   for (int64_t y = 0; y < kBoardSide; ++y)
     for (int64_t x = 0; x < kBoardSide; ++x) {
       if (std::any_of(pieces.begin(), pieces.end(),
-                      [&](const Piece& piece) { return is_near(piece, x, y); }))
+                      [&](const BoardPiece& piece) { return is_near(piece, x, y); }))
         continue;
       for (float value : board.difference(x, y)) sum += static_cast<double>(value * value);
       ++pixels;
@@ -67,11 +67,11 @@ Size size_of(double radius) {
   return radius < std::sqrt(kSmallRadius * kLargeRadius) ? Size::small : Size::large;
 }
 
-Result<Sight> look_at(const Picture& picture) {
+Result<SceneSight> look_at(const Picture& picture) {
   TRY(Board board, Board::of(picture));
-  std::vector<Piece> pieces = board.pieces();
+  std::vector<BoardPiece> pieces = board.pieces();
   int64_t crumbs = 0;
-  std::erase_if(pieces, [&](const Piece& piece) {
+  std::erase_if(pieces, [&](const BoardPiece& piece) {
     if (piece.area >= kCrumb) return false;
     crumbs += piece.area;
     return true;
@@ -80,8 +80,8 @@ Result<Sight> look_at(const Picture& picture) {
   if (static_cast<int64_t>(pieces.size()) > kMostPieces)
     return fail("scene: ", pieces.size(), " figures, expected at most ", kMostPieces);
   TRY_STATUS(check_ground(board, pieces));
-  Sight sight{board.ground(), {}};
-  for (const Piece& piece : pieces) {
+  SceneSight sight{board.ground(), {}};
+  for (const BoardPiece& piece : pieces) {
     TRY(Figure figure, figure_of(board, piece));
     sight.figures.push_back(figure);
   }

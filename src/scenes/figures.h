@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What is to be seen in a picture: its ground and the figures on it, read from the pixels alone.
 //
-//   TRY(Sight sight, look_at(picture));
+//   TRY(SceneSight sight, look_at(picture));
 //   for (const Figure& figure : sight.figures) …       // from the top, then from the left
 //
 // How: the picture is brought to 64 × 64.  Its middle colour must be a ground.  What differs from
@@ -31,13 +31,13 @@ struct Figure {
   double likeness = 0;              // share of the piece's energy that the form explains, 0 … 1
 };
 
-struct Sight {
+struct SceneSight {
   Ground ground = Ground::white;
   std::vector<Figure> figures;
 };
 
 // REQUIRES a picture whose bytes fit its size (media/picture.h).
-Result<Sight> look_at(const Picture& picture);
+Result<SceneSight> look_at(const Picture& picture);
 
 // The size that a radius stands for: the boundary is the geometric mean of small and large.
 Size size_of(double radius);

@@ -60,7 +60,7 @@ bool size_does_not_fit(const Actor& actor) {
          (actor.motion == Motion::shrinks && actor.object.size == Size::small);
 }
 
-bool two_meet(const Film& film) {
+bool two_meet(const FilmScene& film) {
   for (int step = 0; step <= 16; ++step) {
     const Pose a = pose_of(film, 0, step / 16.0), b = pose_of(film, 1, step / 16.0);
     if (std::max(std::abs(a.x - b.x), std::abs(a.y - b.y)) < kLeastGap) return true;
@@ -96,15 +96,15 @@ Result<Object> parse_object(CaptionReader& reader) {
 }
 
 // What happens, without the ground.
-Result<Film> parse_plot(CaptionReader& reader) {
+Result<FilmScene> parse_plot(CaptionReader& reader) {
   TRY(Object first, parse_object(reader));
   if (reader.take("and")) {
     TRY(Object second, parse_object(reader));
     TRY_STATUS(reader.need("cross"));
-    return Film{{}, Plot::crossing, {{first, {}, Motion::right}, {second, {}, Motion::left}}};
+    return FilmScene{{}, Plot::crossing, {{first, {}, Motion::right}, {second, {}, Motion::left}}};
   }
   TRY(Actor actor, parse_rest(reader, first));
-  Film film{{}, Plot::apart, {actor}};
+  FilmScene film{{}, Plot::apart, {actor}};
   if (!reader.take_all({",", "and"})) return film;
   TRY(Object second, parse_object(reader));
   TRY(Actor other, parse_rest(reader, second));
@@ -145,7 +145,7 @@ std::string_view words(Motion motion) {
   return kMotionWords[static_cast<size_t>(motion)];
 }
 
-Pose pose_of(const Film& film, size_t actor, double time) {
+Pose pose_of(const FilmScene& film, size_t actor, double time) {
   const Actor& who = film.actors[actor];
   Pose pose = film.plot == Plot::crossing
                   ? kCrossing[actor]
@@ -154,7 +154,7 @@ Pose pose_of(const Film& film, size_t actor, double time) {
   return moved(pose, who.motion, time);
 }
 
-Result<Film> film_of(Ground ground, Plot plot, std::vector<Actor> actors) {
+Result<FilmScene> film_of(Ground ground, Plot plot, std::vector<Actor> actors) {
   const size_t expected = plot == Plot::crossing ? 2 : actors.size();
   if (actors.empty() || actors.size() > 2 || actors.size() != expected)
     return fail("film: ", actors.size(), " objects, expected 1 or 2; 2 where they cross");
@@ -172,16 +172,16 @@ Result<Film> film_of(Ground ground, Plot plot, std::vector<Actor> actors) {
                     words(actor.motion));
     }
   }
-  Film film{ground, plot, std::move(actors)};
+  FilmScene film{ground, plot, std::move(actors)};
   if (film.actors.size() == 2 && two_meet(film)) return fail("film: the two objects meet");
   return film;
 }
 
-std::string caption(const Film& film) {
+std::string caption(const FilmScene& film) {
   return caption(film, 0);
 }
 
-std::string caption(const Film& film, int64_t wording) {
+std::string caption(const FilmScene& film, int64_t wording) {
   CHECK(wording >= 0 && wording < kWordings, "wording ", wording);
   std::string text;
   for (const Actor& actor : film.actors) {
@@ -199,7 +199,7 @@ std::string caption(const Film& film, int64_t wording) {
   return std::string(kLeads[wording]) + text + ", on " + ground;
 }
 
-Result<Film> parse_film(std::string_view caption) {
+Result<FilmScene> parse_film(std::string_view caption) {
   CaptionReader reader(caption);
   std::optional<Ground> ground;
   if (reader.take("on")) {
@@ -208,7 +208,7 @@ Result<Film> parse_film(std::string_view caption) {
   } else if (!reader.take("film")) {
     reader.take_all({"a", "clip", "of"});
   }
-  TRY(Film film, parse_plot(reader));
+  TRY(FilmScene film, parse_plot(reader));
   if (!ground) {
     TRY_STATUS(reader.need(","));
     TRY_STATUS(reader.need("on"));
@@ -218,7 +218,7 @@ Result<Film> parse_film(std::string_view caption) {
   return film_of(*ground, film.plot, film.actors);
 }
 
-Clip draw_film(const Film& film, const FilmSize& size) {
+Clip draw_film(const FilmScene& film, const FilmSize& size) {
   CHECK(size.side >= 16 && size.side <= 4096, "a clip of ", size.side, " pixels");
   CHECK(size.frames >= 2 && size.frames <= 1024, "a clip of ", size.frames, " frames");
   Clip clip;
@@ -235,19 +235,19 @@ Clip draw_film(const Film& film, const FilmSize& size) {
   return clip;
 }
 
-Split split_of(const Film& film) {
+Split split_of(const FilmScene& film) {
   for (const Actor& actor : film.actors)
     if (split_of(actor.object) == Split::unseen) return Split::unseen;
   return Split::seen;
 }
 
-Film random_film(uint64_t seed, Split split) {
+FilmScene random_film(uint64_t seed, Split split) {
   Random random(seed_for(seed, "film"));
   const Ground ground = static_cast<Ground>(random.below(kGrounds));
   const int64_t kind = random.below(8);
   const Plot plot = kind == 0 ? Plot::crossing : Plot::apart;
   while (true) {
-    Result<Film> film = film_of(ground, plot, random_actors(random, plot, kind < 3 ? 2 : 1));
+    Result<FilmScene> film = film_of(ground, plot, random_actors(random, plot, kind < 3 ? 2 : 1));
     if (film && split_of(*film) == split) return *film;
   }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A film: one or two objects that move on a ground, as a caption, as a clip, or drawn by lot.
 //
-//   TRY(Film film, parse_film("a small blue square, middle right, moves left, on black"));
+//   TRY(FilmScene film, parse_film("a small blue square, middle right, moves left, on black"));
 //   Clip clip = draw_film(film, {.side = 64, .frames = 9});
 //   caption(film);                                     // the one canonical caption
-//   Film other = random_film(seed, Split::unseen);
+//   FilmScene other = random_film(seed, Split::unseen);
 //
 // Captions, with the place and size of the first frame:
 //   a SIZE COLOUR FORM, PLACE, MOTION, on GROUND
@@ -43,39 +43,39 @@ struct Actor {
 
 enum class Plot { apart, crossing };
 
-struct Film {
+struct FilmScene {
   Ground ground = Ground::white;
   Plot plot = Plot::apart;
   std::vector<Actor> actors;  // one or two; in reading order unless they cross
-  bool operator==(const Film&) const = default;
+  bool operator==(const FilmScene&) const = default;
 };
 
 // Where an actor is, in units of the board.
 struct Pose {
   double x = 0, y = 0, radius = 0;
 };
-Pose pose_of(const Film& film, size_t actor, double time);  // time 0: first frame, 1: last
+Pose pose_of(const FilmScene& film, size_t actor, double time);  // time 0: first frame, 1: last
 
 // Actors brought into reading order.  Refuses what leaves the board, touches, grows from large or
 // shrinks from small.
-Result<Film> film_of(Ground ground, Plot plot, std::vector<Actor> actors);
+Result<FilmScene> film_of(Ground ground, Plot plot, std::vector<Actor> actors);
 
-std::string caption(const Film& film);
+std::string caption(const FilmScene& film);
 // Other wordings of the same, for training: 0 is the canonical one, there are kWordings (still.h).
-std::string caption(const Film& film, int64_t wording);
-Result<Film> parse_film(std::string_view caption);  // reads every wording
+std::string caption(const FilmScene& film, int64_t wording);
+Result<FilmScene> parse_film(std::string_view caption);  // reads every wording
 
 struct FilmSize {
   int64_t side = 64;   // pixels, 16 … 4096
   int64_t frames = 9;  // 2 … 1024
   double fps = 8;
 };
-Clip draw_film(const Film& film, const FilmSize& size);
+Clip draw_film(const FilmScene& film, const FilmSize& size);
 
 // unseen when it holds an object that is kept away from training (objects.h).
-Split split_of(const Film& film);
+Split split_of(const FilmScene& film);
 // The same seed and split give the same film.  Five in eight have one object, two in eight two that
 // move on their own, one in eight two that cross.
-Film random_film(uint64_t seed, Split split);
+FilmScene random_film(uint64_t seed, Split split);
 
 }  // namespace hadal

@@ -39,12 +39,12 @@ Result<Actor> actor_of(const Track& track) {
 }
 
 // The film of two that cross, if these two do.
-std::optional<Film> crossing_of(const Following& following) {
+std::optional<FilmScene> crossing_of(const Following& following) {
   if (following.tracks.size() != 2) return std::nullopt;
   const auto upper_first = [](const Track& a, const Track& b) { return a.y.first < b.y.first; };
   std::vector<Track> tracks = following.tracks;
   std::sort(tracks.begin(), tracks.end(), upper_first);
-  const Film film{
+  const FilmScene film{
       following.ground,
       Plot::crossing,
       {{object_of(tracks[0]), {}, Motion::right}, {object_of(tracks[1]), {}, Motion::left}}};
@@ -54,8 +54,8 @@ std::optional<Film> crossing_of(const Following& following) {
   return film;
 }
 
-Result<Film> film_seen(const Following& following) {
-  if (std::optional<Film> crossing = crossing_of(following)) return *crossing;
+Result<FilmScene> film_seen(const Following& following) {
+  if (std::optional<FilmScene> crossing = crossing_of(following)) return *crossing;
   std::vector<Actor> actors;
   for (const Track& track : following.tracks) {
     TRY(Actor actor, actor_of(track));
@@ -65,7 +65,7 @@ Result<Film> film_seen(const Following& following) {
 }
 
 // The tracks in the order of the film's actors, by where they begin.
-std::vector<Track> paired(const Film& film, std::vector<Track> tracks) {
+std::vector<Track> paired(const FilmScene& film, std::vector<Track> tracks) {
   if (tracks.size() == 2) {
     const Pose a = pose_of(film, 0, 0), b = pose_of(film, 1, 0);
     if (away(a, tracks[1]) + away(b, tracks[0]) < away(a, tracks[0]) + away(b, tracks[1]))
@@ -76,12 +76,12 @@ std::vector<Track> paired(const Film& film, std::vector<Track> tracks) {
 
 }  // namespace
 
-Result<Film> read_film(const Clip& clip) {
+Result<FilmScene> read_film(const Clip& clip) {
   TRY(Following following, follow(clip));
   return film_seen(following);
 }
 
-FilmVerdict check_film(const Film& asked, const Clip& clip) {
+FilmVerdict check_film(const FilmScene& asked, const Clip& clip) {
   FilmVerdict verdict;
   Result<Following> following = follow(clip);
   if (!following) {
@@ -103,7 +103,7 @@ FilmVerdict check_film(const Film& asked, const Clip& clip) {
     }
   }
   if (verdict.right()) return verdict;
-  Result<Film> seen = film_seen(*following);
+  Result<FilmScene> seen = film_seen(*following);
   verdict.problem = seen ? "seen: " + caption(*seen) : seen.error().message;
   return verdict;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Does a clip show what was asked?  And: which caption does a clip deserve?
 //
-//   TRY(Film seen, read_film(clip));                   // caption(seen)
+//   TRY(FilmScene seen, read_film(clip));                   // caption(seen)
 //   FilmVerdict verdict = check_film(asked, clip);
 //   if (!verdict.right()) … verdict.problem
 //
@@ -20,7 +20,7 @@
 
 namespace hadal {
 
-Result<Film> read_film(const Clip& clip);
+Result<FilmScene> read_film(const Clip& clip);
 
 // Attribute by attribute, as StillVerdict.  Place and size are those of the first frame.
 struct FilmVerdict {
@@ -30,6 +30,6 @@ struct FilmVerdict {
 
   bool right() const { return ground && count && size && colour && form && place && motion; }
 };
-FilmVerdict check_film(const Film& asked, const Clip& clip);
+FilmVerdict check_film(const FilmScene& asked, const Clip& clip);
 
 }  // namespace hadal

@@ -15,7 +15,7 @@ constexpr size_t kFinalists = 3;  // forms that are fitted finely
 
 class Fitter {
  public:
-  Fitter(const Board& board, const Piece& piece)
+  Fitter(const Board& board, const BoardPiece& piece)
       : board_(board),
         left_(std::max<int64_t>(piece.left - kMargin, 0)),
         top_(std::max<int64_t>(piece.top - kMargin, 0)),
@@ -33,7 +33,7 @@ class Fitter {
   }
 
   // Completes a guess of form, place, radius and softness.
-  void judge(Fit& fit) const {
+  void judge(FormFit& fit) const {
     double ad[3] = {}, aa = 0;
     sum_cover(fit, ad, aa);
     if (aa == 0) return;
@@ -52,7 +52,7 @@ class Fitter {
   }
 
  private:
-  void sum_cover(const Fit& fit, double (&ad)[3], double& aa) const {
+  void sum_cover(const FormFit& fit, double (&ad)[3], double& aa) const {
     const CoverTables& tables = CoverTables::get();
     std::array<size_t, kBoardSide> places;
     for (int64_t x = left_; x <= right_; ++x)
@@ -84,14 +84,14 @@ class Fitter {
 };
 
 // The best of a guess and its neighbours one step away in radius and place.
-Fit stepped(const Fitter& fitter, const Fit& middle, double step,
-            std::initializer_list<size_t> blurs) {
-  Fit best = middle;
+FormFit stepped(const Fitter& fitter, const FormFit& middle, double step,
+                std::initializer_list<size_t> blurs) {
+  FormFit best = middle;
   for (size_t blur : blurs)
     for (double radius : {-step, 0.0, step})
       for (double dy : {-step, 0.0, step})
         for (double dx : {-step, 0.0, step}) {
-          Fit fit = middle;
+          FormFit fit = middle;
           fit.blur = blur;
           fit.radius = std::clamp(middle.radius + radius, 2.0, 12.0);
           fit.x += dx;
@@ -103,10 +103,10 @@ Fit stepped(const Fitter& fitter, const Fit& middle, double step,
 }
 
 // The smoothed piece is about a pixel wider on each side than the form.
-Fit first_guess(Form form, const Piece& piece) {
+FormFit first_guess(Form form, const BoardPiece& piece) {
   const double width = static_cast<double>(piece.right - piece.left + 1);
   const double height = static_cast<double>(piece.bottom - piece.top + 1);
-  Fit fit;
+  FormFit fit;
   fit.form = form;
   fit.x = static_cast<double>(piece.left) + width / 2;
   fit.y = static_cast<double>(piece.top) + height / 2;
@@ -114,20 +114,20 @@ Fit first_guess(Form form, const Piece& piece) {
   return fit;
 }
 
-bool explains_more(const Fit& a, const Fit& b) {
+bool explains_more(const FormFit& a, const FormFit& b) {
   return a.explained > b.explained;
 }
 
 }  // namespace
 
-Fit best_fit(const Board& board, const Piece& piece) {
+FormFit best_fit(const Board& board, const BoardPiece& piece) {
   const Fitter fitter(board, piece);
-  std::vector<Fit> fits;
+  std::vector<FormFit> fits;
   for (int64_t form = 0; form < kForms; ++form)
     fits.push_back(stepped(fitter, first_guess(static_cast<Form>(form), piece), 1.0, {0, 2}));
   std::sort(fits.begin(), fits.end(), explains_more);
   fits.resize(kFinalists);
-  for (Fit& fit : fits) {
+  for (FormFit& fit : fits) {
     fit = stepped(fitter, fit, 0.5, {0, 1, 2, 3});
     fit = stepped(fitter, fit, 0.25, {fit.blur});
   }

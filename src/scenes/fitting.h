@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which form, where, how large and in which colour explains a piece of a board best.
 //
-//   Fit fit = best_fit(board, piece);
+//   FormFit fit = best_fit(board, piece);
 //   if (fit.likeness < 0.8) …                          // it is none of our forms
 //
 // A form of colour k over pixels' differences d from the ground, covering each by a, leaves
@@ -15,7 +15,7 @@
 
 namespace hadal {
 
-struct Fit {
+struct FormFit {
   Form form = Form::circle;
   Colour colour = Colour::red;
   double x = 0, y = 0, radius = 0;  // units
@@ -25,6 +25,6 @@ struct Fit {
   Rgb shade;                        // the colour that would have left least, of any colours
 };
 
-Fit best_fit(const Board& board, const Piece& piece);
+FormFit best_fit(const Board& board, const BoardPiece& piece);
 
 }  // namespace hadal

@@ -52,7 +52,7 @@ std::optional<Place> place_of(const Figure& figure) {
 }
 
 Result<Still> read_still(const Picture& picture) {
-  TRY(Sight sight, look_at(picture));
+  TRY(SceneSight sight, look_at(picture));
   std::vector<PlacedObject> objects;
   for (const Figure& figure : sight.figures) {
     std::optional<Place> place = place_of(figure);
@@ -66,7 +66,7 @@ Result<Still> read_still(const Picture& picture) {
 
 StillVerdict check_still(const Still& asked, const Picture& picture) {
   StillVerdict verdict;
-  Result<Sight> sight = look_at(picture);
+  Result<SceneSight> sight = look_at(picture);
   if (!sight) {
     verdict.problem = sight.error().message;
     return verdict;

@@ -42,7 +42,7 @@ void append(std::vector<Sightings>& tracks, std::vector<Figure> figures, double 
 }
 
 // Least squares over time.
-Line line_through(const Sightings& sightings, double Figure::*value) {
+TrackLine line_through(const Sightings& sightings, double Figure::*value) {
   const double n = static_cast<double>(sightings.size());
   double time = 0, mean = 0, tt = 0, tv = 0;
   for (const Sighting& s : sightings) {
@@ -53,7 +53,7 @@ Line line_through(const Sightings& sightings, double Figure::*value) {
     tt += (s.time - time) * (s.time - time);
     tv += (s.time - time) * (s.figure.*value - mean);
   }
-  Line line;
+  TrackLine line;
   line.change = tt > 0 ? tv / tt : 0;
   line.first = mean - line.change * time;
   double squares = 0;
@@ -116,7 +116,7 @@ Result<Following> follow(const Clip& clip) {
   size_t unreadable = 0;
   for (size_t i = 0; i < clip.frames.size(); ++i) {
     const bool edge = i == 0 || i + 1 == clip.frames.size();
-    Result<Sight> sight = look_at(clip.frames[i]);
+    Result<SceneSight> sight = look_at(clip.frames[i]);
     if (edge && !sight) return fail("film: frame ", i, ": ", sight.error().message);
     if (i == 0) {
       following.ground = sight->ground;

@@ -18,7 +18,7 @@
 namespace hadal {
 
 // One figure on its way.  Lines are values at the first frame and the change until the last.
-struct Line {
+struct TrackLine {
   double first = 0, change = 0;
   double spread = 0;  // root mean square of the distance from the line
 };
@@ -26,7 +26,7 @@ struct Line {
 struct Track {
   Colour colour = Colour::red;
   Form form = Form::circle;
-  Line x, y, radius;
+  TrackLine x, y, radius;
 
   std::optional<Motion> motion() const;  // nothing when it is none of ours
   Size first_size() const;

@@ -36,7 +36,7 @@ GalleryItem still_item(const SceneOptions& options, uint64_t seed, Split split) 
 }
 
 GalleryItem film_item(const SceneOptions& options, uint64_t seed, Split split) {
-  const Film film = random_film(seed, split);
+  const FilmScene film = random_film(seed, split);
   return {"motion", caption(film, wording_of(options, seed)),
           draw_film(film, {.side = options.size, .frames = options.frames})};
 }

@@ -17,30 +17,30 @@ Clip through_codec(Clip clip, double noise, uint64_t seed) {
   return clip;
 }
 
-void expect_right(const Film& film, const Clip& clip) {
+void expect_right(const FilmScene& film, const Clip& clip) {
   const FilmVerdict verdict = check_film(film, clip);
   EXPECT_TRUE(verdict.right()) << caption(film) << "\n  " << verdict.problem;
-  Result<Film> read = read_film(clip);
+  Result<FilmScene> read = read_film(clip);
   EXPECT_TRUE(read && *read == film) << caption(film);
 }
 
 TEST(FilmCheckTest, ReadsFilms) {
   for (uint64_t seed = 0; seed < 120; ++seed) {
-    const Film film = random_film(seed, seed % 2 == 0 ? Split::seen : Split::unseen);
+    const FilmScene film = random_film(seed, seed % 2 == 0 ? Split::seen : Split::unseen);
     expect_right(film, draw_film(film, {.side = seed % 8 == 0 ? 128 : 64}));
   }
 }
 
 TEST(FilmCheckTest, ReadsOtherLengths) {
   for (int64_t frames : {2, 5, 13, 17}) {
-    const Film film = random_film(static_cast<uint64_t>(frames), Split::seen);
+    const FilmScene film = random_film(static_cast<uint64_t>(frames), Split::seen);
     expect_right(film, draw_film(film, {.frames = frames}));
   }
 }
 
 TEST(FilmCheckTest, SeesThroughACodecOf26Decibels) {
   for (uint64_t seed = 200; seed < 320; ++seed) {
-    const Film film = random_film(seed, Split::seen);
+    const FilmScene film = random_film(seed, Split::seen);
     expect_right(film, through_codec(draw_film(film, {}), 15, seed));
   }
 }
@@ -49,9 +49,9 @@ TEST(FilmCheckTest, SeesThroughACodecOf26Decibels) {
 TEST(FilmCheckTest, NoticesEveryOtherMotion) {
   for (int64_t drawn = 0; drawn < kMotions; ++drawn) {
     const auto film = [](int64_t motion, Size size) {
-      return Film{Ground::grey,
-                  Plot::apart,
-                  {{{size, Colour::blue, Form::ring}, {1, 1}, static_cast<Motion>(motion)}}};
+      return FilmScene{Ground::grey,
+                       Plot::apart,
+                       {{{size, Colour::blue, Form::ring}, {1, 1}, static_cast<Motion>(motion)}}};
     };
     const Size size = static_cast<Motion>(drawn) == Motion::shrinks ? Size::large : Size::small;
     const Clip clip = through_codec(draw_film(film(drawn, size), {}), 15, 7);
@@ -66,8 +66,8 @@ TEST(FilmCheckTest, NoticesEveryOtherMotion) {
 TEST(FilmCheckTest, NoticesEverySingleChange) {
   for (uint64_t seed = 0; seed < 25; ++seed) {
     Random random(seed);
-    const Film asked = random_film(seed, Split::seen);
-    const auto check = [&](const Film& drawn, bool FilmVerdict::*wrong) {
+    const FilmScene asked = random_film(seed, Split::seen);
+    const auto check = [&](const FilmScene& drawn, bool FilmVerdict::*wrong) {
       const FilmVerdict verdict = check_film(asked, draw_film(drawn, {}));
       EXPECT_FALSE(verdict.*wrong) << caption(asked) << "\n" << caption(drawn);
       EXPECT_FALSE(verdict.right());
@@ -79,7 +79,7 @@ TEST(FilmCheckTest, NoticesEverySingleChange) {
       return static_cast<decltype(value)>(
           (static_cast<int64_t>(value) + 1 + random.below(count - 1)) % count);
     };
-    Film drawn = asked;
+    FilmScene drawn = asked;
     drawn.ground = other(asked.ground, kGrounds);
     check(drawn, &FilmVerdict::ground);
     drawn = asked;
@@ -97,20 +97,21 @@ TEST(FilmCheckTest, NoticesEverySingleChange) {
 }
 
 TEST(FilmCheckTest, NoticesWhoCrosses) {
-  const Film asked =
+  const FilmScene asked =
       parse_film("a small red circle and a large blue square cross, on white").take();
-  const Film turned =
+  const FilmScene turned =
       parse_film("a large blue square and a small red circle cross, on white").take();
   EXPECT_TRUE(check_film(asked, draw_film(asked, {})).right());
   EXPECT_FALSE(check_film(asked, draw_film(turned, {})).right());
-  const Film alone = parse_film("a small red circle, top left, moves right, on white").take();
+  const FilmScene alone = parse_film("a small red circle, top left, moves right, on white").take();
   const FilmVerdict verdict = check_film(asked, draw_film(alone, {}));
   EXPECT_FALSE(verdict.count || verdict.motion);
   EXPECT_TRUE(verdict.ground);
 }
 
 TEST(FilmCheckTest, RefusesClipsOfNoFilm) {
-  const Film film = parse_film("a small blue square, middle right, moves left, on black").take();
+  const FilmScene film =
+      parse_film("a small blue square, middle right, moves left, on black").take();
   const Clip good = draw_film(film, {});
   ASSERT_TRUE(check_film(film, good).right());
   const auto is_wrong = [&](const Clip& clip) {
@@ -132,7 +133,7 @@ TEST(FilmCheckTest, RefusesClipsOfNoFilm) {
   for (size_t i = 5; i < 9; ++i) spoilt.frames[i] = good.frames[8 - i];
   EXPECT_TRUE(is_wrong(spoilt));
   spoilt = good;  // it becomes something else
-  const Film star = parse_film("a small red star, middle right, moves left, on black").take();
+  const FilmScene star = parse_film("a small red star, middle right, moves left, on black").take();
   for (size_t i = 4; i < 9; ++i) spoilt.frames[i] = draw_film(star, {}).frames[i];
   EXPECT_TRUE(is_wrong(spoilt));
   spoilt = good;  // it jumps about

@@ -12,9 +12,9 @@ namespace {
 
 TEST(FilmTest, EveryWordingIsReadBack) {
   for (uint64_t seed = 0; seed < 1000; ++seed) {
-    const Film film = random_film(seed, seed % 2 == 0 ? Split::seen : Split::unseen);
+    const FilmScene film = random_film(seed, seed % 2 == 0 ? Split::seen : Split::unseen);
     for (int64_t wording = 0; wording < kWordings; ++wording) {
-      Result<Film> read = parse_film(caption(film, wording));
+      Result<FilmScene> read = parse_film(caption(film, wording));
       ASSERT_TRUE(read) << caption(film, wording) << ": " << read.error().message;
       EXPECT_EQ(*read, film) << caption(film, wording);
     }
@@ -26,11 +26,11 @@ TEST(FilmTest, HasOneCanonicalCaption) {
        {"a small blue square, middle right, moves left, on black",
         "a large red star, top left, shrinks, and a small red star, bottom left, stays, on grey",
         "a small red circle and a large blue square cross, on white"}) {
-    Result<Film> film = parse_film(text);
+    Result<FilmScene> film = parse_film(text);
     ASSERT_TRUE(film) << film.error().message;
     EXPECT_EQ(caption(*film), text);
   }
-  Result<Film> turned = parse_film(
+  Result<FilmScene> turned = parse_film(
       "a small red star, bottom left, stays, and a large red star, top left, shrinks, on grey");
   ASSERT_TRUE(turned);
   EXPECT_EQ(
@@ -58,7 +58,7 @@ TEST(FilmTest, NothingTouchesOrLeaves) {
   std::map<Motion, int> motions;
   int crossings = 0, pairs = 0;
   for (uint64_t seed = 0; seed < 3000; ++seed) {
-    const Film film = random_film(seed, Split::seen);
+    const FilmScene film = random_film(seed, Split::seen);
     EXPECT_EQ(split_of(film), Split::seen);
     EXPECT_EQ(random_film(seed, Split::seen), film);
     EXPECT_EQ(split_of(random_film(seed, Split::unseen)), Split::unseen);
