@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 
 const SIDE = 128;
-const PATIENCE_MS = 5000; // for one answer of the browser
+const PATIENCE_MS = 10000; // for one answer of the browser
+const START_MS = 60000;    // for its first, on a busy machine
 const BROWSERS = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'];
 // Large letters, no surprises: what a page does not say itself.
 const STYLE = `<style>
@@ -65,14 +66,14 @@ class Browser {
     if (bytes.length) this.rest.push(bytes);
   }
 
-  send(method, params = {}, sessionId = undefined) {
+  send(method, params = {}, sessionId = undefined, patience = PATIENCE_MS) {
     const id = this.next++;
     this.child.stdio[3].write(JSON.stringify({ id, method, params, sessionId }) + '\0');
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
         reject(new Error(`${method}: no answer`));
-      }, PATIENCE_MS);
+      }, patience);
       this.waiting.set(id, {
         resolve: (value) => { clearTimeout(timer); resolve(value); },
         reject: (error) => { clearTimeout(timer); reject(error); },
@@ -94,7 +95,8 @@ class Tab {
   static async open(browser) {
     const tab = new Tab();
     tab.browser = browser;
-    tab.target = (await browser.send('Target.createTarget', { url: 'about:blank' })).targetId;
+    tab.target = (await browser.send('Target.createTarget', { url: 'about:blank' },
+      undefined, START_MS)).targetId;
     tab.session = (await browser.send('Target.attachToTarget',
       { targetId: tab.target, flatten: true })).sessionId;
     await tab.send('Page.enable');
