@@ -39,6 +39,7 @@ TokenizerSource read_source(const json& object, const std::string& key, const st
   if (key == "train") {
     source.mirror = boolean_or(fields, "mirror", source.mirror);
     source.shift = fields.integer_or("shift", {0, 4096}, source.shift);
+    source.recolour = fields.real_or("recolour", {0, 1}, source.recolour);
   }
   fields.finish();
   return source;

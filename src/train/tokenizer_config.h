@@ -27,6 +27,9 @@ struct TokenizerSource {
   double weight = 1;    // how often it is drawn from, against the others
   bool mirror = false;  // half of the samples left to right
   int64_t shift = 0;    // samples are moved by up to so many pixels each way
+  // Share of samples whose red, green and blue change places and are turned to their opposites at
+  // random: forms are learnt in colours that the gallery does not show them in.
+  double recolour = 0;
 };
 
 struct TokenizerLossWeights {

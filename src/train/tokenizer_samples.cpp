@@ -85,7 +85,15 @@ TokenizerSamples::Run TokenizerSamples::draw(Random& random, int64_t most) const
   };
   const int64_t first = random.below(latent - count + 1);
   const int64_t top = start(gallery.height(item)), left = start(gallery.width(item));
-  return {gallery, item, first, count, top, left, source.mirror && random.below(2) == 1};
+  Run run{gallery,   item,     first, count, top, left, source.mirror && random.below(2) == 1,
+          {0, 1, 2}, {0, 0, 0}};
+  if (source.recolour > 0 && random.uniform() < source.recolour)
+    for (size_t c = 0; c < 3; ++c) {
+      std::swap(run.channels[c],
+                run.channels[c + static_cast<size_t>(random.below(3 - static_cast<int64_t>(c)))]);
+      run.flips[c] = random.below(2) == 1 ? 255 : 0;
+    }
+  return run;
 }
 
 // The pixels of one latent frame of a run, u8 [1 … temporal, side, side, 3].
@@ -103,7 +111,9 @@ Tensor TokenizerSamples::window(const Run& run, int64_t latent) const {
       const uint8_t* row = pixels.raw() + (frame * height + from_y) * width * 3;
       for (int64_t x = 0; x < side; ++x, to += 3) {
         const int64_t along = run.mirrored ? side - 1 - x : x;
-        std::copy_n(row + std::clamp<int64_t>(run.left + along, 0, width - 1) * 3, 3, to);
+        const uint8_t* pixel = row + std::clamp<int64_t>(run.left + along, 0, width - 1) * 3;
+        for (size_t c = 0; c < 3; ++c)
+          to[c] = static_cast<uint8_t>(pixel[run.channels[c]] ^ run.flips[c]);
       }
     }
   return cut;

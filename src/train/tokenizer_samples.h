@@ -6,6 +6,7 @@
 //   thread
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -44,6 +45,8 @@ class TokenizerSamples {
     int64_t item, first, count;
     int64_t top, left;  // of the window; beyond the picture its border is repeated
     bool mirrored;
+    std::array<int, 3> channels;   // which one is shown as red, green, blue
+    std::array<uint8_t, 3> flips;  // 255: as its opposite
   };
   Run draw(Random& random, int64_t most) const;
   Tensor window(const Run& run, int64_t latent) const;

@@ -203,6 +203,26 @@ TEST_F(TokenizerTrainerTest, HidesLaterGroupsOfSomeSamples) {
   EXPECT_LT(second, 45);
 }
 
+// Recoloured samples have the same forms: edges stay where they were.
+TEST_F(TokenizerTrainerTest, RecolouringKeepsForms) {
+  const auto patches = [&](const std::string& recolour) {
+    config_ =
+        parse({R"(train=[{"gallery": "stills.gallery", "first": 3, "count": 1, "recolour": )" +
+               recolour + "}]"});
+    EXPECT_TRUE(config_) << config_.error().message;
+    std::vector<Gallery> galleries = {Gallery::open(config_->train[0].gallery).take()};
+    return TokenizerSamples(galleries, *config_).lesson(0, CodeNoise::none).patches;
+  };
+  const at::Tensor plain = patches("0"), other = patches("1");
+  EXPECT_FALSE(at::equal(plain, other));
+  // All colours here are 0 or 255: the sum over channels tells how many differ between pixels.
+  const auto edges = [](const at::Tensor& x) {
+    const at::Tensor pixels = x.view({6, 4, 4, 2, 4, 4, 3});
+    return (pixels.narrow(5, 1, 3) - pixels.narrow(5, 0, 3)).abs().sum(6);
+  };
+  EXPECT_TRUE(at::allclose(edges(plain), edges(other)));
+}
+
 // Items that are held out are never drawn.
 TEST_F(TokenizerTrainerTest, DrawsFromTheNamedItemsAlone) {
   config_ = parse({R"(train=[{"gallery": "stills.gallery", "first": 3, "count": 1}])"});
