@@ -16,6 +16,7 @@
 #include "tools/data_names.h"
 #include "tools/data_pages.h"
 #include "tools/data_scenes.h"
+#include "tools/data_visual.h"
 #include "tools/documents.h"
 #include "train/shard.h"
 
@@ -35,15 +36,30 @@ struct DataOptions {
 // Tokens that the chat formats, fill-in-middle and pictures need, under DeepSeek's spelling; the
 // rest of the room is kept free under numbered names, as the published tokenizers do.
 std::vector<std::string> control_tokens(int64_t count) {
-  std::vector<std::string> names = {"<｜System｜>",    "<｜User｜>",
-                                    "<｜Assistant｜>", "<|EOT|>",
-                                    "<think>",         "</think>",
-                                    "｜DSML｜",        "<｜latest_reminder｜>",
-                                    "<｜action｜>",    "<｜query｜>",
-                                    "<｜authority｜>", "<｜domain｜>",
-                                    "<｜title｜>",     "<｜read_url｜>",
-                                    "<｜fim▁hole｜>",  "<｜fim▁begin｜>",
-                                    "<｜fim▁end｜>",   "<｜deepseek_image｜>"};
+  std::vector<std::string> names = {"<｜System｜>",
+                                    "<｜User｜>",
+                                    "<｜Assistant｜>",
+                                    "<|EOT|>",
+                                    "<think>",
+                                    "</think>",
+                                    "｜DSML｜",
+                                    "<｜latest_reminder｜>",
+                                    "<｜action｜>",
+                                    "<｜query｜>",
+                                    "<｜authority｜>",
+                                    "<｜domain｜>",
+                                    "<｜title｜>",
+                                    "<｜read_url｜>",
+                                    "<｜fim▁hole｜>",
+                                    "<｜fim▁begin｜>",
+                                    "<｜fim▁end｜>",
+                                    "<｜deepseek_image｜>",
+                                    "<｜visual▁start｜>",
+                                    "<｜visual▁data｜>",
+                                    "<｜visual▁frame｜>",
+                                    "<｜visual▁end｜>",
+                                    "<｜visual▁mask｜>",
+                                    "<｜no▁caption｜>"};
   for (int64_t i = 0; static_cast<int64_t>(names.size()) < count; ++i)
     names.push_back("<｜place▁holder▁no▁" + std::to_string(i) + "｜>");
   return names;
@@ -152,7 +168,7 @@ void add_data(CLI::App& program, Command& chosen) {
   tokenizer->add_option("--vocab", options->vocab, "Special tokens, bytes and merges")
       ->check(CLI::Range(int64_t{260}, int64_t{1} << 20));
   tokenizer->add_option("--controls", options->controls, "Control tokens after them")
-      ->check(CLI::Range(int64_t{18}, int64_t{4096}));
+      ->check(CLI::Range(int64_t{24}, int64_t{4096}));
   CLI::App* shards =
       add_action(*data, chosen, "shards", "Tokenise documents into a shard", options, make_shard);
   shards->add_option("--tokenizer", options->tokenizer, "tokenizer.json")->required();
@@ -161,6 +177,7 @@ void add_data(CLI::App& program, Command& chosen) {
   add_scene_data(*data, chosen);
   add_name_data(*data, chosen);
   add_page_data(*data, chosen);
+  add_visual_data(*data, chosen);
 }
 
 }  // namespace hadal
