@@ -10,6 +10,7 @@
 #include "tools/eval_bpb.h"
 #include "tools/eval_ngram.h"
 #include "tools/eval_tokenizer.h"
+#include "tools/eval_visual.h"
 #include "tools/goldens.h"
 
 namespace hadal {
@@ -66,6 +67,7 @@ void add_eval(CLI::App& program, Command& chosen) {
   add_bpb(*eval, chosen);
   add_ngram(*eval, chosen);
   add_tokenizer(*eval, chosen);
+  add_visual_eval(*eval, chosen);
 }
 
 }  // namespace hadal

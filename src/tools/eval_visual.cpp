@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+// Prompts by lot, pictures by the model, verdicts by the scenes.
+#include "tools/eval_visual.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "media/write.h"
+#include "model/visual_tokenizer_quality.h"
+#include "scenes/film_check.h"
+#include "scenes/gallery.h"
+#include "scenes/named_pictures.h"
+#include "scenes/still_check.h"
+#include "tools/studio.h"
+
+namespace hadal {
+namespace {
+
+constexpr int64_t kSide = 64;           // pixels: what nano was trained on
+constexpr int64_t kFrames = 9;          // of a film
+constexpr int64_t kCaptionTokens = 96;  // longer than any caption
+constexpr double kKeptDecibels = 24;    // a given frame that is nearer than this was kept
+
+struct VisualEvalOptions {
+  ModelChoice model;
+  std::vector<std::string> sets = {"shapes", "motion", "animate", "read"};
+  std::string names, out, json;
+  int64_t count = 300;
+  uint64_t seed = 1;
+  double guidance = 2, temperature = 1;
+  int64_t passes = 0, top_k = 0;
+};
+
+// Right answers by what they were asked about.
+class Score {
+ public:
+  void add(const std::string& what, bool right) {
+    Tally& tally = tallies_[what];
+    if (tally.asked == 0) order_.push_back(what);
+    ++tally.asked;
+    tally.right += right;
+  }
+  double share(const std::string& what) const {
+    const auto found = tallies_.find(what);
+    return found == tallies_.end() ? 0
+                                   : static_cast<double>(found->second.right) /
+                                         static_cast<double>(found->second.asked);
+  }
+  nlohmann::ordered_json json() const {
+    nlohmann::ordered_json all;
+    for (const std::string& what : order_) {
+      const Tally& tally = tallies_.at(what);
+      all[what] = {{"asked", tally.asked}, {"right", tally.right}, {"share", share(what)}};
+    }
+    return all;
+  }
+  void print(const std::string& title) const {
+    std::printf("%s\n", title.c_str());
+    for (const std::string& what : order_) {
+      const Tally& tally = tallies_.at(what);
+      std::printf("  %-34s %5.1f %%  (%lld of %lld)\n", what.c_str(), 100 * share(what),
+                  static_cast<long long>(tally.right), static_cast<long long>(tally.asked));
+    }
+  }
+
+ private:
+  struct Tally {
+    int64_t asked = 0, right = 0;
+  };
+  std::map<std::string, Tally> tallies_;
+  std::vector<std::string> order_;
+};
+
+class VisualEval {
+ public:
+  VisualEval(Studio& studio, const VisualEvalOptions& options)
+      : studio_(studio), options_(options) {}
+
+  Result<int> run() {
+    for (const std::string& set : options_.sets) {
+      Status status = Ok{};
+      if (set == "shapes") status = shapes();
+      if (set == "motion") status = films(false);
+      if (set == "animate") status = films(true);
+      if (set == "read") status = reading();
+      if (set == "names") status = names();
+      if (!status) return status.error();
+    }
+    if (!options_.json.empty()) TRY_STATUS(write_json());
+    return 0;
+  }
+
+ private:
+  PictureRequest request(int64_t frames) const {
+    PictureRequest request;
+    request.width = request.height = kSide;
+    request.frames = frames;
+    request.guidance = options_.guidance;
+    request.temperature = options_.temperature;
+    request.passes = options_.passes;
+    request.top_k = options_.top_k;
+    return request;
+  }
+  uint64_t seed(const std::string& what, int64_t i) const {
+    return seed_for(options_.seed, what + std::to_string(i));
+  }
+  Clip through_tokenizer(const Clip& clip) const {
+    return decode_clip(*studio_.visual, studio_.config(), studio_.encode(clip), clip.height(),
+                       clip.width());
+  }
+
+  static void add_verdict(Score& score, const std::string& split, const StillVerdict& verdict) {
+    score.add(split + ": all right", verdict.right());
+    score.add(split + ": colour", verdict.colour);
+    score.add(split + ": form", verdict.form);
+    score.add(split + ": size", verdict.size);
+    score.add(split + ": place", verdict.place);
+    score.add(split + ": ground", verdict.ground);
+    score.add(split + ": count", verdict.count);
+  }
+  static void add_verdict(Score& score, const std::string& split, const FilmVerdict& verdict) {
+    score.add(split + ": all right", verdict.right());
+    score.add(split + ": motion and object",
+              verdict.motion && verdict.colour && verdict.form && verdict.size && verdict.count);
+    score.add(split + ": motion", verdict.motion);
+    score.add(split + ": colour", verdict.colour);
+    score.add(split + ": form", verdict.form);
+    score.add(split + ": place", verdict.place);
+    score.add(split + ": ground", verdict.ground);
+  }
+
+  Status shapes() {
+    Score score, ceiling;
+    double seconds = 0;
+    int64_t steps = 0;
+    Clip sheet;
+    for (const Split split : {Split::seen, Split::unseen}) {
+      const std::string name(word(split));
+      std::vector<Still> stills;
+      std::vector<PictureOrder> orders;
+      for (int64_t i = 0; i < options_.count; ++i) {
+        stills.push_back(random_still(seed("shapes " + name, i), split));
+        orders.push_back({caption(stills.back()), {}, seed("paint", i)});
+        const Clip drawn{{draw_still(stills.back(), kSide)}, 8};
+        add_verdict(ceiling, name, check_still(stills.back(), through_tokenizer(drawn).frames[0]));
+      }
+      TRY(const std::vector<Picturing> made, studio_.paint(orders, request(1), {}));
+      for (size_t i = 0; i < made.size(); ++i) {
+        add_verdict(score, name, check_still(stills[i], made[i].clip.frames[0]));
+        if (sheet.frames.size() < 64) sheet.frames.push_back(made[i].clip.frames[0]);
+      }
+      add_cost(made, seconds, steps);
+    }
+    report("shapes", score, ceiling, seconds, steps);
+    return write_sheet("shapes", sheet);
+  }
+
+  Status films(bool animate) {
+    const std::string set = animate ? "animate" : "motion";
+    Score score, ceiling;
+    double seconds = 0;
+    int64_t steps = 0;
+    Clip sheet;
+    for (const Split split : {Split::seen, Split::unseen}) {
+      const std::string name(word(split));
+      std::vector<FilmScene> asked;
+      std::vector<PictureOrder> orders;
+      std::vector<Clip> originals;
+      for (int64_t i = 0; i < options_.count; ++i) {
+        asked.push_back(random_film(seed("motion " + name, i), split));
+        originals.push_back(draw_film(asked.back(), {.side = kSide, .frames = kFrames}));
+        PictureOrder order{caption(asked.back()), {}, seed("paint", i)};
+        if (animate) order.first_frame = studio_.encode(Clip{{originals.back().frames[0]}, 8});
+        orders.push_back(std::move(order));
+        add_verdict(ceiling, name, check_film(asked.back(), through_tokenizer(originals.back())));
+      }
+      TRY(const std::vector<Picturing> made, studio_.paint(orders, request(kFrames), {}));
+      for (size_t i = 0; i < made.size(); ++i) {
+        add_verdict(score, name, check_film(asked[i], made[i].clip));
+        if (animate)
+          score.add(name + ": given frame kept",
+                    psnr(pixels_of(Clip{{originals[i].frames[0]}, 8}),
+                         pixels_of(Clip{{made[i].clip.frames[0]}, 8})) >= kKeptDecibels);
+        if (sheet.frames.size() < 90)
+          for (size_t f = 0; f < made[i].clip.frames.size(); ++f)
+            sheet.frames.push_back(made[i].clip.frames[f]);
+      }
+      add_cost(made, seconds, steps);
+    }
+    report(set, score, ceiling, seconds, steps);
+    return write_sheet(set, sheet);
+  }
+
+  Status reading() {
+    Score score;
+    for (const Split split : {Split::seen, Split::unseen}) {
+      const std::string name(word(split));
+      for (int64_t i = 0; i < options_.count; ++i) {
+        const Still still = random_still(seed("read " + name, i), split);
+        TRY(const std::string said,
+            studio_.describe(studio_.encode(Clip{{draw_still(still, kSide)}, 8}), kCaptionTokens));
+        const Result<Still> read = parse_still(said);
+        score.add(name + ": caption of a picture", read && *read == still);
+        const FilmScene film = random_film(seed("watch " + name, i), split);
+        TRY(const std::string told,
+            studio_.describe(studio_.encode(draw_film(film, {.side = kSide, .frames = kFrames})),
+                             kCaptionTokens));
+        const Result<FilmScene> watched = parse_film(told);
+        score.add(name + ": caption of a clip", watched && *watched == film);
+        score.add(name + ": motion of a clip", watched && same_motion(*watched, film));
+      }
+    }
+    score.print("read");
+    results_["read"] = {{"score", score.json()}};
+    return Ok{};
+  }
+
+  static bool same_motion(const FilmScene& a, const FilmScene& b) {
+    if (a.plot != b.plot || a.actors.size() != b.actors.size()) return false;
+    for (size_t i = 0; i < a.actors.size(); ++i)
+      if (a.actors[i].motion != b.actors[i].motion) return false;
+    return true;
+  }
+
+  Status names() {
+    if (options_.names.empty()) return fail("the set names needs --names FILE.gallery");
+    TRY(const Gallery gallery, Gallery::open(options_.names));
+    NamedPictures set;
+    std::vector<PictureOrder> orders;
+    Score score, ceiling;
+    for (int64_t i = 0; i < gallery.size(); ++i)
+      set.add(std::string(gallery.caption(i)), gallery.clip(i).frames[0]);
+    for (int64_t i = 0; i < gallery.size(); ++i) {
+      orders.push_back({set.name(i), {}, seed("paint", i)});
+      ceiling.add("nearest is the one asked for",
+                  set.nearest(through_tokenizer(gallery.clip(i)).frames[0]).index == i);
+    }
+    TRY(const std::vector<Picturing> made, studio_.paint(orders, request(1), {}));
+    Clip sheet;
+    double seconds = 0;
+    int64_t steps = 0;
+    for (size_t i = 0; i < made.size(); ++i) {
+      const Match match = set.nearest(made[i].clip.frames[0]);
+      score.add("nearest is the one asked for", match.index == static_cast<int64_t>(i));
+      if (sheet.frames.size() < 96) sheet.frames.push_back(made[i].clip.frames[0]);
+    }
+    add_cost(made, seconds, steps);
+    report("names", score, ceiling, seconds, steps);
+    return write_sheet("names", sheet);
+  }
+
+  // Each batch's seconds and steps stand in all of its pictures.
+  static void add_cost(const std::vector<Picturing>& made, double& seconds, int64_t& steps) {
+    for (size_t i = 0; i < made.size(); ++i)
+      if (i == 0 || made[i].seconds != made[i - 1].seconds) {
+        seconds += made[i].seconds;
+        steps += made[i].steps;
+      }
+  }
+
+  void report(const std::string& set, const Score& score, const Score& ceiling, double seconds,
+              int64_t steps) {
+    score.print(set);
+    ceiling.print(set + ", by the tokenizer alone (what could be reached)");
+    std::printf("  %lld passes, %.1f s\n\n", static_cast<long long>(steps), seconds);
+    results_[set] = {{"score", score.json()},
+                     {"ceiling", ceiling.json()},
+                     {"passes", steps},
+                     {"seconds", seconds}};
+  }
+
+  // The first pictures, in the order of their prompts: nothing is picked.
+  Status write_sheet(const std::string& set, const Clip& frames) const {
+    if (options_.out.empty() || frames.frames.empty()) return Ok{};
+    const bool film = set == "motion" || set == "animate";
+    const int64_t columns = film ? kFrames : 16, count = static_cast<int64_t>(frames.frames.size());
+    const int64_t rows = (count + columns - 1) / columns, step = kSide + 2;
+    Picture sheet(columns * step, rows * step);
+    std::fill(sheet.rgb.begin(), sheet.rgb.end(), uint8_t{96});
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t y = 0; y < kSide; ++y)
+        std::copy_n(frames.frames[static_cast<size_t>(i)].pixel(0, y), 3 * kSide,
+                    sheet.pixel(i % columns * step + 1, i / columns * step + 1 + y));
+    return write_media(options_.out + "/" + set + ".png", Clip{{sheet}, 8},
+                       {{"model", studio_.open.folder}, {"seed", std::to_string(options_.seed)}});
+  }
+
+  Status write_json() const {
+    nlohmann::ordered_json document = {{"model", studio_.open.folder},
+                                       {"seed", options_.seed},
+                                       {"count", options_.count},
+                                       {"guidance", options_.guidance},
+                                       {"temperature", options_.temperature},
+                                       {"passes", options_.passes},
+                                       {"sets", results_}};
+    const std::string text = document.dump(1) + "\n";
+    TRY(AtomicFile file, AtomicFile::create(options_.json));
+    TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
+    return file.commit();
+  }
+
+  Studio& studio_;
+  const VisualEvalOptions& options_;
+  nlohmann::ordered_json results_;
+};
+
+Result<int> eval_visual(const VisualEvalOptions& options) {
+  TRY(Studio studio, open_studio(options.model));
+  return VisualEval(studio, options).run();
+}
+
+}  // namespace
+
+void add_visual_eval(CLI::App& eval, Command& chosen) {
+  CLI::App* command = eval.add_subcommand("visual", "Judge what a model draws and reads");
+  auto options = std::make_shared<VisualEvalOptions>();
+  add_model_options(*command, options->model);
+  command
+      ->add_option("--set", options->sets,
+                   "shapes, motion, animate (from a first frame), read or names; may be repeated")
+      ->check(CLI::IsMember({"shapes", "motion", "animate", "read", "names"}));
+  command->add_option("--names", options->names, "Gallery of named pictures, for the set names");
+  command->add_option("--count", options->count, "Prompts of each set and split")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Of prompts and pictures")->capture_default_str();
+  command->add_option("--guidance", options->guidance, "How much the caption weighs; 1: none")
+      ->capture_default_str();
+  command->add_option("--temperature", options->temperature, "Of the codes")->capture_default_str();
+  command->add_option("--top-k", options->top_k, "Codes to draw from; 0: all");
+  command->add_option("--passes", options->passes, "Passes a latent frame; 0: cell after cell");
+  command->add_option("--out", options->out, "Folder for contact sheets (the first, not picked)");
+  command->add_option("--json", options->json, "File for the figures");
+  command->footer(
+      "Example:\n  hadal eval visual --model models/nano --set shapes --count 300 --passes 8");
+  command->callback([options, &chosen] { chosen = [options] { return eval_visual(*options); }; });
+}
+
+}  // namespace hadal

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// Captions to prompts, cells to pixels.
+#include "tools/studio.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/generator.h"
+
+namespace hadal {
+namespace {
+
+// Pictures that are painted side by side: their steps share each read of the weights.
+constexpr size_t kSideBySide = 16;
+constexpr int64_t kLongestSide = 4096;  // pixels
+constexpr int64_t kMostFrames = 100000;
+
+SpanSize span_size(const PictureRequest& request, const VisualTokenizer& visual) {
+  const bool moving = request.frames > 1;
+  return {visual.cells(request.height), visual.cells(request.width),
+          visual.latent_frames(request.frames), moving ? std::lround(request.fps) : 0};
+}
+
+}  // namespace
+
+Status check(const PictureRequest& request) {
+  if (request.width < 8 || request.height < 8 || request.width > kLongestSide ||
+      request.height > kLongestSide)
+    return fail("--size ", request.width, "x", request.height, ", expected sides of 8 to ",
+                kLongestSide, " pixels");
+  if (request.frames < 1 || request.frames > kMostFrames)
+    return fail("--frames ", request.frames, ", expected 1 to ", kMostFrames);
+  if (!(request.fps >= 1 && request.fps <= 240))
+    return fail("--fps ", request.fps, ", expected 1 to 240");
+  return Ok{};
+}
+
+Result<Studio> open_studio(const ModelChoice& choice) {
+  Studio studio;
+  TRY(studio.open, open_model(choice, {}));
+  const ModelConfig& config = studio.open.config();
+  if (!config.visual.drawn() || !VisualTokenizer::is_in(studio.open.folder))
+    return fail(studio.open.folder, ": this model has no visual vocabulary: it cannot draw");
+  TRY(studio.visual, VisualTokenizer::open(studio.open.folder, *studio.open.ops));
+  const VisualTokenizerConfig& visual = studio.visual->config();
+  if (visual.groups != config.visual.groups || visual.codes() != config.visual.codes)
+    return fail(studio.open.folder, ": the visual tokenizer has ", visual.groups, " groups of ",
+                visual.codes(), " codes, the model ", config.visual.groups, " of ",
+                config.visual.codes);
+  return studio;
+}
+
+Result<std::vector<Picturing>> Studio::paint(const std::vector<PictureOrder>& orders,
+                                             const PictureRequest& request,
+                                             const PreviewSink& sink) {
+  TRY_STATUS(check(request));
+  std::vector<Picturing> all;
+  for (size_t first = 0; first < orders.size(); first += kSideBySide) {
+    const size_t count = std::min(kSideBySide, orders.size() - first);
+    TRY(std::vector<Picturing> batch, paint_batch(orders, first, count, request, sink));
+    for (Picturing& one : batch) all.push_back(std::move(one));
+    if (request.cancel && request.cancel->load()) break;
+  }
+  return all;
+}
+
+Result<std::vector<Picturing>> Studio::paint_batch(const std::vector<PictureOrder>& orders,
+                                                   size_t first, size_t count,
+                                                   const PictureRequest& request,
+                                                   const PreviewSink& sink) {
+  const VisualPrompts asked = prompts();
+  std::vector<PaintJob> jobs;
+  for (size_t i = first; i < first + count; ++i) {
+    const PictureOrder& order = orders[i];
+    PaintJob& job = jobs.emplace_back();
+    job.seed = order.seed;
+    if (order.first_frame) {
+      job.prompt = asked.animate(*order.first_frame, order.caption);
+      job.without = asked.animate(*order.first_frame, "");
+      job.first_frame = order.first_frame->cells;
+    } else {
+      job.prompt = asked.draw(order.caption);
+      job.without = asked.draw("");
+    }
+  }
+  PaintOptions options;
+  options.size = span_size(request, *visual);
+  options.guidance = request.guidance;
+  options.passes = request.passes;
+  options.temperature = request.temperature;
+  options.top_k = request.top_k;
+  options.cancel = request.cancel;
+
+  std::vector<VisualStream> streams(count);
+  std::vector<Clip> clips(count);
+  const auto finished = [&](size_t job, int64_t frame, std::span<const int64_t> cells) {
+    const CellIds ids(config());
+    Tensor codes = Tensor::empty(DType::i64,
+                                 {options.size.rows, options.size.columns, config().visual.groups});
+    for (int64_t i = 0; i < codes.count(); ++i)
+      codes.data<int64_t>()[i] = ids.code(cells[static_cast<size_t>(i / config().visual.groups)],
+                                          i % config().visual.groups);
+    const Clip part =
+        clip_of(visual->decode(codes, request.height, request.width, streams[job]), request.fps);
+    Clip& clip = clips[job];
+    clip.fps = request.fps;
+    for (const Picture& picture : part.frames)
+      if (static_cast<int64_t>(clip.frames.size()) < request.frames) clip.frames.push_back(picture);
+    if (sink) sink(first + job, frame, clip);
+  };
+  TRY(std::vector<Painting> paintings,
+      hadal::paint(*open.model, *open.ops, jobs, options, finished));
+  std::vector<Picturing> made;
+  for (size_t i = 0; i < count; ++i) {
+    Picturing& one = made.emplace_back();
+    one.clip = std::move(clips[i]);
+    one.cells = {options.size, std::move(paintings[i].cells)};
+    one.seconds = paintings[i].seconds;
+    one.steps = paintings[i].steps;
+    one.whole =
+        static_cast<int64_t>(one.cells.cells.size()) == options.size.frames * options.size.cells();
+  }
+  return made;
+}
+
+Result<std::string> Studio::describe(const CellClip& clip, int64_t most_tokens) {
+  const std::vector<int64_t> prompt = prompts().describe(clip);
+  TRY_STATUS(open.session->extend(prompt, nullptr));
+  GenerateOptions options;
+  options.sampler.temperature = 0;
+  options.max_tokens = most_tokens;
+  options.end_ids = open.end_ids();
+  std::string text;
+  generate(*open.session, options, [&](const Sample& token) {
+    const int32_t id = static_cast<int32_t>(token.id);
+    if (!open.tokenizer->is_special(id)) text += open.tokenizer->token_bytes(id);
+    return Flow::go_on;
+  });
+  return text;
+}
+
+}  // namespace hadal

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The studio: a model that draws, its tokenizers, and pictures made with them.
+//
+//   TRY(Studio studio, open_studio(choice));
+//   TRY(auto clips, studio.paint({{.caption = "a red circle"}}, request, sink));
+//
+// Clips come back in the order of the orders; a batch of them is painted side by side.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/painter.h"
+#include "tools/open_model.h"
+#include "tools/visual_prompts.h"
+
+namespace hadal {
+
+struct PictureOrder {
+  std::string caption;
+  std::optional<CellClip> first_frame;  // of a clip that goes on from it
+  uint64_t seed = 0;
+};
+
+struct PictureRequest {
+  int64_t width = 64, height = 64;  // pixels
+  int64_t frames = 1;               // of the clip; 1: a still
+  double fps = 8;
+  double guidance = 2;
+  int64_t passes = 0;
+  double temperature = 1;
+  int64_t top_k = 0;
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+struct Picturing {
+  Clip clip;
+  CellClip cells;
+  double seconds = 0;  // of its batch
+  int64_t steps = 0;   // forward passes of its batch
+  bool whole = true;   // false: cancelled, the clip has the frames that were finished
+};
+
+// Frames of an order that are ready; called as they come.
+using PreviewSink = std::function<void(size_t order, int64_t latent_frame, const Clip& so_far)>;
+
+struct Studio {
+  OpenModel open;
+  std::unique_ptr<VisualTokenizer> visual;
+
+  const ModelConfig& config() const { return open.config(); }
+  VisualPrompts prompts() const { return {open.config(), *open.tokenizer}; }
+  CellClip encode(const Clip& clip) const { return encode_clip(*visual, open.config(), clip); }
+
+  Result<std::vector<Picturing>> paint(const std::vector<PictureOrder>& orders,
+                                       const PictureRequest& request, const PreviewSink& sink);
+  // The caption of a picture or clip, by the likeliest words.
+  Result<std::string> describe(const CellClip& clip, int64_t most_tokens);
+
+ private:
+  Result<std::vector<Picturing>> paint_batch(const std::vector<PictureOrder>& orders, size_t first,
+                                             size_t count, const PictureRequest& request,
+                                             const PreviewSink& sink);
+};
+
+Result<Studio> open_studio(const ModelChoice& choice);
+// The caller's mistakes about size and length, before anything is opened.
+Status check(const PictureRequest& request);
+
+}  // namespace hadal
