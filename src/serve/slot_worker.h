@@ -22,7 +22,7 @@
 
 namespace hadal {
 
-class SlotWorker : public Worker {
+class SlotWorker : public GenerationWorker {
  public:
   SlotWorker(Model& model, Ops& ops, Cache& cache, QueueLimits limits);
   // Cancels what runs and waits.

@@ -93,9 +93,9 @@ struct WorkerGauges {
   int64_t cache_capacity = 0;  // in tokens
 };
 
-class Worker {
+class GenerationWorker {
  public:
-  virtual ~Worker() = default;
+  virtual ~GenerationWorker() = default;
   // Requires: 1 to context() - 1 ids of the vocabulary, options that pass check(), max_tokens > 0.
   virtual Submission submit(GenerationRequest request, std::shared_ptr<GenerationSink> sink) = 0;
   virtual WorkerGauges gauges() const = 0;

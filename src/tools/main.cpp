@@ -21,6 +21,7 @@
 #include "tools/generate.h"
 #include "tools/inspect.h"
 #include "tools/keys.h"
+#include "tools/serve.h"
 #include "tools/train.h"
 
 namespace hadal {
@@ -37,6 +38,7 @@ void add_commands(CLI::App& program, Command& chosen) {
   add_inspect(program, chosen);
   add_eval(program, chosen);
   add_bench(program, chosen);
+  add_serve(program, chosen);
   add_keys(program, chosen);
   add_doctor(program, chosen);
 }

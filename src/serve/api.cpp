@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// The API: paths, keys, origins.
+#include "serve/api.h"
+
+#include <algorithm>
+#include <array>
+
+#include "serve/text_reply.h"
+
+namespace hadal {
+namespace {
+
+constexpr std::string_view kBearer = "Bearer ";
+
+bool takes_off(std::string_view& path, std::string_view prefix) {
+  if (!path.starts_with(prefix) || path.size() <= prefix.size() || path[prefix.size()] != '/')
+    return false;
+  path.remove_prefix(prefix.size());
+  return true;
+}
+
+// Without the prefixes under which everything is served once more.
+std::string_view plain_path(std::string_view path) {
+  std::string_view rest = path;
+  if (takes_off(rest, "/anthropic")) {
+    takes_off(rest, "/v1");
+    return rest.starts_with("/messages") ? rest : path;
+  }
+  takes_off(rest, "/beta");
+  takes_off(rest, "/v1");
+  return rest;
+}
+
+ErrorFamily family_of(std::string_view path) {
+  return plain_path(path).starts_with("/messages") ? ErrorFamily::anthropic : ErrorFamily::openai;
+}
+
+// "localhost:8080", "[::1]:8080", "127.0.0.1" to its name.
+std::string_view host_name(std::string_view host) {
+  if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
+  return host.substr(0, host.find(':'));
+}
+
+bool is_local_name(std::string_view name) {
+  return name == "localhost" || name.ends_with(".localhost") || is_loopback(std::string(name));
+}
+
+// Bearer wins over x-api-key, as DeepSeek has it.
+std::string_view key_text(const HttpRequest& head) {
+  const std::string_view bearer = head.header("authorization");
+  if (bearer.starts_with(kBearer)) return bearer.substr(kBearer.size());
+  return head.header("x-api-key");
+}
+
+}  // namespace
+
+struct Api::Route {
+  std::string_view method;
+  std::string_view path;  // one that ends with a slash also means what stands behind it
+  ApiStatus (Api::*answer)(const Asked& asked);
+  bool open = false;  // without a key, and while draining
+};
+
+const Api::Route* Api::find_route(const std::string& full_path) {
+  static constexpr std::array kRoutes = {
+      Route{"POST", "/chat/completions", &Api::chat_completions},
+      Route{"POST", "/completions", &Api::completions},
+      Route{"POST", "/infill", &Api::infill},
+      Route{"POST", "/messages", &Api::messages},
+      Route{"POST", "/messages/count_tokens", &Api::count_tokens},
+      Route{"POST", "/responses", &Api::responses},
+      Route{"POST", "/responses/input_tokens", &Api::response_tokens},
+      Route{"POST", "/embeddings", &Api::embeddings},
+      Route{"POST", "/tokenize", &Api::tokenize},
+      Route{"POST", "/detokenize", &Api::detokenize},
+      Route{"POST", "/apply-template", &Api::apply_template},
+      Route{"GET", "/models", &Api::models},
+      Route{"GET", "/models/", &Api::one_model},
+      Route{"GET", "/user/balance", &Api::balance},
+      Route{"GET", "/metrics", &Api::metrics_page},
+      Route{"GET", "/live", &Api::live, true},
+      Route{"GET", "/health", &Api::health, true},
+      Route{"GET", "/healthz", &Api::health, true},
+  };
+  const std::string_view path = plain_path(full_path);
+  for (const Route& route : kRoutes) {
+    const bool means_below = route.path.ends_with('/');
+    const bool below = path.starts_with(route.path) && path.size() > route.path.size();
+    if (means_below ? below : path == route.path) return &route;
+  }
+  return nullptr;
+}
+
+Api::Api(const ServedModel& model, Accounts& accounts, ApiOptions options)
+    : model_(model),
+      accounts_(accounts),
+      options_(std::move(options)),
+      metrics_(model.id),
+      bookkeeper_(accounts, [this](const Error& error) {
+        metrics_.ledger_failed();
+        options_.log("ledger: " + error.message + "; the entry is kept and tried again");
+      }) {}
+
+Api::~Api() = default;
+
+std::string Api::error_body(const HttpRequest& head, int status, const std::string& message) {
+  return hadal::error_body({.status = status, .message = message}, family_of(head.path), head.id);
+}
+
+ApiStatus Api::check_origin(const HttpRequest& head) const {
+  const std::string_view host = head.header("host"), origin = head.header("origin");
+  if (!host.empty() && !is_local_name(host_name(host)))
+    return ApiError{.status = 403,
+                    .message =
+                        "without keys only requests to localhost are answered, not to the "
+                        "host that was named; make a key with hadal keys add"};
+  const size_t name = origin.find("://");
+  if (!origin.empty() &&
+      (name == std::string_view::npos || !is_local_name(host_name(origin.substr(name + 3)))))
+    return ApiError{.status = 403, .message = "pages of other origins are not answered"};
+  return Ok{};
+}
+
+ApiResult<std::optional<KeyRecord>> Api::authorise(const HttpRequest& head) {
+  TRY(const bool any, accounts_.any_keys());
+  if (!any) {
+    TRY_STATUS(check_origin(head));
+    return std::optional<KeyRecord>();
+  }
+  TRY(std::optional<KeyRecord> key, accounts_.find(key_text(head)));
+  if (!key)
+    return ApiError{.status = 401,
+                    .message = key_text(head).empty()
+                                   ? "no key: expected Authorization: Bearer or x-api-key"
+                                   : "the key is wrong or revoked",
+                    .code = "invalid_api_key"};
+  return key;
+}
+
+std::optional<HttpReply> Api::refuse(const HttpRequest& head) {
+  const ErrorFamily family = family_of(head.path);
+  const Route* route = find_route(head.path);
+  if (!route)
+    return error_reply({.status = 404, .message = "no such path: " + head.path.substr(0, 200)},
+                       family, head.id);
+  if (head.method != route->method) {
+    HttpReply reply = error_reply(
+        {.status = 405, .message = "expected " + std::string(route->method)}, family, head.id);
+    reply.headers.emplace_back("Allow", route->method);
+    return reply;
+  }
+  if (route->open) return std::nullopt;
+  if (draining_) {
+    metrics_.refused("draining");
+    return error_reply(
+        {.status = 503, .message = "the server is shutting down", .wait_seconds = 10}, family,
+        head.id);
+  }
+  if (const auto key = authorise(head); !key) {
+    metrics_.refused("key");
+    return error_reply(key.error(), family, head.id);
+  }
+  return std::nullopt;
+}
+
+void Api::handle(std::shared_ptr<Exchange> exchange) {
+  const HttpRequest& request = exchange->request();
+  const Route* route = find_route(request.path);
+  CHECK(route, request.path);
+  const ApiStatus status = serve(exchange, *route);
+  if (!status) exchange->reply(error_reply(status.error(), family_of(request.path), request.id));
+}
+
+ApiStatus Api::serve(const std::shared_ptr<Exchange>& exchange, const Route& route) {
+  Asked asked{exchange, {}};
+  if (!route.open) {
+    TRY(asked.key, authorise(exchange->request()));
+  }
+  if (asked.key) exchange->note("key=" + asked.key->id);
+  return (this->*route.answer)(asked);
+}
+
+void Api::cut() {
+  // Under the lock no reply can forget itself and die.
+  const std::lock_guard lock(mutex_);
+  for (TextReply* reply : replies_) reply->cut();
+}
+
+int64_t Api::answering() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(replies_.size());
+}
+
+void Api::forget(const TextReply& reply) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(replies_, [&](const TextReply* one) { return one == &reply; });
+}
+
+}  // namespace hadal

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// The API: answers that need no generation.
+#include <algorithm>
+
+#include "serve/api.h"
+#include "serve/chat_codec.h"
+#include "serve/completion_codec.h"
+#include "serve/messages_codec.h"
+#include "serve/responses_codec.h"
+#include "text/utf8.h"
+
+namespace hadal {
+namespace {
+
+void reply_json(Exchange& exchange, const OrderedJson& body, int status = 200) {
+  exchange.reply({.status = status, .body = dump_json(body)});
+}
+
+OrderedJson model_json(const ServedModel& model) {
+  return {{"id", model.id},
+          {"object", "model"},
+          {"created", model.created},
+          {"owned_by", "hadal"},
+          {"context_length", model.worker.context()},
+          {"max_output_tokens", model.worker.context() - 1},
+          {"modalities", {"text"}},
+          {"fingerprint", model.fingerprint}};
+}
+
+// Gifts are used up first.
+OrderedJson balance_json(const Balance& balance) {
+  const Money spent = balance.granted + balance.topped_up - balance.total;
+  const Money granted_left = std::max<Money>(0, balance.granted - spent);
+  return {{"currency", balance.currency},
+          {"total_balance", money_text(balance.total)},
+          {"granted_balance", money_text(granted_left)},
+          {"topped_up_balance", money_text(balance.total - granted_left)}};
+}
+
+}  // namespace
+
+ApiStatus Api::count_tokens(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(ChatCall call, read_messages_call(body, MessagesFor::count));
+  TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
+  TRY(const Prompt prompt, chat_prompt(model_, call));
+  TRY(const std::vector<int32_t> ids, encode_prompt(model_.tokenizer, prompt));
+  reply_json(*asked.exchange, {{"input_tokens", ids.size()}});
+  return Ok{};
+}
+
+ApiStatus Api::response_tokens(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(ResponsesCall call, read_responses_call(body));
+  TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
+  TRY(const Prompt prompt, chat_prompt(model_, call));
+  TRY(const std::vector<int32_t> ids, encode_prompt(model_.tokenizer, prompt));
+  reply_json(*asked.exchange, {{"object", "response.input_tokens"}, {"input_tokens", ids.size()}});
+  return Ok{};
+}
+
+ApiStatus Api::embeddings(const Asked&) {
+  return ApiError{.message = "model: " + model_.id +
+                             " writes text; it was not trained to give embeddings, and what could "
+                             "be taken from inside it would mean nothing",
+                  .param = "model",
+                  .code = "no_embeddings"};
+}
+
+ApiStatus Api::tokenize(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  JsonFields fields(body, "");
+  TRY(const std::string content, fields.needed_text("content"));
+  TRY(const std::optional<bool> special, fields.flag("add_special"));
+  TRY(const std::optional<bool> pieces, fields.flag("with_pieces"));
+  std::vector<int32_t> ids = model_.tokenizer.encode(content);
+  if (special.value_or(false) && model_.tokenizer.bos())
+    ids.insert(ids.begin(), *model_.tokenizer.bos());
+  OrderedJson tokens = OrderedJson::array();
+  for (const int32_t id : ids) {
+    if (pieces.value_or(false))
+      tokens.push_back(
+          {{"id", id}, {"piece", utf8_for_display(std::string(model_.tokenizer.token_bytes(id)))}});
+    else
+      tokens.push_back(id);
+  }
+  reply_json(*asked.exchange, {{"tokens", std::move(tokens)}, {"count", ids.size()}});
+  return Ok{};
+}
+
+ApiStatus Api::detokenize(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  JsonFields fields(body, "");
+  TRY(const OrderedJson* const tokens, fields.array("tokens"));
+  if (!tokens) return bad_field("tokens", "is missing, expected token ids");
+  TRY(const std::vector<int64_t> ids, read_ids(*tokens, "tokens", model_.worker.vocab()));
+  const std::string text = model_.tokenizer.decode(std::vector<int32_t>(ids.begin(), ids.end()));
+  reply_json(*asked.exchange, {{"content", utf8_for_display(text)}});
+  return Ok{};
+}
+
+ApiStatus Api::apply_template(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  JsonFields fields(body, "");
+  ChatCall call;
+  TRY_STATUS(read_chat_prompt(fields, call));
+  TRY(const Prompt prompt, chat_prompt(model_, call));
+  TRY(const std::vector<int32_t> ids, encode_prompt(model_.tokenizer, prompt));
+  reply_json(*asked.exchange, {{"prompt", prompt.render()}, {"tokens", ids}});
+  return Ok{};
+}
+
+ApiStatus Api::models(const Asked& asked) {
+  reply_json(*asked.exchange,
+             {{"object", "list"}, {"data", OrderedJson::array({model_json(model_)})}});
+  return Ok{};
+}
+
+ApiStatus Api::one_model(const Asked& asked) {
+  const std::string& path = asked.exchange->request().path;
+  TextCall call;
+  call.model = path.substr(path.find("/models/") + 8);
+  TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
+  reply_json(*asked.exchange, model_json(model_));
+  return Ok{};
+}
+
+ApiStatus Api::balance(const Asked& asked) {
+  OrderedJson infos = OrderedJson::array();
+  bool available = true;
+  if (asked.key) {
+    TRY(const Balance balance, accounts_.balance(*asked.key));
+    TRY(available, accounts_.may_spend(*asked.key));
+    infos.push_back(balance_json(balance));
+  }
+  reply_json(*asked.exchange, {{"is_available", available}, {"balance_infos", std::move(infos)}});
+  return Ok{};
+}
+
+ApiStatus Api::live(const Asked& asked) {
+  reply_json(*asked.exchange, {{"status", "ok"}});
+  return Ok{};
+}
+
+ApiStatus Api::health(const Asked& asked) {
+  if (!draining_) {
+    reply_json(*asked.exchange, {{"status", "ok"}});
+    return Ok{};
+  }
+  reply_json(
+      *asked.exchange,
+      {{"error", {{"code", 503}, {"message", "Shutting down"}, {"type", "unavailable_error"}}}},
+      503);
+  return Ok{};
+}
+
+ApiStatus Api::metrics_page(const Asked& asked) {
+  static const HttpCounts kNone;
+  const MetricsNow now{model_.worker.gauges(), counts_ ? *counts_ : kNone, draining_};
+  asked.exchange->reply(
+      {.status = 200, .body = metrics_.text(now), .type = std::string(kMetricsType)});
+  return Ok{};
+}
+
+}  // namespace hadal

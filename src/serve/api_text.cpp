@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// The API: answers that the model writes.
+#include "serve/api.h"
+#include "serve/chat_codec.h"
+#include "serve/completion_codec.h"
+#include "serve/messages_codec.h"
+#include "serve/random_id.h"
+#include "serve/responses_codec.h"
+#include "serve/text_reply.h"
+
+namespace hadal {
+namespace {
+
+// Names of fields as a header may carry them.
+std::string header_list(const std::vector<std::string>& names) {
+  constexpr size_t kMostNames = 20, kLongestName = 60;
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.[]";
+  std::string list;
+  for (size_t i = 0; i < std::min(names.size(), kMostNames); ++i) {
+    std::string name = names[i].substr(0, kLongestName);
+    for (char& c : name)
+      if (kPlain.find(c) == std::string_view::npos) c = '?';
+    list += (list.empty() ? "" : ", ") + name;
+  }
+  return list;
+}
+
+}  // namespace
+
+ReplyFacts Api::facts_for(const TextCall& call, const ReplyPlan& plan,
+                          const std::string& id) const {
+  return {.id = id,
+          .model = model_.id,
+          .fingerprint = model_.fingerprint,
+          .created = std::time(nullptr),
+          .stream_usage = call.stream_usage,
+          .logprobs = call.logprobs,
+          .prompt_tokens = static_cast<int64_t>(plan.generation.prompt.size()),
+          .secret = accounts_.secret()};
+}
+
+ApiStatus Api::chat_completions(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(ChatCall call, read_chat_call(body));
+  TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
+  TRY(ReplyPlan plan, plan_chat(model_, call));
+  ReplyFacts facts = facts_for(call, plan, make_id("chatcmpl-"));
+  return answer_text(asked, {.plan = std::move(plan),
+                             .user = call.user,
+                             .stream = call.stream,
+                             .call_prefix = "call_",
+                             .family = ErrorFamily::openai,
+                             .writer = make_chat_writer,
+                             .facts = std::move(facts)});
+}
+
+ApiStatus Api::complete(const Asked& asked, CompletionCall call) {
+  TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
+  TRY(ReplyPlan plan, plan_completion(model_, call));
+  ReplyFacts facts = facts_for(call, plan, make_id("cmpl-"));
+  const std::string echoed = plan.echoed;
+  return answer_text(asked, {.plan = std::move(plan),
+                             .user = call.user,
+                             .stream = call.stream,
+                             .call_prefix = "call_",
+                             .family = ErrorFamily::openai,
+                             .writer =
+                                 [echoed](ReplyFacts known) {
+                                   return make_completion_writer(std::move(known), echoed);
+                                 },
+                             .facts = std::move(facts)});
+}
+
+ApiStatus Api::completions(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(CompletionCall call, read_completion_call(body));
+  return complete(asked, std::move(call));
+}
+
+ApiStatus Api::infill(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(CompletionCall call, read_infill_call(body));
+  return complete(asked, std::move(call));
+}
+
+ApiStatus Api::messages(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(ChatCall call, read_messages_call(body, MessagesFor::answer));
+  TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
+  TRY(ReplyPlan plan, plan_chat(model_, call));
+  ReplyFacts facts = facts_for(call, plan, make_id("msg_"));
+  return answer_text(asked, {.plan = std::move(plan),
+                             .user = call.user,
+                             .stream = call.stream,
+                             .call_prefix = "toolu_",
+                             .family = ErrorFamily::anthropic,
+                             .writer = make_messages_writer,
+                             .facts = std::move(facts)});
+}
+
+ApiStatus Api::responses(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(ResponsesCall call, read_responses_call(body));
+  TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
+  TRY(ReplyPlan plan, plan_chat(model_, call));
+  ReplyFacts facts = facts_for(call, plan, make_id("resp_"));
+  return answer_text(asked, {.plan = std::move(plan),
+                             .user = call.user,
+                             .stream = call.stream,
+                             .call_prefix = "call_",
+                             .family = ErrorFamily::openai,
+                             .writer =
+                                 [echoed = call.echoed](ReplyFacts known) {
+                                   return make_responses_writer(std::move(known), echoed);
+                                 },
+                             .facts = std::move(facts)});
+}
+
+// Money and limits.  What is admitted must leave the limiter again.
+ApiStatus Api::admit(const Asked& asked, int64_t tokens) {
+  if (!asked.key) return Ok{};
+  TRY(const bool may_spend, accounts_.may_spend(*asked.key));
+  if (!may_spend) {
+    metrics_.refused("balance");
+    return ApiError{.status = 402, .message = "the balance is used up", .code = "balance"};
+  }
+  const auto refusal = limiter_.admit(asked.key->number, asked.key->limits, tokens,
+                                      std::chrono::steady_clock::now());
+  if (!refusal) return Ok{};
+  metrics_.refused("rate");
+  return ApiError{.status = 429, .message = refusal->what, .wait_seconds = refusal->wait_seconds};
+}
+
+ApiStatus Api::answer_text(const Asked& asked, TextJob job) {
+  GenerationRequest& generation = job.plan.generation;
+  const std::string key = asked.key ? asked.key->id : "";
+  generation.owner = asked.key ? key : job.user;
+  generation.partition = key + "/" + job.user;
+  generation.deadline = std::chrono::steady_clock::now() + options_.request_time;
+  TRY_STATUS(admit(asked, static_cast<int64_t>(generation.prompt.size())));
+
+  std::vector<HttpHeader> headers;
+  if (!job.plan.ignored.empty())
+    headers.emplace_back("x-hadal-ignored-fields", header_list(job.plan.ignored));
+  const auto reply = std::make_shared<TextReply>(
+      *this,
+      TextReplyParts{asked.exchange, asked.key, job.writer(std::move(job.facts)), job.family,
+                     job.stream, std::move(headers)},
+      ReplyReader(model_.tokenizer, job.plan.form, job.call_prefix));
+  {
+    const std::lock_guard lock(mutex_);
+    replies_.insert(reply.get());
+  }
+  const Submission made = model_.worker.submit(std::move(generation), reply);
+  if (made.state == Submitted::yes) {
+    reply->start(made.generation);
+    return Ok{};
+  }
+  forget(*reply);
+  if (asked.key)
+    limiter_.leave(asked.key->number, asked.key->limits, 0, std::chrono::steady_clock::now());
+  metrics_.refused("queue");
+  if (made.state == Submitted::owner_full)
+    return ApiError{.status = 429, .message = "too many of your requests wait", .wait_seconds = 5};
+  return ApiError{.status = 503, .message = "the queue is full", .wait_seconds = 10};
+}
+
+}  // namespace hadal

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// Chat completions, in.
+#include "serve/chat_codec.h"
+
+#include "text/chat.h"
+
+namespace hadal {
+namespace {
+
+constexpr size_t kMostTools = 128;  // as OpenAI's service
+constexpr std::string_view kNoGrammar =
+    "answers cannot be held to a form yet; ask for it in the prompt";
+
+ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
+  TRY(const OrderedJson* const tools, fields.array("tools"));
+  const OrderedJson& choice = fields.any("tool_choice");
+  if (!choice.is_null() && choice != "auto" && choice != "none")
+    return bad_field(fields.path("tool_choice"),
+                     "not supported: a call cannot be enforced yet; expected auto or none");
+  TRY(const std::optional<bool> parallel, fields.flag("parallel_tool_calls"));
+  call.one_call = !parallel.value_or(true);
+  TRY_STATUS(fields.only("functions", {OrderedJson::array()}, "use tools"));
+  TRY_STATUS(fields.only("function_call", {"none", "auto"}, "use tool_choice"));
+  if (!tools || choice == "none") return Ok{};
+  if (tools->size() > kMostTools)
+    return bad_field(fields.path("tools"), tools->size(), " tools, expected at most ", kMostTools);
+  for (size_t i = 0; i < tools->size(); ++i) {
+    const std::string where = fields.path("tools") + "[" + std::to_string(i) + "]";
+    const OrderedJson& tool = (*tools)[i];
+    if (!tool.is_object() || tool.value("type", OrderedJson("function")) != "function")
+      return bad_field(where, "expected a tool of type function");
+    JsonFields inside(tool, where);
+    TRY(const OrderedJson* const function, inside.object("function"));
+    if (!function) return bad_field(where + ".function", "is missing");
+    JsonFields function_fields(*function, where + ".function");
+    TRY([[maybe_unused]] const std::string name, function_fields.needed_text("name"));
+    TRY_STATUS(function_fields.only("strict", {false}, kNoGrammar));
+  }
+  TRY(std::vector<std::string> texts, tools_from_json(tools->dump()));
+  attach_tools(call.messages, std::move(texts));
+  return Ok{};
+}
+
+ApiStatus read_format(JsonFields& fields) {
+  TRY(const OrderedJson* const format, fields.object("response_format"));
+  if (!format) return Ok{};
+  JsonFields inside(*format, fields.path("response_format"));
+  TRY(const std::string type, inside.needed_text("type"));
+  if (type == "json_object" || type == "json_schema")
+    return bad_field(fields.path("response_format"), "type ", type,
+                     " is not supported: ", kNoGrammar);
+  if (type != "text")
+    return bad_field(inside.path("type"), "found \"", type.substr(0, 40),
+                     "\", expected text, json_object or json_schema");
+  return Ok{};
+}
+
+// {"thinking": {"type": "enabled"}}, and vLLM's way of saying it.
+ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {
+  TRY(const OrderedJson* const thinking, fields.object("thinking"));
+  if (thinking) {
+    JsonFields inside(*thinking, fields.path("thinking"));
+    TRY(const std::string type, inside.needed_text("type"));
+    if (type != "enabled" && type != "disabled" && type != "adaptive")
+      return bad_field(inside.path("type"), "found \"", type.substr(0, 40),
+                       "\", expected enabled or disabled");
+    call.thinking = type != "disabled";
+  }
+  TRY(const OrderedJson* const arguments, fields.object("chat_template_kwargs"));
+  if (arguments) {
+    JsonFields inside(*arguments, fields.path("chat_template_kwargs"));
+    for (const char* name : {"thinking", "enable_thinking"}) {
+      TRY(const std::optional<bool> enabled, inside.flag(name));
+      if (enabled && !call.thinking) call.thinking = *enabled;
+    }
+    if (const std::vector<std::string> others = inside.unread(); !others.empty())
+      return bad_field(inside.path(others.front()), "not supported: there is no such template");
+  }
+  return read_effort(fields, "reasoning_effort", call);
+}
+
+// {"role": "assistant", "content": "It begins", "prefix": true}
+ApiStatus read_prefix(const OrderedJson& messages, ChatCall& call) {
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (!messages[i].is_object() || !messages[i].contains("prefix")) continue;
+    const OrderedJson& prefix = messages[i]["prefix"];
+    const std::string where = "messages[" + std::to_string(i) + "].prefix";
+    if (!prefix.is_boolean()) return bad_field(where, "found ", json_kind(prefix));
+    if (!prefix.get<bool>()) continue;
+    if (i + 1 != messages.size() || call.messages.back().role != Role::assistant)
+      return bad_field(where, "only the last message may be continued, an assistant's");
+    call.continues = true;
+    call.messages.back().without_eos = true;
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+ApiStatus read_chat_prompt(JsonFields& fields, ChatCall& call) {
+  TRY(const OrderedJson* const messages, fields.array("messages"));
+  if (!messages || messages->empty())
+    return bad_field(fields.path("messages"), "is missing or empty, expected a conversation");
+  TRY(call.messages, messages_from_json(messages->dump()));
+  TRY_STATUS(check_text_only(call.messages));
+  TRY_STATUS(read_prefix(*messages, call));
+  if (call.messages.back().role == Role::assistant && !call.continues)
+    return bad_field("messages", "the last one is the assistant's; \"prefix\": true continues it");
+  TRY_STATUS(read_tools(fields, call));
+  return read_thinking(fields, call);
+}
+
+ApiResult<ChatCall> read_chat_call(const OrderedJson& body) {
+  JsonFields fields(body, "");
+  ChatCall call;
+  TRY_STATUS(read_openai(fields, call));
+  TRY_STATUS(read_chat_prompt(fields, call));
+  TRY_STATUS(read_format(fields));
+  TRY(const std::optional<int64_t> newer, fields.integer("max_completion_tokens", 1, kMostTokens));
+  TRY(const std::optional<int64_t> older, fields.integer("max_tokens", 1, kMostTokens));
+  call.max_tokens = newer ? newer : older;
+  TRY(const std::optional<bool> logprobs, fields.flag("logprobs"));
+  call.logprobs = logprobs.value_or(false);
+  TRY(const std::optional<int64_t> top, fields.integer("top_logprobs", 0, 20));
+  call.top_logprobs = top.value_or(0);
+  if (call.top_logprobs > 0 && !call.logprobs)
+    return bad_field("top_logprobs", "needs logprobs: true");
+  TRY_STATUS(fields.only("modalities", {OrderedJson::array({"text"})}, "answers are text"));
+  TRY_STATUS(fields.only("audio", {}, "answers are text"));
+  TRY_STATUS(fields.only("verbosity", {"medium"}, "ask for it in the prompt"));
+  TRY_STATUS(fields.only("web_search_options", {}, "nothing is fetched from the network"));
+  TRY_STATUS(fields.only("add_generation_prompt", {true}, "answers begin where the prompt ends"));
+  TRY_STATUS(fields.only("continue_final_message", {false}, "use \"prefix\": true"));
+  TRY_STATUS(fields.only("chat_template", {}, "the prompt's form is the model's own"));
+  call.ignored = fields.unread();
+  return call;
+}
+
+}  // namespace hadal

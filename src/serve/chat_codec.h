@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// Chat completions, in: the JSON of POST /v1/chat/completions.  Out: make_chat_writer().
+//
+//   TRY(ChatCall call, read_chat_call(body));
+//
+// Stateless, any thread.
+#pragma once
+
+#include "serve/text_call.h"
+
+namespace hadal {
+
+ApiResult<ChatCall> read_chat_call(const OrderedJson& body);
+
+// Shared with /apply-template: messages, tools, thinking and what else shapes the prompt.
+ApiStatus read_chat_prompt(JsonFields& fields, ChatCall& call);
+
+}  // namespace hadal

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// Anthropic's messages, in.
+#include "serve/messages_codec.h"
+
+namespace hadal {
+namespace {
+
+constexpr std::string_view kBilling = "x-anthropic-billing-header:";
+constexpr size_t kMostTools = 128;
+
+std::string indexed(const std::string& where, size_t i) {
+  return where + "[" + std::to_string(i) + "]";
+}
+
+ApiResult<std::vector<Block>> read_text_blocks(const OrderedJson& value, const std::string& where) {
+  std::vector<Block> blocks;
+  if (value.is_null()) return blocks;
+  if (value.is_string()) {
+    blocks.push_back({.text = value.get<std::string>()});
+    return blocks;
+  }
+  if (!value.is_array())
+    return bad_field(where, "found ", json_kind(value), ", expected a string or blocks");
+  for (size_t i = 0; i < value.size(); ++i) {
+    const std::string here = indexed(where, i);
+    if (!value[i].is_object()) return bad_field(here, "found ", json_kind(value[i]));
+    JsonFields block(value[i], here);
+    TRY(const std::string type, block.needed_text("type"));
+    if (type != "text")
+      return bad_field(here, "a block of type \"", type.substr(0, 40),
+                       "\", but the model that is served reads text");
+    TRY(std::string text, block.needed_text("text"));
+    blocks.push_back({.text = std::move(text)});
+  }
+  return blocks;
+}
+
+ApiStatus read_system(JsonFields& fields, ChatCall& call) {
+  TRY(std::vector<Block> blocks, read_text_blocks(fields.any("system"), "system"));
+  std::erase_if(blocks, [](const Block& block) { return block.text.starts_with(kBilling); });
+  if (blocks.empty()) return Ok{};
+  Message system;
+  system.role = Role::system;
+  system.content = std::move(blocks);
+  call.messages.push_back(std::move(system));
+  return Ok{};
+}
+
+ApiStatus read_tool_use(JsonFields& block, Message& message) {
+  ToolCall call;
+  TRY(call.id, block.needed_text("id"));
+  TRY(call.name, block.needed_text("name"));
+  TRY(const OrderedJson* const input, block.object("input"));
+  call.arguments = input ? python_json(*input) : "{}";
+  message.tool_calls.push_back(std::move(call));
+  return Ok{};
+}
+
+ApiStatus read_block(const OrderedJson& value, const std::string& where, Message& message) {
+  if (!value.is_object()) return bad_field(where, "found ", json_kind(value));
+  JsonFields block(value, where);
+  TRY(const std::string type, block.needed_text("type"));
+  const bool assistant = message.role == Role::assistant;
+  if (type == "text") {
+    TRY(std::string text, block.needed_text("text"));
+    message.content.push_back({.text = std::move(text)});
+  } else if (type == "tool_use" && assistant) {
+    TRY_STATUS(read_tool_use(block, message));
+  } else if (type == "thinking" && assistant) {
+    TRY(const std::string thinking, block.needed_text("thinking"));
+    message.reasoning += thinking;
+  } else if (type == "redacted_thinking" && assistant) {
+    return Ok{};  // nobody but its writer can read it
+  } else if (type == "tool_result" && !assistant) {
+    Block result{.kind = Block::Kind::tool_result, .type = type};
+    TRY(result.call_id, block.needed_text("tool_use_id"));
+    TRY(result.parts, read_text_blocks(block.any("content"), where + ".content"));
+    message.content.push_back(std::move(result));
+  } else {
+    return bad_field(where, "a block of type \"", type.substr(0, 40), "\" cannot stand here");
+  }
+  return Ok{};
+}
+
+ApiStatus read_messages(JsonFields& fields, ChatCall& call) {
+  TRY(const OrderedJson* const messages, fields.array("messages"));
+  if (!messages || messages->empty()) return bad_field("messages", "is missing or empty");
+  for (size_t i = 0; i < messages->size(); ++i) {
+    const std::string where = indexed("messages", i);
+    if (!(*messages)[i].is_object()) return bad_field(where, "expected an object");
+    JsonFields inside((*messages)[i], where);
+    TRY(const std::string role, inside.needed_text("role"));
+    if (role != "user" && role != "assistant" && role != "system")
+      return bad_field(where + ".role", "found \"", role.substr(0, 40),
+                       "\", expected user or assistant");
+    Message message;
+    message.role = role == "user" ? Role::user : role == "system" ? Role::system : Role::assistant;
+    const OrderedJson& content = inside.any("content");
+    if (content.is_string()) {
+      message.content.push_back({.text = content.get<std::string>()});
+    } else if (content.is_array()) {
+      for (size_t j = 0; j < content.size(); ++j)
+        TRY_STATUS(read_block(content[j], indexed(where + ".content", j), message));
+    } else {
+      return bad_field(where + ".content", "found ", json_kind(content),
+                       ", expected a string or blocks");
+    }
+    call.messages.push_back(std::move(message));
+  }
+  if (call.messages.back().role == Role::assistant) {
+    call.continues = true;
+    call.messages.back().without_eos = true;
+  }
+  return Ok{};
+}
+
+// {"name", "description", "input_schema"} to what the prompt spells.
+ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
+  TRY(const OrderedJson* const tools, fields.array("tools"));
+  TRY(const OrderedJson* const choice, fields.object("tool_choice"));
+  bool none = false;
+  if (choice) {
+    JsonFields inside(*choice, "tool_choice");
+    TRY(const std::string type, inside.needed_text("type"));
+    if (type != "auto" && type != "none")
+      return bad_field("tool_choice", "type \"", type.substr(0, 40),
+                       "\" is not supported: a call cannot be enforced yet; expected auto or none");
+    none = type == "none";
+    TRY(const std::optional<bool> single, inside.flag("disable_parallel_tool_use"));
+    call.one_call = single.value_or(false);
+  }
+  if (!tools || none) return Ok{};
+  if (tools->size() > kMostTools)
+    return bad_field("tools", tools->size(), " tools, expected at most ", kMostTools);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < tools->size(); ++i) {
+    const std::string where = indexed("tools", i);
+    if (!(*tools)[i].is_object()) return bad_field(where, "expected an object");
+    JsonFields tool((*tools)[i], where);
+    TRY(const std::optional<std::string> type, tool.text("type"));
+    if (type && *type != "custom")
+      return bad_field(where + ".type", "\"", type->substr(0, 40),
+                       "\" runs on Anthropic's servers; expected a tool with input_schema");
+    OrderedJson function;
+    TRY(function["name"], tool.needed_text("name"));
+    TRY(const std::optional<std::string> about, tool.text("description"));
+    if (about) function["description"] = *about;
+    TRY(const OrderedJson* const schema, tool.object("input_schema"));
+    if (!schema) return bad_field(where + ".input_schema", "is missing");
+    function["parameters"] = *schema;
+    texts.push_back(python_json(function));
+  }
+  attach_tools(call.messages, std::move(texts));
+  return Ok{};
+}
+
+ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {
+  call.thinking = false;
+  TRY(const OrderedJson* const thinking, fields.object("thinking"));
+  if (thinking) {
+    JsonFields inside(*thinking, "thinking");
+    TRY(const std::string type, inside.needed_text("type"));
+    if (type != "enabled" && type != "adaptive" && type != "disabled")
+      return bad_field("thinking.type", "found \"", type.substr(0, 40),
+                       "\", expected enabled, adaptive or disabled");
+    call.thinking = type != "disabled";
+    if (inside.has("budget_tokens")) call.ignored.push_back("thinking.budget_tokens");
+  }
+  TRY(const OrderedJson* const output, fields.object("output_config"));
+  if (!output) return Ok{};
+  JsonFields inside(*output, "output_config");
+  TRY_STATUS(inside.only("format", {}, "answers cannot be held to a form yet"));
+  return read_effort(inside, "effort", call);
+}
+
+}  // namespace
+
+ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what) {
+  JsonFields fields(body, "");
+  ChatCall call;
+  TRY_STATUS(read_common(fields, call));
+  TRY(call.max_tokens, fields.integer("max_tokens", 1, kMostTokens));
+  if (what == MessagesFor::answer && !call.max_tokens)
+    return bad_field("max_tokens", "is missing, expected a whole number");
+  TRY_STATUS(read_system(fields, call));
+  TRY_STATUS(read_messages(fields, call));
+  TRY_STATUS(read_tools(fields, call));
+  TRY_STATUS(read_thinking(fields, call));
+  TRY(call.stops, read_stops(fields, "stop_sequences"));
+  TRY(const OrderedJson* const metadata, fields.object("metadata"));
+  if (metadata) {
+    JsonFields inside(*metadata, "metadata");
+    TRY(const std::optional<std::string> user, inside.text("user_id"));
+    call.user = user.value_or("").substr(0, 512);
+  }
+  // Anthropic's own service knows them; none of them changes an answer here.
+  for (const char* name : {"cache_control", "service_tier", "container", "mcp_servers"})
+    fields.any(name);
+  for (const std::string& name : fields.unread()) call.ignored.push_back(name);
+  return call;
+}
+
+}  // namespace hadal

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Anthropic's messages, in: the JSON of POST /v1/messages and count_tokens.  Out:
+// make_messages_writer().
+//
+// System blocks that begin "x-anthropic-billing-header:" are left out: Claude Code writes another
+// one with each request, and a prompt that begins differently is read anew from its first token.
+// Stateless, any thread.
+#pragma once
+
+#include "serve/text_call.h"
+
+namespace hadal {
+
+enum class MessagesFor { answer, count };
+ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what);
+
+}  // namespace hadal

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// From what a request says to what is generated.
+#include "serve/reply_plan.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "serve/random_id.h"
+#include "text/chat.h"
+
+namespace hadal {
+namespace {
+
+// DeepSeek's tokens for filling in, around what stands before and after the gap.
+constexpr std::string_view kFimBegin = "<｜fim▁begin｜>";
+constexpr std::string_view kFimHole = "<｜fim▁hole｜>";
+constexpr std::string_view kFimEnd = "<｜fim▁end｜>";
+
+uint64_t random_seed() {
+  const std::string bytes = random_bytes(sizeof(uint32_t));
+  uint32_t seed = 0;
+  std::memcpy(&seed, bytes.data(), sizeof seed);
+  return seed;
+}
+
+bool thinks(const ServedModel& model, const ChatCall& call) {
+  return call.thinking.value_or(model.thinks);
+}
+
+std::string effort_for(Dialect dialect, const std::string& effort) {
+  const bool numbered = !effort.empty() && effort.front() >= '0' && effort.front() <= '9';
+  if (dialect == Dialect::v41) return effort;
+  const int64_t number = numbered ? std::stoll(effort) : 0;
+  const std::string word = !numbered      ? effort
+                           : number <= 50 ? "low"
+                           : number <= 90 ? "high"
+                                          : "max";
+  return dialect == Dialect::v4_april && word == "low" ? "" : word;
+}
+
+ApiStatus check_length(const ServedModel& model, const std::vector<int64_t>& ids) {
+  const int64_t count = static_cast<int64_t>(ids.size()), context = model.worker.context();
+  if (count == 0) return ApiError{.message = "the prompt has no tokens, expected at least 1"};
+  if (count < context) return Ok{};
+  return ApiError{.message = "the prompt has " + std::to_string(count) +
+                             " tokens, the context of " + std::to_string(context) +
+                             " must hold them and an answer",
+                  .code = "context_length_exceeded"};
+}
+
+ApiResult<ReplyPlan> plan_common(const ServedModel& model, const TextCall& call,
+                                 std::vector<int64_t> ids) {
+  TRY_STATUS(check_length(model, ids));
+  ReplyPlan plan;
+  GenerationRequest& generation = plan.generation;
+  const int64_t room = model.worker.context() - static_cast<int64_t>(ids.size());
+  generation.max_tokens = std::min(call.max_tokens.value_or(model.default_output), room);
+  generation.prompt = std::move(ids);
+  generation.sampler = {.temperature = call.temperature.value_or(1.0),
+                        .top_k = call.top_k,
+                        .top_p = call.top_p.value_or(model.top_p),
+                        .min_p = call.min_p,
+                        .seed = call.seed ? *call.seed : random_seed()};
+  TRY_STATUS(check(generation.sampler));
+  generation.penalties = call.penalties;
+  generation.end_ids = model.end_ids;
+  generation.likeliest = call.logprobs ? call.top_logprobs : 0;
+  plan.form.stops = call.stops;
+  plan.form.logprobs = call.logprobs;
+  plan.ignored = call.ignored;
+  return plan;
+}
+
+// DeepSeek's rule: a thinking model is sampled as it was trained, whatever is asked.
+void sample_as_trained(const ChatCall& call, ReplyPlan& plan) {
+  GenerationRequest& generation = plan.generation;
+  if (call.temperature) plan.ignored.push_back("temperature");
+  if (call.penalties.presence != 0) plan.ignored.push_back("presence_penalty");
+  if (call.penalties.frequency != 0) plan.ignored.push_back("frequency_penalty");
+  generation.sampler.temperature = 1;
+  generation.sampler.top_p = std::max(generation.sampler.top_p, 0.95);
+  generation.penalties = {};
+}
+
+ApiResult<std::vector<int64_t>> completion_ids(const ServedModel& model,
+                                               const CompletionCall& call) {
+  if (const auto* ids = std::get_if<std::vector<int64_t>>(&call.prompt)) {
+    for (size_t i = 0; i < ids->size(); ++i)
+      if ((*ids)[i] >= model.worker.vocab())
+        return bad_field("prompt[" + std::to_string(i) + "]", "found ", (*ids)[i],
+                         ", expected a token id below ", model.worker.vocab());
+    return *ids;
+  }
+  const std::string& text = std::get<std::string>(call.prompt);
+  Prompt prompt;
+  if (model.tokenizer.bos()) prompt.control(kBos);
+  if (call.suffix) {
+    if (!model.tokenizer.id_of(kFimHole))
+      return bad_field("suffix", "the model's tokenizer has no tokens to fill in with");
+    prompt.control(kFimBegin).text(text).control(kFimHole).text(*call.suffix).control(kFimEnd);
+  } else {
+    prompt.text(text);
+  }
+  TRY(const std::vector<int32_t> ids, encode_prompt(model.tokenizer, prompt));
+  return std::vector<int64_t>(ids.begin(), ids.end());
+}
+
+}  // namespace
+
+ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call) {
+  std::vector<Message> messages = call.messages;
+  // V4.1 knows no developer; OpenAI's newer clients call the system so.
+  if (model.dialect == Dialect::v41)
+    for (Message& message : messages)
+      if (message.role == Role::developer) message.role = Role::system;
+  const bool thinking = thinks(model, call);
+  TRY(Prompt prompt,
+      write_chat(messages, {.dialect = model.dialect,
+                            .thinking = thinking,
+                            .effort = thinking ? effort_for(model.dialect, call.effort) : ""}));
+  return prompt;
+}
+
+ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call) {
+  TRY(const Prompt prompt, chat_prompt(model, call));
+  TRY(const std::vector<int32_t> ids, encode_prompt(model.tokenizer, prompt));
+  TRY(ReplyPlan plan, plan_common(model, call, {ids.begin(), ids.end()}));
+  const bool thinking = thinks(model, call);
+  if (thinking) sample_as_trained(call, plan);
+  // A beginning that is continued has its reasoning behind it.
+  plan.form.chat =
+      CompletionOptions{.dialect = model.dialect, .thinking = thinking && !call.continues};
+  plan.form.one_call = call.one_call;
+  return plan;
+}
+
+ApiResult<ReplyPlan> plan_completion(const ServedModel& model, const CompletionCall& call) {
+  TRY(std::vector<int64_t> ids, completion_ids(model, call));
+  TRY(ReplyPlan plan, plan_common(model, call, std::move(ids)));
+  if (!call.echo) return plan;
+  if (const auto* text = std::get_if<std::string>(&call.prompt)) {
+    plan.echoed = *text;
+  } else {
+    const std::vector<int64_t>& prompt = plan.generation.prompt;
+    plan.echoed = model.tokenizer.decode(std::vector<int32_t>(prompt.begin(), prompt.end()));
+  }
+  return plan;
+}
+
+ApiStatus choose_model(const ServedModel& model, NamesOf names, TextCall& call,
+                       std::optional<bool>* thinking) {
+  const std::string asked = call.model;
+  call.model = model.id;
+  if (asked.empty() || asked == model.id) return Ok{};
+  if (asked == "deepseek-chat" || asked == "deepseek-reasoner") {
+    if (thinking && !*thinking) *thinking = asked == "deepseek-reasoner";
+    return Ok{};
+  }
+  if (asked == "deepseek-v4-flash" || asked == "deepseek-v4-pro") return Ok{};
+  if (names == NamesOf::anthropic && asked.starts_with("claude")) return Ok{};
+  return ApiError{
+      .status = names == NamesOf::anthropic ? 400 : 404,
+      .message = "model: \"" + asked.substr(0, 80) + "\" is not served here; " + model.id + " is",
+      .param = "model",
+      .code = "model_not_found"};
+}
+
+}  // namespace hadal

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// From what a request says to what is generated: ids, options, and how tokens become an answer.
+//
+//   TRY(ReplyPlan plan, plan_chat(model, call));
+//
+// Stateless; any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "serve/served_model.h"
+#include "serve/text_call.h"
+#include "text/completion.h"
+#include "text/prompt.h"
+
+namespace hadal {
+
+// How tokens become an answer.
+struct ReplyForm {
+  std::optional<CompletionOptions> chat;  // absent: plain text
+  std::vector<std::string> stops;
+  bool one_call = false;
+  bool logprobs = false;
+};
+
+struct ReplyPlan {
+  GenerationRequest generation;  // owner and partition are set by who knows the key
+  ReplyForm form;
+  std::string echoed;  // what a completion repeats before its answer
+  std::vector<std::string> ignored;
+};
+
+ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call);
+ApiResult<ReplyPlan> plan_completion(const ServedModel& model, const CompletionCall& call);
+
+// The prompt of a conversation, before it is ids.
+ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call);
+
+// Whether the request means this model: by its name, by DeepSeek's names for its models (which may
+// switch thinking), or by none.  Anthropic's clients also say "claude-…".
+enum class NamesOf { openai, anthropic };
+ApiStatus choose_model(const ServedModel& model, NamesOf names, TextCall& call,
+                       std::optional<bool>* thinking);
+
+}  // namespace hadal

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// OpenAI's responses, in.
+#include "serve/responses_codec.h"
+
+#include <set>
+
+namespace hadal {
+namespace {
+
+constexpr size_t kMostTools = 128;
+
+// Content of a message: a string, or parts with text in them.
+ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::string& where) {
+  std::vector<Block> blocks;
+  if (value.is_string()) {
+    blocks.push_back({.text = value.get<std::string>()});
+    return blocks;
+  }
+  if (!value.is_array())
+    return bad_field(where, "found ", json_kind(value), ", expected a string or parts");
+  for (size_t i = 0; i < value.size(); ++i) {
+    const std::string here = where + "[" + std::to_string(i) + "]";
+    if (!value[i].is_object()) return bad_field(here, "expected an object");
+    JsonFields part(value[i], here);
+    TRY(const std::string type, part.needed_text("type"));
+    if (type != "input_text" && type != "output_text" && type != "text" &&
+        type != "reasoning_text" && type != "summary_text")
+      return bad_field(here, "a part of type \"", type.substr(0, 40),
+                       "\", but the model that is served reads text");
+    TRY(std::string text, part.needed_text("text"));
+    blocks.push_back({.text = std::move(text)});
+  }
+  return blocks;
+}
+
+// Items of one turn of the assistant are one message: reasoning, text, calls.
+class ItemReader {
+ public:
+  explicit ItemReader(std::vector<Message>& messages) : messages_(messages) {}
+
+  ApiStatus read(const OrderedJson& value, const std::string& where) {
+    if (!value.is_object()) return bad_field(where, "expected an object");
+    JsonFields item(value, where);
+    TRY(const std::optional<std::string> type, item.text("type"));
+    if (!type || *type == "message") return read_message(item, where);
+    if (*type == "reasoning") return read_reasoning(item, where);
+    if (*type == "function_call") return read_call(item);
+    if (*type == "function_call_output") return read_output(item, where);
+    return bad_field(where + ".type", "\"", type->substr(0, 40),
+                     "\" is not supported; expected message, reasoning, function_call or "
+                     "function_call_output");
+  }
+
+ private:
+  Message& assistant() {
+    if (messages_.empty() || messages_.back().role != Role::assistant)
+      messages_.push_back({.role = Role::assistant});
+    return messages_.back();
+  }
+
+  ApiStatus read_message(JsonFields& item, const std::string& where) {
+    TRY(const std::string role, item.needed_text("role"));
+    TRY(std::vector<Block> blocks, read_parts(item.any("content"), where + ".content"));
+    if (role == "assistant") {
+      Message& message = assistant();
+      message.content.insert(message.content.end(), blocks.begin(), blocks.end());
+      return Ok{};
+    }
+    if (role != "user" && role != "system" && role != "developer")
+      return bad_field(where + ".role", "found \"", role.substr(0, 40),
+                       "\", expected user, assistant, system or developer");
+    Message message;
+    message.role = role == "user" ? Role::user : Role::system;
+    message.content = std::move(blocks);
+    messages_.push_back(std::move(message));
+    return Ok{};
+  }
+
+  ApiStatus read_reasoning(JsonFields& item, const std::string& where) {
+    const OrderedJson& content = item.any("content");
+    if (content.is_null() || content.empty()) return Ok{};  // a summary is not what was thought
+    TRY(const std::vector<Block> blocks, read_parts(content, where + ".content"));
+    for (const Block& block : blocks) assistant().reasoning += block.text;
+    return Ok{};
+  }
+
+  ApiStatus read_call(JsonFields& item) {
+    ToolCall call;
+    TRY(call.id, item.needed_text("call_id"));
+    TRY(call.name, item.needed_text("name"));
+    TRY(call.arguments, item.needed_text("arguments"));
+    calls_.insert(call.id);
+    assistant().tool_calls.push_back(std::move(call));
+    return Ok{};
+  }
+
+  ApiStatus read_output(JsonFields& item, const std::string& where) {
+    Message message;
+    message.role = Role::tool;
+    TRY(message.call_id, item.needed_text("call_id"));
+    if (!calls_.contains(message.call_id))
+      return bad_field(where + ".call_id", "no function_call before it has the id \"",
+                       message.call_id.substr(0, 80), "\"");
+    TRY(message.content, read_parts(item.any("output"), where + ".output"));
+    messages_.push_back(std::move(message));
+    return Ok{};
+  }
+
+  std::vector<Message>& messages_;
+  std::set<std::string> calls_;
+};
+
+ApiStatus read_input(JsonFields& fields, ChatCall& call) {
+  TRY(const std::optional<std::string> instructions, fields.text("instructions"));
+  if (instructions && !instructions->empty())
+    call.messages.push_back(text_message(Role::system, *instructions));
+  const OrderedJson& input = fields.any("input");
+  if (input.is_string()) {
+    call.messages.push_back(text_message(Role::user, input.get<std::string>()));
+    return Ok{};
+  }
+  if (!input.is_array() || input.empty())
+    return bad_field("input", "found ", json_kind(input), ", expected a string or items");
+  ItemReader items(call.messages);
+  for (size_t i = 0; i < input.size(); ++i)
+    TRY_STATUS(items.read(input[i], "input[" + std::to_string(i) + "]"));
+  if (call.messages.back().role == Role::assistant)
+    return bad_field("input", "the last item is the assistant's, there is nothing to answer");
+  return Ok{};
+}
+
+ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
+  TRY(const OrderedJson* const tools, fields.array("tools"));
+  const OrderedJson& choice = fields.any("tool_choice");
+  if (!choice.is_null() && choice != "auto" && choice != "none")
+    return bad_field("tool_choice",
+                     "not supported: a call cannot be enforced yet; expected auto or none");
+  TRY(const std::optional<bool> parallel, fields.flag("parallel_tool_calls"));
+  call.one_call = !parallel.value_or(true);
+  if (!tools || choice == "none") return Ok{};
+  if (tools->size() > kMostTools)
+    return bad_field("tools", tools->size(), " tools, expected at most ", kMostTools);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < tools->size(); ++i) {
+    const std::string where = "tools[" + std::to_string(i) + "]";
+    if (!(*tools)[i].is_object()) return bad_field(where, "expected an object");
+    JsonFields tool((*tools)[i], where);
+    TRY(const std::string type, tool.needed_text("type"));
+    if (type != "function")
+      return bad_field(where + ".type", "\"", type.substr(0, 40),
+                       "\" is not supported; expected function");
+    OrderedJson function;
+    TRY(function["name"], tool.needed_text("name"));
+    TRY(const std::optional<std::string> about, tool.text("description"));
+    if (about) function["description"] = *about;
+    TRY(const OrderedJson* const parameters, tool.object("parameters"));
+    function["parameters"] = parameters ? *parameters : OrderedJson::object();
+    // The official packages set strict unasked; a schema with it is a wish that stays unenforced.
+    TRY(const std::optional<bool> strict, tool.flag("strict"));
+    if (strict.value_or(false)) call.ignored.push_back(where + ".strict");
+    texts.push_back(python_json(function));
+  }
+  attach_tools(call.messages, std::move(texts));
+  return Ok{};
+}
+
+ApiStatus refuse_memory(JsonFields& fields) {
+  constexpr std::string_view kStateless =
+      "nothing is kept on this server; send the whole conversation as input";
+  TRY_STATUS(fields.only("previous_response_id", {}, kStateless));
+  TRY_STATUS(fields.only("conversation", {}, kStateless));
+  TRY_STATUS(fields.only("background", {false}, kStateless));
+  TRY_STATUS(fields.only("store", {false}, kStateless));
+  TRY_STATUS(fields.only("prompt", {}, kStateless));
+  TRY_STATUS(fields.only("max_tool_calls", {}, "tools are run by the client"));
+  TRY_STATUS(fields.only("top_logprobs", {0}, "use chat completions"));
+  return Ok{};
+}
+
+}  // namespace
+
+ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body) {
+  JsonFields fields(body, "");
+  ResponsesCall call;
+  TRY_STATUS(read_common(fields, call));
+  TRY_STATUS(refuse_memory(fields));
+  TRY_STATUS(read_input(fields, call));
+  TRY_STATUS(read_tools(fields, call));
+  TRY(call.max_tokens, fields.integer("max_output_tokens", 1, kMostTokens));
+  TRY(const OrderedJson* const reasoning, fields.object("reasoning"));
+  if (reasoning) {
+    JsonFields inside(*reasoning, "reasoning");
+    TRY_STATUS(read_effort(inside, "effort", call));
+  }
+  TRY(const OrderedJson* const text, fields.object("text"));
+  if (text) {
+    JsonFields inside(*text, "text");
+    TRY_STATUS(inside.only("format", {{{"type", "text"}}}, "answers cannot be held to a form yet"));
+    TRY_STATUS(inside.only("verbosity", {"medium"}, "ask for it in the prompt"));
+  }
+  TRY(const std::optional<std::string> user, fields.text("user"));
+  call.user = user.value_or("").substr(0, 512);
+  call.echoed = OrderedJson::object();
+  for (const char* name : {"instructions", "max_output_tokens", "metadata", "parallel_tool_calls",
+                           "reasoning", "temperature", "text", "tool_choice", "tools", "top_p"})
+    if (fields.has(name)) call.echoed[name] = fields.any(name);
+  for (const std::string& name : fields.unread()) call.ignored.push_back(name);
+  return call;
+}
+
+}  // namespace hadal

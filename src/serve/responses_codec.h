@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// OpenAI's responses, in: the JSON of POST /v1/responses, without a memory on the server's side.
+// Out: make_responses_writer().
+//
+// Stateless, any thread.
+#pragma once
+
+#include "serve/text_call.h"
+
+namespace hadal {
+
+struct ResponsesCall : ChatCall {
+  OrderedJson echoed;  // fields that the reply repeats
+};
+
+ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body);
+
+}  // namespace hadal

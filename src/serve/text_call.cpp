@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// What requests for text have in common.
+#include "serve/text_call.h"
+
+#include <map>
+
+namespace hadal {
+namespace {
+
+constexpr size_t kMostStops = 16;      // as DeepSeek's service
+constexpr size_t kLongestStop = 1024;  // bytes that are held back from every stream
+constexpr size_t kLongestUser = 512;   // as DeepSeek's service
+constexpr std::string_view kNoGrammar =
+    "answers cannot be held to a grammar yet; ask for the form in the prompt";
+constexpr std::string_view kNoSampler = "no such step in the sampler";
+
+struct Refused {
+  std::string_view name;
+  std::vector<OrderedJson> neutral;
+  std::string_view why;
+};
+
+// Of OpenAI's surface and its common extensions.
+const std::vector<Refused>& refused_fields() {
+  static const std::vector<Refused> kRefused = {
+      {"n", {1}, "one answer a request"},
+      {"best_of", {1}, "one answer a request"},
+      {"use_beam_search", {false}, kNoSampler},
+      {"logit_bias", {OrderedJson::object()}, kNoSampler},
+      {"repetition_penalty", {1, 1.0}, kNoSampler},
+      {"repeat_penalty", {1, 1.0}, kNoSampler},
+      {"typical_p", {1, 1.0}, kNoSampler},
+      {"tfs_z", {1, 1.0}, kNoSampler},
+      {"mirostat", {0}, kNoSampler},
+      {"dry_multiplier", {0, 0.0}, kNoSampler},
+      {"xtc_probability", {0, 0.0}, kNoSampler},
+      {"min_tokens", {0}, kNoSampler},
+      {"ignore_eos", {false}, kNoSampler},
+      {"stop_token_ids", {OrderedJson::array()}, "name strings in stop"},
+      {"bad_words", {OrderedJson::array()}, kNoSampler},
+      {"grammar", {""}, kNoGrammar},
+      {"json_schema", {}, kNoGrammar},
+      {"guided_json", {}, kNoGrammar},
+      {"guided_regex", {}, kNoGrammar},
+      {"guided_choice", {}, kNoGrammar},
+      {"guided_grammar", {}, kNoGrammar},
+      {"structured_outputs", {}, kNoGrammar},
+  };
+  return kRefused;
+}
+
+}  // namespace
+
+ApiStatus read_common(JsonFields& fields, TextCall& call) {
+  TRY(std::optional<std::string> model, fields.text("model"));
+  call.model = model.value_or("");
+  TRY(const std::optional<bool> stream, fields.flag("stream"));
+  call.stream = stream.value_or(false);
+  TRY(call.temperature, fields.number("temperature", 0, 2));
+  TRY(call.top_p, fields.number("top_p", 0, 1));
+  if (call.top_p == 0.0)
+    return bad_field(fields.path("top_p"), "is 0, expected more than 0 and at most 1");
+  return Ok{};
+}
+
+ApiStatus read_openai(JsonFields& fields, TextCall& call) {
+  TRY_STATUS(read_common(fields, call));
+  // -1 is how some clients say "all".
+  TRY(const std::optional<int64_t> top_k, fields.integer("top_k", -1, kMostTokens));
+  call.top_k = std::max<int64_t>(0, top_k.value_or(0));
+  TRY(const std::optional<double> min_p, fields.number("min_p", 0, 1));
+  call.min_p = min_p.value_or(0);
+  TRY(const std::optional<int64_t> seed, fields.integer("seed", INT64_MIN, INT64_MAX));
+  if (seed) call.seed = static_cast<uint64_t>(*seed);
+  TRY(const std::optional<double> presence, fields.number("presence_penalty", -2, 2));
+  TRY(const std::optional<double> frequency, fields.number("frequency_penalty", -2, 2));
+  call.penalties = {presence.value_or(0), frequency.value_or(0)};
+  TRY(call.stops, read_stops(fields, "stop"));
+  TRY(std::optional<std::string> user, fields.text("user_id"));
+  TRY(std::optional<std::string> old_user, fields.text("user"));
+  call.user = user ? *user : old_user.value_or("");
+  if (call.user.size() > kLongestUser)
+    return bad_field(fields.path(user ? "user_id" : "user"), "has ", call.user.size(),
+                     " bytes, expected at most ", kLongestUser);
+  TRY(const OrderedJson* const options, fields.object("stream_options"));
+  if (options) {
+    JsonFields inside(*options, "stream_options");
+    TRY(const std::optional<bool> usage, inside.flag("include_usage"));
+    call.stream_usage = usage.value_or(false);
+  }
+  for (const Refused& refused : refused_fields())
+    TRY_STATUS(fields.only(refused.name, refused.neutral, refused.why));
+  return Ok{};
+}
+
+ApiResult<std::vector<std::string>> read_stops(JsonFields& fields, std::string_view name) {
+  const OrderedJson& value = fields.any(name);
+  std::vector<std::string> stops;
+  if (value.is_null()) return stops;
+  if (value.is_string()) {
+    stops.push_back(value.get<std::string>());
+  } else if (value.is_array()) {
+    if (value.size() > kMostStops)
+      return bad_field(fields.path(name), value.size(), " strings, expected at most ", kMostStops);
+    for (size_t i = 0; i < value.size(); ++i) {
+      const std::string where = fields.path(name) + "[" + std::to_string(i) + "]";
+      if (!value[i].is_string())
+        return bad_field(where, "found ", json_kind(value[i]), ", expected a string");
+      stops.push_back(value[i].get<std::string>());
+    }
+  } else {
+    return bad_field(fields.path(name), "found ", json_kind(value),
+                     ", expected a string or an array of strings");
+  }
+  for (const std::string& stop : stops)
+    if (stop.size() > kLongestStop)
+      return bad_field(fields.path(name), "a string of ", stop.size(), " bytes, expected at most ",
+                       kLongestStop);
+  return stops;
+}
+
+ApiStatus read_effort(JsonFields& fields, std::string_view name, ChatCall& call) {
+  static const std::map<std::string, std::string, std::less<>> kWords = {
+      {"minimal", "low"}, {"low", "low"}, {"medium", "high"}, {"high", "high"},
+      {"xhigh", "high"},  {"max", "max"}, {"ultra", "max"},
+  };
+  const OrderedJson& value = fields.any(name);
+  if (value.is_null()) return Ok{};
+  if (value.is_number_integer()) {
+    TRY(const std::optional<int64_t> number, fields.integer(name, 1, 100));
+    call.effort = std::to_string(*number);
+  } else {
+    TRY(const std::string word, fields.needed_text(name));
+    if (word == "none") {
+      if (!call.thinking) call.thinking = false;
+      return Ok{};
+    }
+    const auto found = kWords.find(word);
+    if (found == kWords.end())
+      return bad_field(fields.path(name), "found \"", word.substr(0, 40),
+                       "\", expected none, minimal, low, medium, high, xhigh, max, ultra or a "
+                       "number from 1 to 100");
+    call.effort = found->second;
+  }
+  if (!call.thinking) call.thinking = true;
+  return Ok{};
+}
+
+namespace {
+
+ApiStatus check_blocks(const std::vector<Block>& blocks, const std::string& where) {
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const std::string here = where + "[" + std::to_string(i) + "]";
+    const Block& block = blocks[i];
+    if (block.kind == Block::Kind::image || block.kind == Block::Kind::other)
+      return bad_field(here, "a part of type \"", block.type.substr(0, 40),
+                       "\", but the model that is served reads text");
+    TRY_STATUS(check_blocks(block.parts, here + ".content"));
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+ApiStatus check_text_only(const std::vector<Message>& messages) {
+  for (size_t i = 0; i < messages.size(); ++i)
+    TRY_STATUS(check_blocks(messages[i].content, "messages[" + std::to_string(i) + "].content"));
+  return Ok{};
+}
+
+}  // namespace hadal

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// What requests for text have in common, whatever API they speak.
+//
+// A field that changes the answer and cannot be honoured is refused by name.  Fields that nobody
+// here knows are let through, as every server does, but the reply's header x-hadal-ignored-fields
+// names them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "serve/json_fields.h"
+#include "serve/worker.h"
+#include "text/message.h"
+
+namespace hadal {
+
+struct TextCall {
+  std::string model;
+  std::string user;  // a partition of the cache within a key
+  bool stream = false;
+  bool stream_usage = false;
+  std::optional<int64_t> max_tokens;
+  std::optional<double> temperature, top_p;
+  int64_t top_k = 0;
+  double min_p = 0;
+  std::optional<uint64_t> seed;
+  Penalties penalties;
+  std::vector<std::string> stops;
+  bool logprobs = false;
+  int64_t top_logprobs = 0;
+  std::vector<std::string> ignored;
+};
+
+struct ChatCall : TextCall {
+  std::vector<Message> messages;  // with their tools
+  std::optional<bool> thinking;   // absent: as the model is used
+  std::string effort;             // "", "low", "high", "max", or "1" to "100"
+  bool continues = false;         // the last message is the beginning of the answer
+  bool one_call = false;          // the answer ends after its first tool call
+};
+
+struct CompletionCall : TextCall {
+  std::variant<std::string, std::vector<int64_t>> prompt;
+  std::optional<std::string> suffix;  // fill in between prompt and suffix
+  bool echo = false;
+};
+
+// model, stream, temperature, top_p, top_k, min_p, seed, user: spelled alike everywhere.
+ApiStatus read_common(JsonFields& fields, TextCall& call);
+// … in OpenAI's chat and completions: penalties, stop, stream_options; and what is refused.
+ApiStatus read_openai(JsonFields& fields, TextCall& call);
+// A string, or up to 16 of them.
+ApiResult<std::vector<std::string>> read_stops(JsonFields& fields, std::string_view name);
+
+// The words of all APIs to those of the chat encodings; "none" switches thinking off.
+ApiStatus read_effort(JsonFields& fields, std::string_view name, ChatCall& call);
+
+// Blocks that are not text are refused by name: the model that is served reads text.
+ApiStatus check_text_only(const std::vector<Message>& messages);
+
+inline constexpr int64_t kMostTokens = int64_t{1} << 30;  // the context decides long before
+
+}  // namespace hadal

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// `hadal serve`: opens the model and the accounts, serves until it is told to stop, and drains.
+#include "tools/serve.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+
+#include "engine/fingerprint.h"
+#include "serve/api.h"
+#include "serve/slot_worker.h"
+#include "tools/keys.h"
+#include "tools/machine.h"
+#include "tools/open_model.h"
+#include "tools/options.h"
+#include "tools/output.h"
+
+namespace hadal {
+namespace {
+
+constexpr uint16_t kUsualPort = 8080;
+constexpr int64_t kUsualSlots = 4;
+// Tokens of a prompt that are read between two tokens of the others' answers.
+constexpr int64_t kUsualSlice = 128;
+// What a client's last bytes may take once everything is answered.
+constexpr std::chrono::seconds kFarewellTime{3};
+
+struct ServeChoice {
+  ModelChoice model;
+  HttpServerOptions http;
+  std::string data, thinking = "auto";
+  int64_t slots = kUsualSlots, slice = kUsualSlice, max_output = 4096, body_mb = 64;
+  int64_t drain_seconds = 30, request_seconds = 3600;
+  QueueLimits queue;
+};
+
+// SIGINT and SIGTERM wait for sigtimedwait() in this thread; threads made later inherit that.
+sigset_t held_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+// True: a signal came within the time.
+bool signal_within(const sigset_t& signals, std::chrono::milliseconds time) {
+  const timespec limit{static_cast<time_t>(time.count() / 1000),
+                       static_cast<long>(time.count() % 1000 * 1'000'000)};
+  return sigtimedwait(&signals, nullptr, &limit) > 0;
+}
+
+// Waits until `done`; false if the time is over or a second signal asks for haste.
+template <typename Done>
+bool wait_until(const sigset_t& signals, std::chrono::seconds limit, const Done& done) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    if (signal_within(signals, std::chrono::milliseconds(50))) return false;
+  }
+  return true;
+}
+
+bool model_thinks(const ServeChoice& choice, const OpenModel& open) {
+  if (choice.thinking != "auto") return choice.thinking == "on";
+  // The published models have 129,280 tokens and were taught to think; small ones were not.
+  constexpr int64_t kSmallVocab = 100'000;
+  return open.config().vocab > kSmallVocab;
+}
+
+Status check_exposure(const ServeChoice& choice, Accounts& accounts) {
+  if (choice.http.certificate.empty() != choice.http.key.empty())
+    return fail("--tls-cert and --tls-key belong together");
+  if (is_loopback(choice.http.address)) return Ok{};
+  TRY(const bool keys, accounts.any_keys());
+  if (!keys)
+    return fail("--host ", choice.http.address,
+                " is open to others, but there is no key yet; make one with hadal keys add");
+  if (choice.http.certificate.empty())
+    note_line("warning: without --tls-cert keys and conversations can be read on their way");
+  return Ok{};
+}
+
+// From the first signal to the end: new requests are refused, running ones finish or are cut.
+void drain(const ServeChoice& choice, const sigset_t& signals, Api& api, HttpServer& server) {
+  note_line("draining; once more to stop at once");
+  api.drain();
+  server.drain();
+  const auto answered = [&] { return api.answering() == 0; };
+  if (!wait_until(signals, std::chrono::seconds(choice.drain_seconds), answered)) {
+    api.cut();
+    wait_until(signals, kFarewellTime, answered);
+  }
+  wait_until(signals, kFarewellTime, [&] { return server.counts().answering == 0; });
+  // What is answered may still be on its way to a slow reader.
+  wait_until(signals, kFarewellTime, [&] { return server.counts().connections == 0; });
+}
+
+Result<int> serve(ServeChoice choice) {
+  const sigset_t signals = held_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  TRY(const std::string file, accounts_file(choice.data));
+  TRY(const std::unique_ptr<Accounts> accounts, Accounts::open(file));
+  TRY_STATUS(check_exposure(choice, *accounts));
+  TRY(OpenModel open, open_model(choice.model, {.slots = choice.slots, .max_chunk = choice.slice}));
+  TRY(const std::string fingerprint, model_fingerprint(open.folder));
+  auto worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, choice.queue);
+  const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
+  const ServedModel model{.id = folder.parent_path().filename().string(),
+                          .end_ids = open.end_ids(),
+                          .tokenizer = *open.tokenizer,
+                          .worker = *worker,
+                          .dialect = open.dialect(),
+                          .thinks = model_thinks(choice, open),
+                          .top_p = open.config().family == Family::v41 ? 0.95 : 1.0,
+                          .fingerprint = "fp_" + fingerprint,
+                          .created = std::time(nullptr),
+                          .default_output = choice.max_output};
+  ApiOptions options{.request_time = std::chrono::seconds(choice.request_seconds)};
+  options.log = [](const std::string& line) { note_line("hadal: " + line); };
+  auto api = std::make_unique<Api>(model, *accounts, options);
+  if (!choice.model.quiet) choice.http.log = [](const std::string& line) { note_line(line); };
+  choice.http.limits.body_bytes = choice.body_mb << 20;
+  TRY(const std::unique_ptr<HttpServer> server, HttpServer::start(choice.http, *api));
+  api->watch(server->counts());
+
+  Output out;
+  out.write("hadal serves " + model.id + " at " + server->url() + "/v1\n");
+  while (!signal_within(signals, std::chrono::hours(1))) {
+  }
+  drain(choice, signals, *api, *server);
+  server->stop();
+  worker.reset();  // its answers hold exchanges of the server, which goes last
+  api.reset();
+  TRY_STATUS(out.finish());
+  return 0;
+}
+
+void add_server_options(CLI::App& command, ServeChoice& choice) {
+  choice.http.port = kUsualPort;
+  command
+      .add_option("--host", choice.http.address,
+                  "Address to listen on; others than loopback "
+                  "need a key")
+      ->capture_default_str();
+  command.add_option("--port", choice.http.port, "0: any that is free")->capture_default_str();
+  command.add_option("--tls-cert", choice.http.certificate, "PEM file: serve TLS");
+  command.add_option("--tls-key", choice.http.key, "PEM file: the certificate's key");
+  command.add_option("--data", choice.data,
+                     "Folder of the accounts (default: $HADAL_DATA, else ~/.local/share/hadal)");
+  command.add_option("--max-connections", choice.http.limits.connections, "Open at once")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command.add_option("--max-body", choice.body_mb, "Longest body of a request, in MiB")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--drain", choice.drain_seconds, "Seconds that running answers get after SIGTERM")
+      ->check(CLI::Range(0, 86400))
+      ->capture_default_str();
+}
+
+void add_request_options(CLI::App& command, ServeChoice& choice) {
+  command
+      .add_option("--slots", choice.slots,
+                  "Requests that are computed side by side; each "
+                  "reserves a cache")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--slice", choice.slice,
+                  "Tokens of a prompt read between two tokens of other answers")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command.add_option("--queue", choice.queue.most, "Requests that may wait")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--queue-per-key", choice.queue.most_of_one, "… of one key")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option("--max-output", choice.max_output,
+                  "Tokens of an answer whose request names no limit")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--request-time", choice.request_seconds,
+                  "Seconds after which a request is given up")
+      ->check(CLI::Range(1, 7 * 86400))
+      ->capture_default_str();
+  command
+      .add_option("--thinking", choice.thinking,
+                  "Whether the model thinks when a request does not say")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, Command& chosen) {
+  CLI::App* command =
+      program.add_subcommand("serve", "Answer requests of OpenAI's and Anthropic's APIs");
+  auto choice = std::make_shared<ServeChoice>();
+  add_server_options(*command, *choice);
+  add_request_options(*command, *choice);
+  add_model_options(*command, choice->model);
+  command->footer(
+      "Examples:\n"
+      "  hadal serve\n"
+      "  hadal serve --model /data/DeepSeek-V4-Flash --slots 8 --port 8000\n"
+      "  hadal keys add ann && hadal serve --host 0.0.0.0 --tls-cert c.pem --tls-key k.pem");
+  command->callback([choice, &chosen] { chosen = [choice] { return serve(*choice); }; });
+}
+
+}  // namespace hadal

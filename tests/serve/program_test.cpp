@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// `hadal serve` as its users start it: with models/nano, over real sockets.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "http_client.h"
+#include "scratch.h"
+
+namespace hadal {
+namespace {
+
+using nlohmann::json;
+
+struct Child {
+  pid_t pid = -1;
+  int out = -1;
+};
+
+Child start_program(const std::vector<std::string>& arguments, const std::string& errors) {
+  std::array<int, 2> out{};
+  EXPECT_EQ(pipe(out.data()), 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(out[1], STDOUT_FILENO);
+    close(out[0]);
+    if (!std::freopen(errors.c_str(), "a", stderr)) _exit(126);
+    std::string name = "hadal";
+    std::vector<std::string> words = arguments;
+    std::vector<char*> pointers = {name.data()};
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    execv(HADAL_PROGRAM, pointers.data());
+    _exit(127);
+  }
+  close(out[1]);
+  return {pid, out[0]};
+}
+
+int exit_code(pid_t pid) {
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+class ServeProgram : public testing::Test {
+ protected:
+  void start(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"serve",
+                                          "--model",
+                                          std::string(HADAL_TESTS_DIR) + "/../models/nano",
+                                          "--port",
+                                          "0",
+                                          "--data",
+                                          folder_.path(),
+                                          "--context",
+                                          "4096",
+                                          "--slots",
+                                          "3",
+                                          "--threads",
+                                          "2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    child_ = start_program(arguments, folder_.file("log"));
+    std::string line;
+    for (char c = 0; read(child_.out, &c, 1) == 1 && c != '\n';) line += c;
+    const size_t colon = line.rfind(':');
+    ASSERT_TRUE(line.starts_with("hadal serves nano at http://127.0.0.1:")) << line << log();
+    port_ = static_cast<uint16_t>(std::stoi(line.substr(colon + 1)));
+  }
+  void TearDown() override {
+    if (child_.pid > 0) {
+      kill(child_.pid, SIGKILL);
+      exit_code(child_.pid);
+    }
+    if (child_.out >= 0) close(child_.out);
+  }
+  int terminate() {
+    kill(child_.pid, SIGTERM);
+    return exit_code(std::exchange(child_.pid, -1));
+  }
+  std::string log() const {
+    std::ifstream file(folder_.file("log"));
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  HttpClient client() const { return HttpClient(port_); }
+  json answer(const std::string& request) const {
+    HttpClient one = client();
+    one.send(request);
+    return json::parse(body_of(one.answer()), nullptr, false);
+  }
+  double metric(const std::string& name) const {
+    HttpClient one = client();
+    one.send(get_text("/metrics"));
+    const std::string page = one.answer();
+    const size_t at = page.find("\n" + name + "{");
+    return at == std::string::npos ? -1 : std::stod(page.substr(page.find(' ', at + 1)));
+  }
+  template <typename Condition>
+  static bool soon(const Condition& condition) {
+    for (int tries = 0; tries < 600 && !condition(); ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return condition();
+  }
+  // A stream that goes on for long.
+  static std::string long_stream() {
+    return post_text("/v1/completions",
+                     R"({"prompt":"The sea","stream":true,"seed":3,"max_tokens":4000,
+      "temperature":1.5})");
+  }
+  static size_t parts(const std::string& got) {
+    size_t count = 0;
+    for (size_t at = 0; (at = got.find("data: {", at)) != std::string::npos; ++at) ++count;
+    return count;
+  }
+
+  const ScratchFolder folder_;
+  Child child_;
+  uint16_t port_ = 0;
+};
+
+TEST_F(ServeProgram, SpeaksAllItsLanguages) {
+  start();
+  const std::string ask =
+      R"({"messages":[{"role":"user","content":"Hello"}],"temperature":0,"max_tokens":40})";
+  const json chat = answer(post_text("/v1/chat/completions", ask));
+  const std::string said = chat["choices"][0]["message"]["content"];
+  EXPECT_FALSE(said.empty());
+  EXPECT_EQ(chat["usage"]["prompt_cache_hit_tokens"], 0);
+  const json again = answer(post_text("/v1/chat/completions", ask));
+  EXPECT_EQ(again["choices"][0]["message"]["content"], said);
+  EXPECT_EQ(again["usage"]["prompt_cache_miss_tokens"].get<int>() +
+                again["usage"]["prompt_cache_hit_tokens"].get<int>(),
+            chat["usage"]["prompt_tokens"]);
+
+  HttpClient stream = client();
+  stream.send(
+      post_text("/v1/chat/completions", ask.substr(0, ask.size() - 1) + R"(,"stream":true})"));
+  std::string text;
+  const std::string body = dechunked(stream.until("[DONE]\n\n\r\n0\r\n\r\n"));
+  for (size_t at = 0; (at = body.find("data: {", at)) != std::string::npos;) {
+    const size_t end = body.find("\n\n", at);
+    const json event = json::parse(body.substr(at + 6, end - at - 6));
+    text += event["choices"][0]["delta"].value("content", "");
+    at = end;
+  }
+  EXPECT_EQ(text, said);
+
+  const json messages = answer(post_text("/v1/messages", ask));
+  EXPECT_EQ(messages["content"][0]["text"], said);
+  const json response = answer(
+      post_text("/v1/responses", R"({"input":"Hello","temperature":0,"max_output_tokens":40})"));
+  EXPECT_EQ(response["output"][0]["content"][0]["text"], said);
+  EXPECT_EQ(answer(get_text("/v1/models"))["data"][0]["id"], "nano");
+  EXPECT_EQ(answer(post_text("/v1/chat/completions", "{oops"))["error"]["type"],
+            "invalid_request_error");
+  EXPECT_EQ(answer(get_text("/v1/files"))["error"]["type"], "invalid_request_error");
+  EXPECT_EQ(terminate(), 0) << log();
+  EXPECT_EQ(log().find("Hello"), std::string::npos) << "prompts are not logged";
+  EXPECT_NE(log().find("POST /v1/chat/completions 200 "), std::string::npos);
+}
+
+TEST_F(ServeProgram, StreamsGoSideBySideAndAVanishedClientFreesItsPlace) {
+  start();
+  HttpClient first = client(), second = client();
+  first.send(long_stream());
+  first.until("data: {");
+  second.send(long_stream());
+  second.until("data: {");
+  const size_t before = parts(first.got());
+  while (parts(second.got()) < 20 && !second.closed()) second.until("never", 50);
+  while (parts(first.got()) < before + 10 && !first.closed()) first.until("never", 50);
+  EXPECT_EQ(first.got().find("[DONE]"), std::string::npos) << "it was over before the second began";
+  EXPECT_EQ(metric("vllm:num_requests_running"), 2);
+  first.close_now();
+  second.close_now();
+  EXPECT_TRUE(soon([&] { return metric("vllm:num_requests_running") == 0; }));
+  EXPECT_EQ(metric("hadal:http_gone_clients_total"), 2);
+}
+
+TEST_F(ServeProgram, DrainsWhatRunsAndCutsWhatRunsTooLong) {
+  start({"--drain", "1"});
+  HttpClient one = client();
+  one.send(long_stream());
+  one.until("data: {");
+  kill(child_.pid, SIGTERM);
+  EXPECT_TRUE(soon([&] {
+    HttpClient asks = client();
+    asks.send(get_text("/health"));
+    return status_of(asks.answer()) == 503;
+  }));
+  HttpClient late = client();
+  late.send(post_text("/v1/completions", R"({"prompt":"x"})"));
+  EXPECT_EQ(status_of(late.answer()), 503);
+  EXPECT_NE(one.until_closed().find("the server is shutting down"), std::string::npos);
+  EXPECT_EQ(exit_code(std::exchange(child_.pid, -1)), 0) << log();
+}
+
+TEST_F(ServeProgram, AskedTwiceItStopsAtOnce) {
+  start({"--drain", "1000"});
+  HttpClient one = client();
+  one.send(long_stream());
+  one.until("data: {");
+  kill(child_.pid, SIGTERM);
+  EXPECT_TRUE(soon([&] { return log().find("draining") != std::string::npos; }));
+  EXPECT_EQ(terminate(), 0) << log();
+}
+
+TEST_F(ServeProgram, KeysAreMadeRefusedAndCharged) {
+  const Child keys =
+      start_program({"keys", "add", "ann", "--data", folder_.path()}, folder_.file("log"));
+  std::string key;
+  for (char c = 0; read(keys.out, &c, 1) == 1 && c != '\n';) key += c;
+  close(keys.out);
+  ASSERT_EQ(exit_code(keys.pid), 0) << log();
+  start();
+  const std::string ask = R"({"prompt":"a","max_tokens":2})";
+  EXPECT_EQ(answer(post_text("/v1/completions", ask))["error"]["type"], "authentication_error");
+  EXPECT_EQ(answer(post_text("/v1/completions", ask,
+                             "Authorization: Bearer " + key + "x\r\n"))["error"]["code"],
+            "invalid_api_key");
+  const json right =
+      answer(post_text("/v1/completions", ask, "Authorization: Bearer " + key + "\r\n"));
+  EXPECT_EQ(right["usage"]["cost"]["amount"], "0.00");
+  EXPECT_EQ(terminate(), 0);
+  EXPECT_NE(log().find("key=" + key.substr(3, 12)), std::string::npos) << log();
+  EXPECT_EQ(log().find(key), std::string::npos) << "whole keys are not logged";
+}
+
+TEST_F(ServeProgram, IsNotOpenToOthersWithoutAKey) {
+  const Child child = start_program(
+      {"serve", "--host", "0.0.0.0", "--port", "0", "--data", folder_.path()}, folder_.file("log"));
+  EXPECT_EQ(exit_code(child.pid), 2);
+  close(child.out);
+  EXPECT_NE(log().find("there is no key yet"), std::string::npos) << log();
+}
+
+}  // namespace
+}  // namespace hadal
