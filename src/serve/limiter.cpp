@@ -29,16 +29,17 @@ void Limiter::Bucket::fill(int64_t a_minute, SteadyTime now) {
   filled = now;
 }
 
-std::optional<Refusal> Limiter::admit(int64_t key, const KeyLimits& limits, int64_t tokens,
-                                      SteadyTime now) {
+std::optional<LimitRefusal> Limiter::admit(int64_t key, const KeyLimits& limits, int64_t tokens,
+                                           SteadyTime now) {
   const std::lock_guard lock(mutex_);
   Account& account = accounts_[key];
   if (limits.concurrent > 0 && account.concurrent >= limits.concurrent)
-    return Refusal{std::to_string(limits.concurrent) + " requests at once are this key's limit", 1};
+    return LimitRefusal{
+        std::to_string(limits.concurrent) + " requests at once are this key's limit", 1};
   if (limits.requests_per_minute > 0) {
     account.requests.fill(limits.requests_per_minute, now);
     if (account.requests.level < 1)
-      return Refusal{
+      return LimitRefusal{
           std::to_string(limits.requests_per_minute) + " requests a minute are this key's limit",
           seconds_until(account.requests.level, 1, limits.requests_per_minute)};
   }
@@ -47,7 +48,7 @@ std::optional<Refusal> Limiter::admit(int64_t key, const KeyLimits& limits, int6
     const double needed =
         static_cast<double>(std::clamp<int64_t>(tokens, 1, limits.tokens_per_minute));
     if (account.tokens.level < needed)
-      return Refusal{
+      return LimitRefusal{
           std::to_string(limits.tokens_per_minute) + " tokens a minute are this key's limit",
           seconds_until(account.tokens.level, needed, limits.tokens_per_minute)};
   }

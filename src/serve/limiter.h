@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The limiter: how much a key may ask at once and in a minute.
 //
-//   std::optional<Refusal> refusal = limiter.admit(key, limits, prompt_tokens, now);
+//   std::optional<LimitRefusal> refusal = limiter.admit(key, limits, prompt_tokens, now);
 //   …
 //   limiter.leave(key, limits, answer_tokens, now);      // for every request that was admitted
 //
@@ -23,15 +23,15 @@ namespace hadal {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-struct Refusal {
+struct LimitRefusal {
   std::string what;          // "12 requests a minute are this key's limit"
   int64_t wait_seconds = 1;  // after which it is worth trying again
 };
 
 class Limiter {
  public:
-  std::optional<Refusal> admit(int64_t key, const KeyLimits& limits, int64_t tokens,
-                               SteadyTime now);
+  std::optional<LimitRefusal> admit(int64_t key, const KeyLimits& limits, int64_t tokens,
+                                    SteadyTime now);
   void leave(int64_t key, const KeyLimits& limits, int64_t tokens, SteadyTime now);
   // Requests that were admitted and have not left: of all keys.
   int64_t inside() const;
