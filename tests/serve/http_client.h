@@ -59,6 +59,8 @@ class HttpClient {
     }
     return got_;
   }
+  // What is there next; false: nothing came for long.
+  bool more() { return read_some(30'000); }
   // One whole answer with a known length; the next one begins anew.
   std::string answer() {
     const size_t head = until("\r\n\r\n").find("\r\n\r\n");
