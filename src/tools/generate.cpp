@@ -18,6 +18,7 @@
 #include "tools/answer.h"
 #include "tools/conversation.h"
 #include "tools/demonstration.h"
+#include "tools/draw.h"
 #include "tools/interrupt.h"
 #include "tools/json_events.h"
 #include "tools/open_model.h"
@@ -38,6 +39,7 @@ struct GenerateChoice {
   std::string file;  // "-": stdin
   bool chat = false;
   ShownFiles shown;
+  DrawChoice draw;
   std::string system, effort;
   bool think = false;
   bool json = false;
@@ -138,12 +140,34 @@ Result<Shown> read_pictures(const GenerateChoice& choice) {
   return read_shown(choice.shown, config.vision);
 }
 
+// What this call wants of a model that writes in cells; false: it is a matter of text.
+bool is_visual_task(const GenerateChoice& choice, const ModelConfig& config) {
+  return choice.draw.asked() || (!choice.shown.empty() && reads_cells(config));
+}
+
+Result<int> do_visual_task(const GenerateChoice& choice) {
+  if (choice.chat || choice.json || choice.echo)
+    return fail("--chat, --json and --echo are for text");
+  DrawTask task{choice.model, choice.sampling,     choice.draw,
+                "",           choice.shown.images, choice.shown.videos};
+  if (!choice.draw.asked()) return describe_files(task);
+  if (!choice.prompt && choice.file.empty())
+    return fail("a drawing needs words: --prompt or --file");
+  TRY(task.prompt, prompt_text(choice));
+  return draw_pictures(task);
+}
+
 Result<int> generate_command(const GenerateChoice& choice) {
   if (choice.prompt && !choice.file.empty())
     return fail("--prompt and --file are both given, expected one of them");
   if (!choice.chat && (choice.think || !choice.effort.empty() || !choice.system.empty()))
     return fail("--system, --think and --effort need --chat");
   TRY_STATUS(check_sampling(choice.sampling));
+  if (choice.draw.asked() || !choice.shown.empty()) {
+    TRY(const std::string folder, model_folder(choice.model));
+    TRY(const ModelConfig config, ModelConfig::open(folder));
+    if (is_visual_task(choice, config)) return do_visual_task(choice);
+  }
   TRY(const Shown shown, read_pictures(choice));
   TRY(OpenModel open, open_model(choice.model, {}));
   if (choice.prompt || !choice.file.empty()) return answer_once(choice, shown, open);
@@ -172,6 +196,7 @@ void add_generate(CLI::App& program, Command& chosen) {
       "32x32 grid changed by more than 8 of 255) are left out");
   command->add_flag("--json", choice->json, "Events for programs, one JSON object a line");
   command->add_flag("--echo", choice->echo, "Print the prompt before its continuation");
+  add_draw_options(*command, choice->draw);
   add_sampling_options(*command, choice->sampling);
   add_model_options(*command, choice->model);
   command->footer(
@@ -179,6 +204,7 @@ void add_generate(CLI::App& program, Command& chosen) {
       "  hadal generate --prompt 'The sea is' --max-tokens 40 --seed 7\n"
       "  hadal generate --chat --prompt 'Why is the sky blue?' --temperature 0.6\n"
       "  hadal generate --model DIR --chat --image cat.png --prompt 'What is this?'\n"
+      "  hadal generate --prompt 'a large red circle, top left, on white' -o circle.png\n"
       "  hadal generate --file letter.txt --stop 'Yours' --json");
   command->callback([choice, &chosen] { chosen = [choice] { return generate_command(*choice); }; });
 }

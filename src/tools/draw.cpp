@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// From options to files.
+#include "tools/draw.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "base/json.h"
+#include "engine/fingerprint.h"
+#include "media/read.h"
+#include "media/terminal.h"
+#include "media/write.h"
+#include "tools/interrupt.h"
+#include "tools/studio.h"
+
+namespace hadal {
+namespace {
+
+constexpr int64_t kMostPictures = 1000;  // of one call
+constexpr int64_t kUsualFrames = 9;      // of a clip: what nano was trained on
+constexpr int64_t kCaptionTokens = 512;  // longer than any caption, or page of HTML
+
+bool moves(FileKind kind) {
+  return kind == FileKind::gif || kind == FileKind::mp4 || kind == FileKind::webm;
+}
+
+Result<int64_t> side_of(std::string_view text, const std::string& size) {
+  int64_t side = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), side);
+  if (error != std::errc() || end != text.data() + text.size())
+    return fail("--size ", printable(size), ", expected WIDTHxHEIGHT in pixels");
+  return side;
+}
+
+Result<PictureRequest> request_of(const DrawTask& task, FileKind kind) {
+  PictureRequest request;
+  const DrawChoice& draw = task.draw;
+  const size_t cross = draw.size.find('x');
+  if (cross == std::string::npos)
+    return fail("--size ", printable(draw.size), ", expected WIDTHxHEIGHT in pixels");
+  TRY(request.width, side_of(std::string_view(draw.size).substr(0, cross), draw.size));
+  TRY(request.height, side_of(std::string_view(draw.size).substr(cross + 1), draw.size));
+  if (draw.frames && draw.seconds) return fail("--frames and --seconds are both given");
+  request.fps = draw.fps;
+  request.frames = moves(kind) ? kUsualFrames : 1;
+  if (draw.frames) request.frames = *draw.frames;
+  if (draw.seconds) {
+    if (!(*draw.seconds > 0 && *draw.seconds <= 3600))
+      return fail("--seconds ", *draw.seconds, ", expected more than 0, at most 3600");
+    request.frames = std::max<int64_t>(1, std::lround(*draw.seconds * draw.fps));
+  }
+  if (request.frames > 1 && !moves(kind))
+    return fail(task.draw.out, ": a file of this kind holds one frame, --frames is ",
+                request.frames);
+  request.guidance = draw.guidance;
+  request.passes = draw.passes;
+  request.temperature = task.sampling.temperature.value_or(1);
+  request.top_k = task.sampling.top_k;
+  request.cancel = &interrupt_flag();
+  TRY_STATUS(check(request));
+  return request;
+}
+
+// "out.png" -> "out-3.png" where there are several.
+std::string numbered(const std::string& path, int64_t index, int64_t count) {
+  if (count == 1) return path;
+  const size_t dot = path.find_last_of('.');
+  return path.substr(0, dot) + "-" + std::to_string(index + 1) + path.substr(dot);
+}
+
+// Shows frames as they are finished: pictures where the terminal can, else a line.
+class Preview {
+ public:
+  Preview(bool quiet, int64_t pictures, int64_t latent_frames)
+      : enabled_(!quiet && isatty(STDERR_FILENO) == 1),
+        graphics_(graphics_of_terminal(enabled_,
+                                       [](const char* name) {
+                                         const char* value = std::getenv(name);
+                                         return std::string(value ? value : "");
+                                       })),
+        pictures_(pictures),
+        latent_frames_(latent_frames) {}
+  ~Preview() {
+    if (line_) std::fputs("\r\033[K", stderr);
+  }
+
+  void show(size_t order, int64_t frame, const Clip& clip) {
+    if (!enabled_) return;
+    if (graphics_ != TerminalGraphics::none && order == 0) {
+      const Result<std::string> picture = terminal_picture(clip.frames.back(), graphics_);
+      if (picture) std::fprintf(stderr, "%s\n", picture->c_str());
+      return;
+    }
+    line_ = true;
+    std::fprintf(stderr, "\r\033[Kpicture %zu of %lld, latent frame %lld of %lld", order + 1,
+                 static_cast<long long>(pictures_), static_cast<long long>(frame + 1),
+                 static_cast<long long>(latent_frames_));
+  }
+
+ private:
+  bool enabled_, line_ = false;
+  TerminalGraphics graphics_;
+  int64_t pictures_, latent_frames_;
+};
+
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
+Metadata metadata_for(const DrawTask& task, const PictureRequest& request, uint64_t seed,
+                      const std::string& fingerprint) {
+  return {{"prompt", task.prompt},
+          {"seed", std::to_string(seed)},
+          {"model", fingerprint},
+          {"size", task.draw.size},
+          {"frames", std::to_string(request.frames)},
+          {"fps", short_number(request.fps)},
+          {"guidance", short_number(request.guidance)},
+          {"temperature", short_number(request.temperature)},
+          {"top_k", std::to_string(request.top_k)},
+          {"passes", std::to_string(request.passes)}};
+}
+
+Result<std::optional<CellClip>> first_frame(const DrawTask& task, const PictureRequest& request,
+                                            const Studio& studio) {
+  if (task.images.size() + task.videos.size() > 1 || !task.videos.empty())
+    return fail("a drawing goes on from one --image at most");
+  if (task.images.empty()) return std::optional<CellClip>();
+  if (request.frames == 1)
+    return fail(
+        "--image is the first frame of a clip: expected --frames above 1 and a .mp4, "
+        ".webm or .gif");
+  TRY(Clip clip, read_media(task.images.front(),
+                            {.width = request.width, .height = request.height, .frames = 1}));
+  return std::optional<CellClip>(studio.encode(clip));
+}
+
+Status write_whole(const DrawTask& task, const PictureRequest& request, const Studio& studio,
+                   const std::vector<PictureOrder>& orders, const std::vector<Picturing>& made) {
+  TRY(const std::string fingerprint, model_fingerprint(studio.open.folder));
+  for (size_t i = 0; i < made.size(); ++i) {
+    if (made[i].clip.frames.empty()) continue;  // cancelled before its first frame
+    const std::string path = numbered(task.draw.out, static_cast<int64_t>(i), task.draw.count);
+    TRY_STATUS(
+        write_media(path, made[i].clip, metadata_for(task, request, orders[i].seed, fingerprint)));
+    std::printf("%s\n", path.c_str());
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+bool reads_cells(const ModelConfig& config) {
+  return config.visual.drawn();
+}
+
+Result<int> draw_pictures(const DrawTask& task) {
+  const FileKind kind = kind_of_name(task.draw.out);
+  if (kind == FileKind::unknown || kind == FileKind::webp)
+    return fail(task.draw.out, ": expected a name that ends in .png, .jpg, .gif, .mp4 or .webm");
+  if (task.draw.count < 1 || task.draw.count > kMostPictures)
+    return fail("-n ", task.draw.count, ", expected 1 to ", kMostPictures);
+  TRY(const PictureRequest request, request_of(task, kind));
+  TRY(Studio studio, open_studio(task.model));
+  TRY(const std::optional<CellClip> first, first_frame(task, request, studio));
+  const uint64_t seed =
+      task.sampling.seed ? *task.sampling.seed : std::random_device{}();  // 32 bits: easy to type
+  std::vector<PictureOrder> orders;
+  for (int64_t i = 0; i < task.draw.count; ++i)
+    orders.push_back({task.prompt, first, seed + static_cast<uint64_t>(i)});
+
+  const InterruptGuard guard;
+  std::vector<Picturing> made;
+  {
+    Preview preview(task.model.quiet, task.draw.count,
+                    studio.visual->latent_frames(request.frames));
+    TRY(made, studio.paint(orders, request, [&](size_t order, int64_t frame, const Clip& clip) {
+      preview.show(order, frame, clip);
+    }));
+  }
+  TRY_STATUS(write_whole(task, request, studio, orders, made));
+  if (!task.model.quiet && !made.empty())
+    std::fprintf(stderr, "%zu x %lld frames, %lld passes, %.2f s, seed %llu\n", made.size(),
+                 static_cast<long long>(request.frames), static_cast<long long>(made[0].steps),
+                 made[0].seconds, static_cast<unsigned long long>(seed));
+  return interrupt_flag() ? kInterruptedExit : 0;
+}
+
+Result<int> describe_files(const DrawTask& task) {
+  TRY(Studio studio, open_studio(task.model));
+  const int64_t f = studio.visual->config().spatial;
+  const int64_t most = studio.config().visual.max_frame_cells;
+  std::vector<std::string> paths = task.images;
+  paths.insert(paths.end(), task.videos.begin(), task.videos.end());
+  for (const std::string& path : paths) {
+    const bool still = std::find(task.images.begin(), task.images.end(), path) != task.images.end();
+    ReadRequest request{.frames = still ? 1 : 0};
+    // As large as a frame may be: larger files are made smaller, squarely.
+    const int64_t side = static_cast<int64_t>(std::sqrt(static_cast<double>(most))) * f;
+    TRY(const MediaInfo info, read_media_info(path));
+    if (studio.visual->cells(info.width) * studio.visual->cells(info.height) > most)
+      request.width = request.height = side;
+    TRY(const Clip clip, read_media(path, request));
+    TRY(const std::string said,
+        studio.describe(studio.encode(clip),
+                        task.sampling.max_tokens > 0 ? task.sampling.max_tokens : kCaptionTokens));
+    std::printf("%s\n", said.c_str());
+  }
+  return 0;
+}
+
+void add_draw_options(CLI::App& command, DrawChoice& choice) {
+  command.add_option("-o,--out", choice.out,
+                     "Draw: a picture (.png, .jpg) or a clip (.mp4, .webm, .gif)");
+  command.add_option("--size", choice.size, "Of what is drawn, WIDTHxHEIGHT in pixels")
+      ->capture_default_str();
+  command.add_option("--frames", choice.frames, "Of a clip (usual: 9)");
+  command.add_option("--seconds", choice.seconds, "Of a clip, instead of --frames");
+  command.add_option("--fps", choice.fps, "Frames a second")->capture_default_str();
+  command.add_option("--guidance", choice.guidance, "How much the prompt weighs; 1: as it is")
+      ->capture_default_str();
+  command.add_option("--passes", choice.passes,
+                     "Refine each latent frame in so many passes; 0: cell after cell");
+  command.add_option("-n,--count", choice.count, "Pictures, with seeds one after the other")
+      ->capture_default_str();
+}
+
+}  // namespace hadal
