@@ -135,6 +135,19 @@ TEST(Generate, OptionsThatCannotBeAreOneLine) {
                  "hadal --help");
 }
 
+TEST(Generate, DrawsOnlyWithAModelThatCanAndSaysSo) {
+  const std::string file = testing::TempDir() + "/drawn.png";
+  const Ran ran = generate({"--prompt", "a red circle", "--out", file});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_EQ(ran.err, "hadal: " + golden("v41-tiny") +
+                         ": this model has no visual vocabulary: it cannot draw\n");
+  EXPECT_EQ(generate({"--prompt", "x", "--out", "x.txt"}).code, 2);
+  EXPECT_EQ(generate({"--out", file}).code, 2);
+  EXPECT_EQ(generate({"--prompt", "x", "--out", file, "--size", "64"}).code, 2);
+  EXPECT_EQ(generate({"--prompt", "x", "--out", file, "--frames", "9"}).code, 2);
+  EXPECT_EQ(generate({"--prompt", "x", "--out", file, "--chat"}).code, 2);
+}
+
 TEST(Program, VersionHelpAndDoctorSucceed) {
   EXPECT_EQ(run_program({"--version"}).out.substr(0, 6), "hadal ");
   for (const char* command : {"generate", "chat", "bench", "doctor", "inspect", "data"}) {
