@@ -18,31 +18,33 @@ constexpr int64_t kConfigLimit = 1 << 16;  // bytes; the file has about 500
 constexpr const char* kConfigName = "/visual_tokenizer.json";
 constexpr const char* kWeightsName = "/visual_tokenizer.safetensors";
 
-// Squashed digits [1, Y, X, G·digits] -> codes [Y, X, G], the first digit counting most.
+// Squashed digits [1, Y, X, digits of all groups] -> codes [Y, X, G] of the first groups, the first
+// digit counting most.
 Tensor codes_of(const Tensor& values, const VisualTokenizerConfig& config) {
   const Tensor codes = Tensor::zeros(DType::i64, {values.size(1), values.size(2), config.groups});
-  const float* value = values.data<float>();
-  for (int64_t i = 0; i < codes.count(); ++i)
+  for (int64_t i = 0; i < codes.count(); ++i) {
+    const float* value = values.data<float>() + i / config.groups * values.size(3) +
+                         i % config.groups * config.digits;
+    int64_t& code = codes.data<int64_t>()[i];
     for (int64_t digit = 0; digit < config.digits; ++digit) {
       const double step =
-          (static_cast<double>(*value++) + 1) / 2 * static_cast<double>(config.levels) - 0.5;
+          (static_cast<double>(value[digit]) + 1) / 2 * static_cast<double>(config.levels) - 0.5;
       // A number that is none, from foreign weights, is step 0.
       const int64_t whole = step > 0 ? std::lround(std::min(step, 1e6)) : 0;
-      int64_t& code = codes.data<int64_t>()[i];
       code = code * config.levels + std::min(whole, config.levels - 1);
     }
+  }
   return codes;
 }
 
-// The way back: what `squash` makes of each step, and the middle, 0, for groups that are not given.
-Tensor values_of(const Tensor& codes, const VisualTokenizerConfig& config) {
-  const Tensor values =
-      Tensor::zeros(DType::f32, {1, codes.size(0), codes.size(1), config.all_digits()});
-  const int64_t given = codes.size(2);
+// The way back: what `squash` makes of each step, and the middle, 0, for groups that are not used.
+Tensor values_of(const Tensor& codes, const VisualTokenizerConfig& config, int64_t all_digits) {
+  const Tensor values = Tensor::zeros(DType::f32, {1, codes.size(0), codes.size(1), all_digits});
   for (int64_t i = 0; i < codes.count(); ++i) {
     int64_t code = codes.data<int64_t>()[i];
     CHECK(code >= 0 && code < config.codes(), "code ", code, " of ", config.codes());
-    float* value = values.data<float>() + (i / given * config.groups + i % given) * config.digits;
+    float* value =
+        values.data<float>() + i / config.groups * all_digits + i % config.groups * config.digits;
     for (int64_t digit = config.digits - 1; digit >= 0; --digit) {
       const float step = static_cast<float>(code % config.levels);
       value[digit] = 2 * (step + 0.5f) / static_cast<float>(config.levels) - 1;
@@ -86,13 +88,17 @@ Result<VisualTensorSource> VisualTokenizer::tensors_of(const std::string& folder
   });
 }
 
-Result<std::unique_ptr<VisualTokenizer>> VisualTokenizer::open(const std::string& folder,
-                                                               Ops& ops) {
+Result<std::unique_ptr<VisualTokenizer>> VisualTokenizer::open(const std::string& folder, Ops& ops,
+                                                               int64_t groups) {
   const std::string path = folder + kConfigName;
   TRY(const std::string json, read_file(path, kConfigLimit));
   TRY(const VisualTokenizerConfig config, VisualTokenizerConfig::parse(json, path));
+  if (groups < 0 || groups > config.groups)
+    return fail(path, ": ", groups, " groups of codes are asked for, it has ", config.groups);
   TRY(const VisualTensorSource source, tensors_of(folder, config));
-  return create(config, source, ops);
+  TRY(std::unique_ptr<VisualTokenizer> tokenizer, create(config, source, ops));
+  if (groups > 0) tokenizer->config_.groups = groups;
+  return tokenizer;
 }
 
 Result<std::unique_ptr<VisualTokenizer>> VisualTokenizer::create(
@@ -115,9 +121,9 @@ Tensor VisualTokenizer::encode(const Tensor& pixels, VisualStream& stream) const
 Tensor VisualTokenizer::decode(const Tensor& codes, int64_t height, int64_t width,
                                VisualStream& stream) const {
   CHECK(codes.rank() == 3 && codes.size(0) == cells(height) && codes.size(1) == cells(width) &&
-            codes.size(2) >= 1 && codes.size(2) <= config_.groups,
+            codes.size(2) == config_.groups,
         shape_text(codes.shape()), " for ", height, " × ", width);
-  const Tensor cells = network_.decode_cells(values_of(codes, config_), ops_);
+  const Tensor cells = network_.decode_cells(values_of(codes, config_, network_digits_), ops_);
   const bool first = stream.latent_frames == 0;
   const Tensor patches = network_.decode_patches(cells, first ? cells : stream.cells, ops_);
   ++stream.latent_frames;

@@ -13,9 +13,9 @@
 // Codes are local: a cell's codes depend on the pixels of a few cells around it alone, and the
 // same surroundings have the same codes everywhere, at the border of a picture too.
 //
-// The first groups say most: codes may be decoded from the first ones alone, [..., 1 … groups], and
-// the picture is as good as a tokenizer that was trained for it (train/tokenizer_config.h,
-// fewer_groups) makes of them.
+// The first groups say most: a tokenizer that was trained for it (train/tokenizer_config.h,
+// fewer_groups) may be opened with fewer groups than it has, for codes that are easier to learn and
+// pictures that are a little coarser.
 //
 // For clips of any length, and for a generator that makes one latent frame after another:
 //
@@ -47,8 +47,10 @@ struct VisualStream {
 class VisualTokenizer {
  public:
   // Reads visual_tokenizer.json and visual_tokenizer.safetensors of a folder; every name, shape
-  // and number format is checked.
-  static Result<std::unique_ptr<VisualTokenizer>> open(const std::string& folder, Ops& ops);
+  // and number format is checked.  With `groups` cells are the first so many codes alone, and
+  // config().groups says so; 0: all that the files have.
+  static Result<std::unique_ptr<VisualTokenizer>> open(const std::string& folder, Ops& ops,
+                                                       int64_t groups = 0);
   // Whether the folder has a visual tokenizer at all.
   static bool is_in(const std::string& folder);
   static Result<std::unique_ptr<VisualTokenizer>> create(const VisualTokenizerConfig& config,
@@ -73,8 +75,8 @@ class VisualTokenizer {
   // start of a stream, then 1 … temporal frames (the last is repeated).  -> i64 [Y, X, groups]
   Tensor encode(const Tensor& pixels_FYXC, VisualStream& stream) const;
   // The next latent frame back: u8 [1, height, width, 3] at the start of a stream, then
-  // [temporal, height, width, 3].  Requires codes in range, the first groups or all of them, and
-  // the grid of that size.
+  // [temporal, height, width, 3].  Requires codes in range and a grid of
+  // that size.
   Tensor decode(const Tensor& codes_YXG, int64_t height, int64_t width, VisualStream& stream) const;
 
   // Whole clips, through the same streams: u8 [F, height, width, 3] <-> i64 [K, Y, X, groups].
@@ -83,9 +85,13 @@ class VisualTokenizer {
 
  private:
   VisualTokenizer(VisualTokenizerConfig config, VisualNetwork network, Ops& ops)
-      : config_(std::move(config)), network_(std::move(network)), ops_(ops) {}
+      : config_(std::move(config)),
+        network_digits_(config_.all_digits()),
+        network_(std::move(network)),
+        ops_(ops) {}
 
   VisualTokenizerConfig config_;
+  int64_t network_digits_;  // of all groups, used or not
   VisualNetwork network_;
   Ops& ops_;
 };

@@ -44,7 +44,8 @@ Result<Makers> open_makers(const VisualOptions& options) {
   TRY(Tokenizer text, Tokenizer::parse(makers.tokenizer_json, options.tokenizer));
   makers.text = std::make_unique<Tokenizer>(std::move(text));
   makers.ops = make_cpu_ops({});
-  TRY(makers.visual, VisualTokenizer::open(options.visual, *makers.ops));
+  TRY(makers.visual,
+      VisualTokenizer::open(options.visual, *makers.ops, makers.config.visual.groups));
   const VisualTokenizerConfig& visual = makers.visual->config();
   const VisualVocabulary& words = makers.config.visual;
   if (visual.groups != words.groups || visual.codes() != words.codes)

@@ -64,19 +64,9 @@ void count_codes(const Tensor& codes, Set& set) {
   set.cells += codes.count() / groups;
 }
 
-// The first groups of every cell.
-Tensor first_groups(const Tensor& codes, int64_t groups) {
-  const int64_t all = codes.size(3);
-  const Tensor first =
-      Tensor::empty(DType::i64, {codes.size(0), codes.size(1), codes.size(2), groups});
-  for (int64_t cell = 0; cell * groups < first.count(); ++cell)
-    std::copy_n(codes.data<int64_t>() + cell * all, groups, first.data<int64_t>() + cell * groups);
-  return first;
-}
-
-Tensor measure(const VisualTokenizer& tokenizer, const Tensor& pixels, int64_t groups, Set& set) {
+Tensor measure(const VisualTokenizer& tokenizer, const Tensor& pixels, Set& set) {
   Clock::time_point begin = Clock::now();
-  const Tensor codes = first_groups(tokenizer.encode_clip(pixels), groups);
+  const Tensor codes = tokenizer.encode_clip(pixels);
   set.encode_seconds += seconds_since(begin);
   begin = Clock::now();
   const Tensor decoded = tokenizer.decode_clip(codes, pixels.size(1), pixels.size(2));
@@ -118,7 +108,7 @@ double perplexity(const std::vector<int64_t>& uses) {
 void print(const std::string& kind, const Set& set, const VisualTokenizerConfig& config) {
   const double items = static_cast<double>(set.items), frames = static_cast<double>(set.frames);
   const double bits_of_cell =
-      static_cast<double>(set.uses.size()) * std::log2(static_cast<double>(config.codes()));
+      static_cast<double>(config.groups) * std::log2(static_cast<double>(config.codes()));
   std::printf("%s: %lld items, %lld frames  PSNR %.2f dB (worst %.2f)", printable(kind).c_str(),
               static_cast<long long>(set.items), static_cast<long long>(set.frames),
               set.decibels / items, set.worst);
@@ -142,11 +132,9 @@ void print(const std::string& kind, const Set& set, const VisualTokenizerConfig&
 
 Result<int> evaluate(const TokenizerOptions& options) {
   TRY(const std::unique_ptr<Ops> ops, open_backend(options.backend));
-  TRY(const std::unique_ptr<VisualTokenizer> tokenizer, VisualTokenizer::open(options.model, *ops));
+  TRY(const std::unique_ptr<VisualTokenizer> tokenizer,
+      VisualTokenizer::open(options.model, *ops, options.groups));
   const VisualTokenizerConfig& config = tokenizer->config();
-  const int64_t groups = options.groups > 0 ? options.groups : config.groups;
-  if (groups > config.groups)
-    return fail("--groups ", groups, ": ", options.model, " has ", config.groups);
   std::map<std::string, Set> sets;
   GalleryWriter restored;
   for (const std::string& path : options.galleries) {
@@ -157,9 +145,9 @@ Result<int> evaluate(const TokenizerOptions& options) {
     for (int64_t item = options.first; item < end; ++item) {
       const std::string kind(gallery.kind(item));
       Set& set = sets[kind];
-      set.uses.resize(static_cast<size_t>(groups),
+      set.uses.resize(static_cast<size_t>(config.groups),
                       std::vector<int64_t>(static_cast<size_t>(config.codes())));
-      const Tensor pixels = measure(*tokenizer, gallery.pixels(item), groups, set);
+      const Tensor pixels = measure(*tokenizer, gallery.pixels(item), set);
       if (!options.restored.empty())
         TRY_STATUS(restored.add(
             {kind, std::string(gallery.caption(item)), clip_of(pixels, gallery.clip(item).fps)}));

@@ -41,7 +41,8 @@ Result<Studio> open_studio(const ModelChoice& choice) {
   const ModelConfig& config = studio.open.config();
   if (!config.visual.drawn() || !VisualTokenizer::is_in(studio.open.folder))
     return fail(studio.open.folder, ": this model has no visual vocabulary: it cannot draw");
-  TRY(studio.visual, VisualTokenizer::open(studio.open.folder, *studio.open.ops));
+  TRY(studio.visual,
+      VisualTokenizer::open(studio.open.folder, *studio.open.ops, config.visual.groups));
   const VisualTokenizerConfig& visual = studio.visual->config();
   if (visual.groups != config.visual.groups || visual.codes() != config.visual.codes)
     return fail(studio.open.folder, ": the visual tokenizer has ", visual.groups, " groups of ",

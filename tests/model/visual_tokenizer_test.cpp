@@ -153,22 +153,6 @@ TEST_P(VisualTokenizerTest, StreamsGiveWhatClipsGive) {
   }
 }
 
-// Groups that are not given are neither of their values: the middle between two steps.
-TEST_P(VisualTokenizerTest, PicturesComeBackFromTheFirstGroups) {
-  const Tensor pixels = random_frames(5, 16, 16), codes = tokenizer_->encode_clip(pixels);
-  Tensor first = Tensor::empty(DType::i64, {2, 2, 2, 1}),
-         other = Tensor::empty(DType::i64, codes.shape());
-  for (int64_t i = 0; i < first.count(); ++i) {
-    first.data<int64_t>()[i] = other.data<int64_t>()[2 * i] = codes.data<int64_t>()[2 * i];
-    other.data<int64_t>()[2 * i + 1] = 511 - codes.data<int64_t>()[2 * i + 1];
-  }
-  const Tensor all = tokenizer_->decode_clip(codes, 16, 16);
-  const Tensor from_first = tokenizer_->decode_clip(first, 16, 16);
-  EXPECT_EQ(from_first.shape(), all.shape());
-  EXPECT_FALSE(same(from_first, all));
-  EXPECT_FALSE(same(from_first, tokenizer_->decode_clip(other, 16, 16)));
-}
-
 // The past is seen by codes and by pixels, the future by neither.
 TEST_P(VisualTokenizerTest, TimeIsCausal) {
   const Tensor a = random_frames(9, 16, 16), b = random_frames(9, 16, 16);
@@ -225,6 +209,23 @@ TEST_F(VisualTokenizerFileTest, OpensWhatItWasWrittenFrom) {
   auto made = VisualTokenizer::create(small_config(), random_source, *ops_);
   const Tensor pixels = random_frames(5, 16, 16);
   EXPECT_TRUE(same((*opened)->encode_clip(pixels), (*made)->encode_clip(pixels)));
+}
+
+TEST_F(VisualTokenizerFileTest, MayUseTheFirstGroupsAlone) {
+  auto all = VisualTokenizer::open(folder_, *ops_);
+  auto first = VisualTokenizer::open(folder_, *ops_, 1);
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ((*first)->config().groups, 1);
+  const Tensor pixels = random_frames(5, 16, 16);
+  const Tensor codes = (*all)->encode_clip(pixels), fewer = (*first)->encode_clip(pixels);
+  EXPECT_EQ(fewer.shape(), (Shape{2, 2, 2, 1}));
+  for (int64_t i = 0; i < fewer.count(); ++i)
+    EXPECT_EQ(fewer.data<int64_t>()[i], codes.data<int64_t>()[2 * i]);
+  // What the second group says is missing, and nothing else takes its place.
+  const Tensor back = (*first)->decode_clip(fewer, 16, 16);
+  EXPECT_EQ(back.shape(), pixels.shape());
+  EXPECT_FALSE(same(back, (*all)->decode_clip(codes, 16, 16)));
+  EXPECT_FALSE(VisualTokenizer::open(folder_, *ops_, 3));
 }
 
 TEST_F(VisualTokenizerFileTest, RefusesForeignTensors) {
