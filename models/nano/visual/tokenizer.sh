@@ -4,8 +4,9 @@
 #
 #   models/nano/visual/tokenizer.sh [PROGRAM]      (default: build/train/hadal, made by ./run train)
 #
-# Needs Debian's packages fonts-noto-color-emoji and unicode-data.  Stopped and started again it
-# goes on where it was.  Everything on the way lies in build/nano/visual.
+# Needs Debian's packages fonts-noto-color-emoji, unicode-data, chromium-headless-shell, nodejs and
+# fonts-dejavu-core.  Stopped and started again it goes on where it was.  Everything on the way lies
+# in build/nano/visual.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -19,20 +20,32 @@ gallery() {  # NAME COMMAND...
 gallery shapes shapes --count 4000 --seed 1
 gallery shapes128 shapes --count 400 --seed 11 --size 128
 gallery shapes_valid shapes --count 300 --seed 2 --split unseen
+gallery shapes12k shapes --count 12000 --seed 1
 gallery motion motion --count 1500 --seed 1
+gallery motion3k motion --count 3000 --seed 1
 gallery motion128 motion --count 100 --seed 11 --size 128
 gallery motion_valid motion --count 100 --seed 2 --split unseen
 gallery names emoji --names 946
 gallery names_grey emoji --names 400 --ground grey
 gallery names_black emoji --names 400 --ground black
 
+if [ ! -e "$work/pages.gallery" ]; then
+    [ -d "$work/pages" ] || "$hadal" data pages --out "$work/pages" --count 40 --seed 1
+    node "$here/record.mjs" "$work/pages"
+    "$hadal" data pages --collect "$work/pages" --out "$work/pages.gallery"
+fi
+
 # Threads that wait without spinning: micro-batches have one thread each.
-OMP_WAIT_POLICY=passive "$hadal" train "$here/tokenizer_train.json" --resume
+export OMP_WAIT_POLICY=passive
+"$hadal" train "$here/tokenizer_train.json" --resume
+"$hadal" train "$here/tokenizer_second.json" --resume
 for file in visual_tokenizer.json visual_tokenizer.safetensors; do
-    cp "$work/tokenizer/$file" "$here/../$file"
+    cp "$work/tokenizer_second/$file" "$here/../$file"
 done
-cp "$work/tokenizer/log.jsonl" "$here/tokenizer_log.jsonl"
-cp "$work/tokenizer/loss.svg" "$here/tokenizer_loss.svg"
+for run in tokenizer tokenizer_second; do
+    cp "$work/$run/log.jsonl" "$here/${run}_log.jsonl"
+    cp "$work/$run/loss.svg" "$here/${run}_loss.svg"
+done
 
 for groups in 4 3 2 1; do
     "$hadal" eval tokenizer --model "$here/.." --groups $groups \
