@@ -94,6 +94,10 @@ Result<std::string> read_file(const std::string& path, int64_t limit_bytes) {
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
+  // Renaming over a device or a pipe would put a file in its place.
+  struct stat found;
+  if (stat(path.c_str(), &found) == 0 && !S_ISREG(found.st_mode))
+    return fail(path, ": exists and is no regular file");
   // Two writers of one path must not share a temporary file.
   static std::atomic<int64_t> serial{0};
   std::string temporary =

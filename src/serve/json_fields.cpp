@@ -9,7 +9,7 @@
 namespace hadal {
 namespace {
 
-constexpr JsonLimits kBodyLimits = {
+constexpr BoundedJsonLimits kBodyLimits = {
     .max_bytes = size_t{64} << 20,
     .max_depth = 64,
     .max_width = size_t{4} << 20,  // token arrays of the longest context

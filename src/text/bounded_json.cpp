@@ -13,7 +13,7 @@ namespace hadal {
 namespace {
 
 // One pass over the bytes, before the parser builds anything: brackets deepen, commas widen.
-Status check_shape(std::string_view text, std::string_view name, const JsonLimits& limits) {
+Status check_shape(std::string_view text, std::string_view name, const BoundedJsonLimits& limits) {
   if (text.size() > limits.max_bytes)
     return fail(name, ": ", text.size(), " bytes of JSON, expected at most ", limits.max_bytes);
   std::vector<size_t> widths;
@@ -40,7 +40,7 @@ Status check_shape(std::string_view text, std::string_view name, const JsonLimit
 }
 
 template <typename Value>
-Result<Value> parse(std::string_view text, std::string_view name, const JsonLimits& limits) {
+Result<Value> parse(std::string_view text, std::string_view name, const BoundedJsonLimits& limits) {
   TRY_STATUS(check_shape(text, name, limits));
   try {
     return Value::parse(text);
@@ -95,12 +95,13 @@ void write_python(const OrderedJson& value, std::string& out) {
 
 }  // namespace
 
-Result<Json> parse_json(std::string_view text, std::string_view name, JsonLimits limits) {
+Result<Json> parse_bounded_json(std::string_view text, std::string_view name,
+                                BoundedJsonLimits limits) {
   return parse<Json>(text, name, limits);
 }
 
 Result<OrderedJson> parse_ordered_json(std::string_view text, std::string_view name,
-                                       JsonLimits limits) {
+                                       BoundedJsonLimits limits) {
   return parse<OrderedJson>(text, name, limits);
 }
 

@@ -114,7 +114,8 @@ void sort_results(std::vector<Block>& blocks, const std::map<std::string, size_t
 // The parameters of a call.  Arguments that are no JSON object, also not one written as a JSON
 // string, become one string parameter named "arguments".
 OrderedJson call_parameters(const ToolCall& call) {
-  constexpr JsonLimits limits = {.max_bytes = size_t{32} << 20, .max_depth = 64, .max_width = 4096};
+  constexpr BoundedJsonLimits limits = {
+      .max_bytes = size_t{32} << 20, .max_depth = 64, .max_width = 4096};
   auto parsed = parse_ordered_json(call.arguments, "arguments", limits);
   if (parsed && parsed->is_string())
     parsed = parse_ordered_json(parsed->get<std::string>(), "arguments", limits);

@@ -9,7 +9,7 @@
 namespace hadal {
 namespace {
 
-constexpr JsonLimits kLimits = {
+constexpr BoundedJsonLimits kLimits = {
     .max_bytes = size_t{32} << 20,  // a million tokens of text are about 5 MB; images come inline
     .max_depth = 64,
     .max_width = 16384,

@@ -252,7 +252,7 @@ class TokenizerReader {
 
 Result<Tokenizer> Tokenizer::parse(std::string_view json, std::string_view name) {
   TRY(Json file,
-      parse_json(
+      parse_bounded_json(
           json, name,
           {.max_bytes = kMaxFileBytes, .max_depth = 32, .max_width = static_cast<size_t>(kMaxId)}));
   if (!file.is_object())

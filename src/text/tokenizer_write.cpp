@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Writes a trained vocabulary as tokenizer.json, member for member as DeepSeek's files have it.
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <system_error>
 
+#include "base/file.h"
 #include "text/bounded_json.h"
 #include "text/bpe_trainer.h"
 #include "text/byte_alphabet.h"
@@ -103,15 +101,9 @@ Result<std::string> tokenizer_json(const TrainedBpe& bpe, std::span<const AddedT
 Status write_tokenizer_json(const std::string& path, const TrainedBpe& bpe,
                             std::span<const AddedToken> added) {
   TRY(std::string text, tokenizer_json(bpe, added));
-  std::string beside = path + ".new";
-  std::ofstream stream(beside, std::ios::binary | std::ios::trunc);
-  stream << text;
-  stream.close();
-  if (!stream) return fail_machine(beside, ": cannot be written");
-  std::error_code error;
-  std::filesystem::rename(beside, path, error);
-  if (error) return fail_machine(path, ": cannot be put in place: ", error.message());
-  return Ok{};
+  TRY(AtomicFile file, AtomicFile::create(path));
+  TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
+  return file.commit();
 }
 
 }  // namespace hadal

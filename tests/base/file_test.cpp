@@ -75,5 +75,12 @@ TEST_F(FileTest, ACommitThatFailsIsTheMachinesFault) {
   EXPECT_EQ(committed.error().message, path_ + ": cannot be written: No such file or directory");
 }
 
+TEST(AtomicFile, LeavesAloneWhatIsNoRegularFile) {
+  const Result<AtomicFile> device = AtomicFile::create("/dev/null");
+  ASSERT_FALSE(device);
+  EXPECT_EQ(device.error().message, "/dev/null: exists and is no regular file");
+  EXPECT_FALSE(AtomicFile::create(testing::TempDir()));
+}
+
 }  // namespace
 }  // namespace hadal

@@ -26,14 +26,14 @@ TEST(PythonJson, SpellsAsJsonDumps) {
 
 TEST(BoundedJson, RefusesWhatIsTooMuch) {
   EXPECT_EQ(respelled("[[1]"), "test: not JSON at byte 5");
-  EXPECT_FALSE(parse_json("[[[1]]]", "test", {.max_depth = 2}));
-  EXPECT_TRUE(parse_json("[[1]]", "test", {.max_depth = 2}));
-  EXPECT_FALSE(parse_json("[1,2,3]", "test", {.max_width = 2}));
-  EXPECT_TRUE(parse_json("[\"1,2,3[[[\\\"\"]", "test", {.max_depth = 1, .max_width = 2}));
-  EXPECT_FALSE(parse_json("[1, 2]", "test", {.max_bytes = 5}));
-  EXPECT_FALSE(parse_json("[1e999]", "test", {}));
-  EXPECT_FALSE(parse_json("\"", "test", {}));
-  EXPECT_FALSE(parse_json("\"\\", "test", {}));
+  EXPECT_FALSE(parse_bounded_json("[[[1]]]", "test", {.max_depth = 2}));
+  EXPECT_TRUE(parse_bounded_json("[[1]]", "test", {.max_depth = 2}));
+  EXPECT_FALSE(parse_bounded_json("[1,2,3]", "test", {.max_width = 2}));
+  EXPECT_TRUE(parse_bounded_json("[\"1,2,3[[[\\\"\"]", "test", {.max_depth = 1, .max_width = 2}));
+  EXPECT_FALSE(parse_bounded_json("[1, 2]", "test", {.max_bytes = 5}));
+  EXPECT_FALSE(parse_bounded_json("[1e999]", "test", {}));
+  EXPECT_FALSE(parse_bounded_json("\"", "test", {}));
+  EXPECT_FALSE(parse_bounded_json("\"\\", "test", {}));
 }
 
 TEST(Utf8, KnowsWholeCharacters) {
