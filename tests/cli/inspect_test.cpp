@@ -62,7 +62,7 @@ TEST(Inspect, GivesTheSameFiguresAsJson) {
   ASSERT_EQ(ran.code, 0) << ran.err;
   const json figures = json::parse(ran.out);
   EXPECT_EQ(figures["layers"], 48);
-  EXPECT_EQ(figures["vocabulary"], 145664);
+  EXPECT_EQ(figures["vocabulary"], 145728);
   EXPECT_EQ(figures["weights"]["source"], "configuration");
   EXPECT_EQ(figures["cache"]["packed_bytes_per_token"], 890);
   EXPECT_EQ(figures["cache"]["contexts"].size(), 3u);
