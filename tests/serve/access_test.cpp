@@ -2,7 +2,9 @@
 // Who may ask, what it costs, and what the server says of itself.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <sstream>
+#include <thread>
 
 #include "api_fixture.h"
 
@@ -136,7 +138,9 @@ TEST_F(Access, AFullQueueGivesTheLimitBack) {
   EXPECT_EQ(chat(key.text)->answer.status, 429);
   worker_.refusal = Submitted::yes;
   EXPECT_EQ(chat(key.text)->answer.status, 200);
-  EXPECT_EQ(api_->answering(), 0);
+  // A reply forgets itself on the worker's thread, after its last byte was handed over; one that
+  // never does meets ctest's time limit.
+  while (api_->answering() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 TEST_F(Access, KeysAndUsersShareNoCache) {
