@@ -3,7 +3,7 @@
 # the program that is started afterwards, so every word from here goes to standard error.
 
 build_packages=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libpcre2-dev libicu-dev
-                libcli11-dev libspdlog-dev libxxhash-dev libfreetype-dev
+                libcli11-dev libxxhash-dev libfreetype-dev
                 libboost1.81-dev libssl-dev libsqlite3-dev
                 libavformat-dev libavcodec-dev libswscale-dev libavutil-dev)
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev)

@@ -13,6 +13,7 @@
 #include "model/visual_tokenizer_quality.h"
 #include "scenes/gallery.h"
 #include "train/checkpoint.h"
+#include "train/gradients.h"
 #include "train/optimiser.h"
 #include "train/side_by_side.h"
 #include "train/tokenizer_parameters.h"
@@ -64,9 +65,7 @@ class TrainerOfTokenizer final : public TokenizerTrainer {
     return static_cast<double>(steps_done_) < share * static_cast<double>(config_.steps);
   }
   Status learn(TokenizerStep& report);
-  void gather();
   void follow_scales(const std::vector<CodeScales>& scales);
-  Result<double> clip_gradients();
   Result<double> held_out_loss();
   Status restore_items(std::map<std::string, TokenizerSet>& sets);
   NamedState state_tensors();
@@ -86,8 +85,11 @@ Result<TokenizerStep> TrainerOfTokenizer::step() {
   TokenizerStep report;
   report.latent_frames = config_.accumulation * config_.latent_frames;
   TRY_STATUS(learn(report));
-  gather();
-  TRY(report.gradient_norm, clip_gradients());
+  std::vector<Parameters*> gradients;
+  for (std::unique_ptr<TokenizerWorker>& worker : workers_)
+    gradients.push_back(&worker->gradients());
+  gather_gradients(parameters_, gradients);
+  TRY(report.gradient_norm, clip_gradients(parameters_, config_.clip, steps_done_ + 1));
   report.rate = config_.schedule().rate(steps_done_);
   TRY_STATUS(optimiser_.step(report.rate, config_.threads));
   report.step = ++steps_done_;
@@ -133,44 +135,6 @@ void TrainerOfTokenizer::follow_scales(const std::vector<CodeScales>& scales) {
     scales_.mean.add_(found.mean, share);
     scales_.variance.add_(found.variance, share);
   }
-}
-
-// The workers' gradients, summed in their order.
-void TrainerOfTokenizer::gather() {
-  at::NoGradGuard no_gradients;
-  std::vector<Parameter>& all = parameters_.all();
-  for (size_t i = 0; i < all.size(); ++i) {
-    at::Tensor sum;
-    for (std::unique_ptr<TokenizerWorker>& worker : workers_) {
-      at::Tensor& gradient = worker->gradients().all()[i].value.mutable_grad();
-      if (!gradient.defined()) continue;
-      if (sum.defined())
-        sum.add_(gradient);
-      else
-        sum = gradient;
-      gradient = at::Tensor();
-    }
-    all[i].value.mutable_grad() = sum;
-  }
-}
-
-Result<double> TrainerOfTokenizer::clip_gradients() {
-  at::NoGradGuard no_gradients;
-  double square = 0;
-  for (Parameter& parameter : parameters_.all()) {
-    if (!parameter.value.grad().defined()) continue;
-    const double norm = parameter.value.grad().norm().item<double>();
-    if (!std::isfinite(norm))
-      return fail("step ", steps_done_ + 1, ": the gradient of ", parameter.spec.name,
-                  " is not finite; the run stops, no weight has moved in this step");
-    square += norm * norm;
-  }
-  const double norm = std::sqrt(square);
-  if (config_.clip > 0 && norm > config_.clip)
-    for (Parameter& parameter : parameters_.all())
-      if (parameter.value.grad().defined())
-        parameter.value.mutable_grad().mul_(config_.clip / norm);
-  return norm;
 }
 
 Result<TokenizerHeldOut> TrainerOfTokenizer::validate() {

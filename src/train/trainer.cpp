@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "train/checkpoint.h"
 #include "train/document_order.h"
+#include "train/gradients.h"
 #include "train/optimiser.h"
 #include "train/parameters.h"
 #include "train/shard.h"
@@ -63,7 +64,6 @@ class TrainerOfModel final : public Trainer {
   }
   Status learn(const std::vector<Lesson>& lessons, double scale);
   void gather(StepReport& report);
-  Result<double> clip_gradients();
   void balance_routers();
   void balance(const std::string& name, const std::vector<const AuxiliaryLosses::Loads*>& parts);
   NamedState state_tensors();
@@ -91,7 +91,7 @@ Result<StepReport> TrainerOfModel::step() {
   }
   TRY_STATUS(learn(lessons, 1 / static_cast<double>(report.tokens)));
   gather(report);
-  TRY(report.gradient_norm, clip_gradients());
+  TRY(report.gradient_norm, clip_gradients(parameters_, config_.clip, steps_done_ + 1));
   report.rate = config_.schedule().rate(steps_done_);
   TRY_STATUS(optimiser_->step(report.rate, config_.threads));
   balance_routers();
@@ -115,22 +115,9 @@ Status TrainerOfModel::learn(const std::vector<Lesson>& lessons, double scale) {
 
 // The workers' gradients and figures, summed in their order.
 void TrainerOfModel::gather(StepReport& report) {
-  at::NoGradGuard no_gradients;
-  std::vector<Parameter>& all = parameters_.all();
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (!all[i].value.requires_grad()) continue;
-    at::Tensor sum;
-    for (std::unique_ptr<Worker>& worker : workers_) {
-      at::Tensor& gradient = worker->gradients().all()[i].value.mutable_grad();
-      if (!gradient.defined()) continue;
-      if (sum.defined())
-        sum.add_(gradient);
-      else
-        sum = gradient;
-      gradient = at::Tensor();
-    }
-    all[i].value.mutable_grad() = sum;
-  }
+  std::vector<Parameters*> gradients;
+  for (std::unique_ptr<Worker>& worker : workers_) gradients.push_back(&worker->gradients());
+  gather_gradients(parameters_, gradients);
   int64_t rows = 0, text = 0;
   double nats = 0, cell_nats = 0;
   for (std::unique_ptr<Worker>& worker : workers_) {
@@ -148,26 +135,6 @@ void TrainerOfModel::gather(StepReport& report) {
   if (report.cells > 0) report.cell_loss = cell_nats / static_cast<double>(report.cells);
   report.balance /= static_cast<double>(rows);
   report.indexer /= static_cast<double>(rows);
-}
-
-// One norm over all gradients; the name of the first that is not finite ends the run.
-Result<double> TrainerOfModel::clip_gradients() {
-  at::NoGradGuard no_gradients;
-  double square = 0;
-  for (Parameter& parameter : parameters_.all()) {
-    if (!parameter.value.requires_grad() || !parameter.value.grad().defined()) continue;
-    double norm = parameter.value.grad().norm().item<double>();
-    if (!std::isfinite(norm))
-      return fail("step ", steps_done_ + 1, ": the gradient of ", parameter.spec.name,
-                  " is not finite; the run stops, no weight has moved in this step");
-    square += norm * norm;
-  }
-  double norm = std::sqrt(square);
-  if (config_.clip > 0 && norm > config_.clip)
-    for (Parameter& parameter : parameters_.all())
-      if (parameter.value.grad().defined())
-        parameter.value.mutable_grad().mul_(config_.clip / norm);
-  return norm;
 }
 
 // b_e += speed · sign(mean load - load_e)  (§10.5), text and pictures apart
