@@ -16,6 +16,7 @@
 #include "tools/data_names.h"
 #include "tools/data_pages.h"
 #include "tools/data_scenes.h"
+#include "tools/data_show.h"
 #include "tools/data_visual.h"
 #include "tools/documents.h"
 #include "train/shard.h"
@@ -178,6 +179,7 @@ void add_data(CLI::App& program, Command& chosen) {
   add_name_data(*data, chosen);
   add_page_data(*data, chosen);
   add_visual_data(*data, chosen);
+  add_show_data(*data, chosen);
 }
 
 }  // namespace hadal

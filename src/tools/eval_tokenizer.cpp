@@ -18,8 +18,11 @@
 #include "base/json.h"
 #include "model/visual_tokenizer.h"
 #include "model/visual_tokenizer_quality.h"
+#include "scenes/film_check.h"
 #include "scenes/gallery.h"
+#include "scenes/still_check.h"
 #include "tools/progress.h"
+#include "tools/score.h"
 
 namespace hadal {
 namespace {
@@ -46,6 +49,7 @@ struct Set {
   double encode_seconds = 0, decode_seconds = 0;
   std::vector<std::vector<int64_t>> uses;       // [groups][codes]
   std::set<std::vector<int64_t>> combinations;  // of all groups of a cell
+  Score judged;                                 // of scenes, read back from what was restored
 };
 
 double seconds_since(Clock::time_point begin) {
@@ -128,6 +132,18 @@ void print(const std::string& kind, const Set& set, const VisualTokenizerConfig&
                 perplexity(uses));
   std::printf(";  %zu combinations in %lld cells\n", set.combinations.size(),
               static_cast<long long>(set.cells));
+  if (!set.judged.empty()) set.judged.print("  judged");
+}
+
+// Scenes are read back from their pixels: whether their captions still tell the truth.
+void judge(const std::string& kind, const std::string& caption, const Clip& restored, Set& set) {
+  if (kind == "shapes") {
+    const Result<Still> still = parse_still(caption);
+    if (still) add_verdict(set.judged, "read back", check_still(*still, restored.frames[0]));
+  } else if (kind == "motion") {
+    const Result<FilmScene> film = parse_film(caption);
+    if (film) add_verdict(set.judged, "read back", check_film(*film, restored));
+  }
 }
 
 Result<int> evaluate(const TokenizerOptions& options) {
@@ -147,10 +163,11 @@ Result<int> evaluate(const TokenizerOptions& options) {
       Set& set = sets[kind];
       set.uses.resize(static_cast<size_t>(config.groups),
                       std::vector<int64_t>(static_cast<size_t>(config.codes())));
-      const Tensor pixels = measure(*tokenizer, gallery.pixels(item), set);
-      if (!options.restored.empty())
-        TRY_STATUS(restored.add(
-            {kind, std::string(gallery.caption(item)), clip_of(pixels, gallery.clip(item).fps)}));
+      const Clip clip =
+          clip_of(measure(*tokenizer, gallery.pixels(item), set), gallery.clip(item).fps);
+      const std::string caption(gallery.caption(item));
+      judge(kind, caption, clip, set);
+      if (!options.restored.empty()) TRY_STATUS(restored.add({kind, caption, clip}));
       progress.show(item + 1, end);
     }
   }

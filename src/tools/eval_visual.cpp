@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +18,8 @@
 #include "scenes/gallery.h"
 #include "scenes/named_pictures.h"
 #include "scenes/still_check.h"
+#include "tools/contact_sheet.h"
+#include "tools/score.h"
 #include "tools/studio.h"
 
 namespace hadal {
@@ -37,46 +38,6 @@ struct VisualEvalOptions {
   uint64_t seed = 1;
   double guidance = 2, temperature = 1;
   int64_t passes = 0, top_k = 0;
-};
-
-// Right answers by what they were asked about.
-class Score {
- public:
-  void add(const std::string& what, bool right) {
-    Tally& tally = tallies_[what];
-    if (tally.asked == 0) order_.push_back(what);
-    ++tally.asked;
-    tally.right += right;
-  }
-  double share(const std::string& what) const {
-    const auto found = tallies_.find(what);
-    return found == tallies_.end() ? 0
-                                   : static_cast<double>(found->second.right) /
-                                         static_cast<double>(found->second.asked);
-  }
-  nlohmann::ordered_json json() const {
-    nlohmann::ordered_json all;
-    for (const std::string& what : order_) {
-      const Tally& tally = tallies_.at(what);
-      all[what] = {{"asked", tally.asked}, {"right", tally.right}, {"share", share(what)}};
-    }
-    return all;
-  }
-  void print(const std::string& title) const {
-    std::printf("%s\n", title.c_str());
-    for (const std::string& what : order_) {
-      const Tally& tally = tallies_.at(what);
-      std::printf("  %-34s %5.1f %%  (%lld of %lld)\n", what.c_str(), 100 * share(what),
-                  static_cast<long long>(tally.right), static_cast<long long>(tally.asked));
-    }
-  }
-
- private:
-  struct Tally {
-    int64_t asked = 0, right = 0;
-  };
-  std::map<std::string, Tally> tallies_;
-  std::vector<std::string> order_;
 };
 
 class VisualEval {
@@ -115,26 +76,6 @@ class VisualEval {
   Clip through_tokenizer(const Clip& clip) const {
     return decode_clip(*studio_.visual, studio_.config(), studio_.encode(clip), clip.height(),
                        clip.width());
-  }
-
-  static void add_verdict(Score& score, const std::string& split, const StillVerdict& verdict) {
-    score.add(split + ": all right", verdict.right());
-    score.add(split + ": colour", verdict.colour);
-    score.add(split + ": form", verdict.form);
-    score.add(split + ": size", verdict.size);
-    score.add(split + ": place", verdict.place);
-    score.add(split + ": ground", verdict.ground);
-    score.add(split + ": count", verdict.count);
-  }
-  static void add_verdict(Score& score, const std::string& split, const FilmVerdict& verdict) {
-    score.add(split + ": all right", verdict.right());
-    score.add(split + ": motion and object",
-              verdict.motion && verdict.colour && verdict.form && verdict.size && verdict.count);
-    score.add(split + ": motion", verdict.motion);
-    score.add(split + ": colour", verdict.colour);
-    score.add(split + ": form", verdict.form);
-    score.add(split + ": place", verdict.place);
-    score.add(split + ": ground", verdict.ground);
   }
 
   Status shapes() {
@@ -281,14 +222,7 @@ class VisualEval {
   Status write_sheet(const std::string& set, const Clip& frames) const {
     if (options_.out.empty() || frames.frames.empty()) return Ok{};
     const bool film = set == "motion" || set == "animate";
-    const int64_t columns = film ? kFrames : 16, count = static_cast<int64_t>(frames.frames.size());
-    const int64_t rows = (count + columns - 1) / columns, step = kSide + 2;
-    Picture sheet(columns * step, rows * step);
-    std::fill(sheet.rgb.begin(), sheet.rgb.end(), uint8_t{96});
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t y = 0; y < kSide; ++y)
-        std::copy_n(frames.frames[static_cast<size_t>(i)].pixel(0, y), 3 * kSide,
-                    sheet.pixel(i % columns * step + 1, i / columns * step + 1 + y));
+    const Picture sheet = contact_sheet(frames.frames, film ? kFrames : 16);
     return write_media(options_.out + "/" + set + ".png", Clip{{sheet}, 8},
                        {{"model", studio_.open.folder}, {"seed", std::to_string(options_.seed)}});
   }

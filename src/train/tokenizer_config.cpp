@@ -87,6 +87,7 @@ void read_losses(Fields& top, TokenizerTrainConfig& config) {
   config.unrounded_until = top.real_or("unrounded_until", {0, 1}, config.unrounded_until);
   config.fixed_scales_from = top.real_or("fixed_scales_from", {0, 1}, config.fixed_scales_from);
   config.fewer_groups = top.real_or("fewer_groups", {0, 1}, config.fewer_groups);
+  config.fewest_groups = top.integer_or("fewest_groups", {1, 64}, config.fewest_groups);
   if (!top.has("loss")) return;
   constexpr Reals kWeights{0, 1e6};
   Fields fields = top.object("loss");

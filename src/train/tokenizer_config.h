@@ -82,6 +82,7 @@ struct TokenizerTrainConfig {
   // of them: then the first ones learn to say most, and pictures come back from a part of the
   // codes.
   double fewer_groups = 0;
+  int64_t fewest_groups = 1;  // what these samples are shown at least
 
   int64_t validate_every = 200;
   int64_t validate_items = 50;  // of each gallery, evenly spread

@@ -135,7 +135,8 @@ VisualLesson TokenizerSamples::lesson(int64_t index, CodeNoise noise) const {
   for (int64_t done = 0; done < latent_frames;) {
     const Run run = draw(random, latent_frames - done);
     const bool unrounded = random.below(2) == 1;
-    const int64_t fewer = 1 + random.below(std::max<int64_t>(shape.groups - 1, 1));
+    const int64_t fewest = std::min(config_.fewest_groups, shape.groups);
+    const int64_t fewer = fewest + random.below(std::max<int64_t>(shape.groups - fewest, 1));
     const int64_t shown = random.uniform() < config_.fewer_groups ? fewer : shape.groups;
     for (int64_t i = 0; i < run.count; ++i, ++done) {
       const Tensor pixels = window(run, run.first + i);

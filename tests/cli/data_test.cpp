@@ -31,6 +31,21 @@ TEST(Data, ScenesDependOnTheOptionsAlone) {
             2U * 5 * 32 * 32 * 3);
 }
 
+TEST(Data, ShowsAGalleryOnOnePicture) {
+  const std::string gallery = scratch_file(""), sheet = gallery + ".png";
+  ASSERT_EQ(run_program({"data", "shapes", "--count", "20", "--size", "32", "--out", gallery}).code,
+            0);
+  const Ran shown =
+      run_program({"data", "show", gallery, "--first", "2", "--count", "17", "-o", sheet});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_NE(shown.out.find("shapes, 1 of 32 × 32  "), std::string::npos) << shown.out;
+  const Ran inspected = run_program({"inspect", sheet});  // 16 columns, 2 rows, borders of 1
+  EXPECT_NE(inspected.out.find("544 × 68"), std::string::npos) << inspected.out;
+  EXPECT_EQ(run_program({"data", "show", gallery, "--first", "20"}).code, 2);
+  std::filesystem::remove(gallery);
+  std::filesystem::remove(sheet);
+}
+
 TEST(Data, RefusesScenesThatCannotBe) {
   const std::string path = testing::TempDir() + "hadal_no.gallery";
   for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{

@@ -40,6 +40,7 @@ TEST_F(EvalTokenizerTest, ClipsComeBackAndFewerGroupsCostQuality) {
   EXPECT_NE(all.out.find("motion: 6 items, 54 frames"), std::string::npos) << all.out;
   EXPECT_NE(all.out.find("36 bits a cell, 6912 an item"), std::string::npos) << all.out;
   EXPECT_GT(psnr_in(all.out), 26) << all.out;
+  EXPECT_NE(all.out.find("read back: ground"), std::string::npos) << all.out;
   const Ran one = evaluate({"--model", kNano, "--groups", "1"});
   EXPECT_NE(one.out.find("9 bits a cell"), std::string::npos) << one.out;
   EXPECT_LT(psnr_in(one.out), psnr_in(all.out));
@@ -61,7 +62,8 @@ TEST_F(EvalTokenizerTest, SaysWhatIsWrong) {
   EXPECT_NE(absent.err.find("nowhere/visual_tokenizer.json"), std::string::npos) << absent.err;
   const Ran many = evaluate({"--model", kNano, "--groups", "9"});
   EXPECT_EQ(many.code, 2);
-  EXPECT_NE(many.err.find("9 groups of codes are asked for, it has 4"), std::string::npos) << many.err;
+  EXPECT_NE(many.err.find("9 groups of codes are asked for, it has 4"), std::string::npos)
+      << many.err;
 }
 
 }  // namespace
