@@ -39,10 +39,11 @@ fi
 export OMP_WAIT_POLICY=passive
 "$hadal" train "$here/tokenizer_train.json" --resume
 "$hadal" train "$here/tokenizer_second.json" --resume
+"$hadal" train "$here/tokenizer_third.json" --resume
 for file in visual_tokenizer.json visual_tokenizer.safetensors; do
-    cp "$work/tokenizer_second/$file" "$here/../$file"
+    cp "$work/tokenizer_third/$file" "$here/../$file"
 done
-for run in tokenizer tokenizer_second; do
+for run in tokenizer tokenizer_second tokenizer_third; do
     cp "$work/$run/log.jsonl" "$here/${run}_log.jsonl"
     cp "$work/$run/loss.svg" "$here/${run}_loss.svg"
 done
