@@ -16,6 +16,7 @@
 #include "engine/cache_size.h"
 #include "model/config.h"
 #include "model/figures.h"
+#include "tools/figures_text.h"
 #include "tools/inspect_media.h"
 #include "tools/layer_plan.h"
 #include "tools/output.h"
@@ -26,45 +27,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kContexts[] = {4096, 131072, 1048576};
-
-// ---- numbers for people
-
-std::string formatted(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
-// 284.3B, 529.5M, 446.1k
-std::string count_text(double count) {
-  if (count >= 999.95e9) return formatted("%.3fT", count / 1e12);
-  if (count >= 999.95e6) return formatted("%.1fB", count / 1e9);
-  if (count >= 999.95e3) return formatted("%.1fM", count / 1e6);
-  if (count >= 1e3) return formatted("%.1fk", count / 1e3);
-  return formatted("%.0f", count);
-}
-
-std::string bytes_text(double bytes) {
-  if (bytes >= 999.95e6) return formatted("%.1f GB", bytes / 1e9);
-  if (bytes >= 999.95e3) return formatted("%.1f MB", bytes / 1e6);
-  if (bytes >= 1e3) return formatted("%.1f kB", bytes / 1e3);
-  return formatted("%.0f B", bytes);
-}
-
-std::string share_text(double part, double whole) {
-  return whole > 0 ? formatted("%.1f %%", 100 * part / whole) : "–";
-}
-
-std::string padded(std::string text, size_t width) {
-  size_t shown = 0;  // characters, not bytes: "–" is three bytes
-  for (char c : text) shown += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  text.append(shown < width ? width - shown : 1, ' ');
-  return text;
-}
-
-std::string left_padded(const std::string& text, size_t width) {
-  return std::string(text.size() < width ? width - text.size() : 0, ' ') + text;
-}
 
 // ---- what is inspected
 
@@ -375,11 +337,15 @@ Result<int> inspect(const InspectOptions& options, std::ostream& out) {
   if (options.path.ends_with(".safetensors")) return inspect_file(options, out);
   if (is_media_name(options.path)) return inspect_media(options, out);
   TRY(const Subject subject, open_subject(resolved(options.path)));
-  const Json figures = figures_json(subject);
+  Json figures = figures_json(subject);
+  if (!options.clip.size.empty()) {
+    TRY(figures["clip"], clip_json(options.clip, subject.config, subject.name));
+  }
   if (options.json)
     out << figures.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
   else
     print_figures(figures, subject.config, out);
+  if (!options.json && figures.contains("clip")) print_clip(figures["clip"], out);
   const bool broken = subject.weights && !subject.weights->problems.empty();
   return broken ? static_cast<int>(Blame::caller) : 0;
 }
@@ -405,8 +371,12 @@ void add_inspect(CLI::App& program, Command& chosen) {
           "path", options->path,
           "Folder of a checkpoint, config.json, preset, .safetensors file, picture or clip")
       ->required();
+  add_clip_options(*command, options->clip);
   command->add_flag("--json", options->json, "Print one JSON document");
   command->callback([options, &chosen] { chosen = [options] { return print(*options); }; });
+  command->footer(
+      "Examples:\n  hadal inspect presets/deepseek-v4.1-flash.json\n"
+      "  hadal inspect hadal-1t --clip 1280x720 --seconds 60");
 }
 
 }  // namespace hadal

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "tools/command.h"
+#include "tools/inspect_clip.h"
 
 namespace hadal {
 
@@ -19,6 +20,7 @@ struct InspectOptions {
   // picture or clip.
   std::string path;
   bool json = false;  // for programs: the same figures as one JSON document
+  ClipChoice clip;    // of models: what a picture or clip costs
 };
 
 Result<int> inspect(const InspectOptions& options, std::ostream& out);

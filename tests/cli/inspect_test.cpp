@@ -71,6 +71,25 @@ TEST(Inspect, GivesTheSameFiguresAsJson) {
   EXPECT_EQ(figures["parameters"]["total"], parts);
 }
 
+// A minute of 720p, as README tells it: 181 latent frames of 3,600 cells, each behind its <frame>;
+// <start>, "45*80*181@24" and <data> in front, <end> behind.
+TEST(Inspect, TellsWhatAClipCosts) {
+  const Ran ran = run_program({"inspect", kPresets + "hadal-1t.json", "--clip", "1280x720",
+                               "--seconds", "60", "--fps", "24", "--json"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const json clip = json::parse(ran.out)["clip"];
+  EXPECT_EQ(clip["latent_frames"], 181);
+  EXPECT_EQ(clip["cells"], 181 * 3600);
+  EXPECT_EQ(clip["positions"], 181 * 3601 + 12 + 3);
+  EXPECT_TRUE(clip["fits_frame"]);
+  EXPECT_LT(clip["positions"], clip["context"]);
+  EXPECT_EQ(clip["passes_refined"], 181 * (8 + 2) + 12 + 3);
+  expect_failure(run_program({"inspect", kPresets + "hadal-1t.json", "--clip", "1280"}), 2,
+                 "--clip 1280: expected WIDTHxHEIGHT in pixels, as 1280x720");
+  expect_failure(run_program({"inspect", kPresets + "deepseek-v4-pro.json", "--clip", "64x64"}), 2,
+                 kPresets + "deepseek-v4-pro.json: this model has no visual vocabulary");
+}
+
 TEST(Inspect, ReadsACheckpointsHeaders) {
   const Ran ran = run_program({"inspect", golden("v4-tiny-fp8")});
   ASSERT_EQ(ran.code, 0) << ran.err;
