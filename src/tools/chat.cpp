@@ -12,14 +12,18 @@
 #include <optional>
 #include <string>
 
+#include "base/file.h"
 #include "base/json.h"
+#include "media/read.h"
 #include "tools/answer.h"
 #include "tools/conversation.h"
+#include "tools/draw.h"
 #include "tools/interrupt.h"
 #include "tools/line_reader.h"
 #include "tools/open_model.h"
 #include "tools/options.h"
 #include "tools/output.h"
+#include "tools/studio.h"
 
 namespace hadal {
 namespace {
@@ -33,6 +37,9 @@ struct ChatChoice {
 
 constexpr std::string_view kHelp =
     "/system TEXT  what the assistant is told first; without TEXT: nothing\n"
+    "/draw TEXT     draw a picture of it, into a file here (models that draw)\n"
+    "/film TEXT     the same, a clip\n"
+    "/look FILE     say what a picture or clip shows (models that draw)\n"
     "/save FILE    store the conversation with everything the model has read\n"
     "/load FILE    go on from there\n"
     "/reset        begin anew\n"
@@ -49,13 +56,16 @@ std::string argument_of(const std::string& line, size_t word) {
 
 class Chat {
  public:
-  Chat(const ChatChoice& choice, OpenModel& open, const SamplerOptions& sampler)
+  // `studio` without a visual tokenizer neither draws nor looks.
+  Chat(const ChatChoice& choice, Studio& studio, const SamplerOptions& sampler)
       : choice_(choice),
-        open_(open),
+        studio_(studio),
+        open_(studio.open),
         sampler_(sampler),
         terminal_(isatty(STDIN_FILENO) == 1),
-        talk_(*open.tokenizer,
-              {.dialect = open.dialect(), .thinking = choice.think, .effort = choice.effort}) {
+        talk_(
+            *studio.open.tokenizer,
+            {.dialect = studio.open.dialect(), .thinking = choice.think, .effort = choice.effort}) {
     talk_.set_system(choice.system);
   }
 
@@ -68,12 +78,15 @@ class Chat {
   Next obey(const std::string& line);
   Status command(const std::string& word, const std::string& argument);
   Status say(const std::string& text);
+  Status draw(const std::string& text, const char* ending);
+  Status look(const std::string& path);
   Status save(const std::string& path);
   Status load(const std::string& path);
   void show_stats() const;
   void complain(const Error& error);
 
   const ChatChoice& choice_;
+  Studio& studio_;
   OpenModel& open_;
   SamplerOptions sampler_;
   bool terminal_;
@@ -126,6 +139,12 @@ Status Chat::command(const std::string& word, const std::string& argument) {
     if (argument.empty()) return fail(word, ": no file is named");
     return word == "/save" ? save(argument) : load(argument);
   }
+  if (word == "/draw" || word == "/film" || word == "/look") {
+    if (!studio_.visual) return fail(word, ": ", open_.folder, " cannot draw");
+    if (argument.empty()) return fail(word, ": expected words behind it");
+    if (word == "/look") return look(argument);
+    return draw(argument, word == "/draw" ? ".png" : ".mp4");
+  }
   if (word == "/help")
     note_line(kHelp);
   else if (word == "/stats")
@@ -172,6 +191,34 @@ Status Chat::say(const std::string& text) {
   return Ok{};
 }
 
+// The first name that is free, so that nothing is lost.
+std::string free_name(const std::string& ending) {
+  for (int64_t n = 1;; ++n) {
+    const std::string name = "hadal-" + std::to_string(n) + ending;
+    if (!is_file(name)) return name;
+  }
+}
+
+Status Chat::draw(const std::string& text, const char* ending) {
+  DrawTask task;
+  task.model = choice_.model;
+  task.sampling = choice_.sampling;
+  task.prompt = text;
+  task.draw.out = free_name(ending);
+  TRY(const PictureRequest request, plan_drawing(task));
+  TRY(const Drawn drawn, draw_with(studio_, task, request));
+  for (const std::string& path : drawn.paths) out_.write(path + "\n");
+  if (!choice_.model.quiet) note_line(cost_line(drawn, request));
+  return Ok{};
+}
+
+Status Chat::look(const std::string& path) {
+  TRY(const MediaInfo info, read_media_info(path));
+  TRY(const std::string said, describe_file(studio_, path, info.frames == 1, 0));
+  out_.write(said + "\n");
+  return Ok{};
+}
+
 Status Chat::save(const std::string& path) {
   TRY_STATUS(open_.session->save(path, talk_.to_json()));
   note_line("saved " + std::to_string(talk_.turns()) + " turns, " +
@@ -201,7 +248,8 @@ Result<int> chat_command(const ChatChoice& choice) {
   TRY_STATUS(check_sampling(choice.sampling));
   TRY(OpenModel open, open_model(choice.model, {}));
   TRY(const SamplerOptions sampler, sampler_options(choice.sampling, open.config().family));
-  Chat chat(choice, open, sampler);
+  TRY(Studio studio, open_studio_if_it_draws(std::move(open)));
+  Chat chat(choice, studio, sampler);
   TRY_STATUS(chat.run());
   return 0;
 }
@@ -219,7 +267,8 @@ void add_chat(CLI::App& program, Command& chosen) {
   add_sampling_options(*command, choice->sampling);
   add_model_options(*command, choice->model);
   command->footer(
-      "Inside: /help /save FILE /load FILE /reset /system TEXT /stats /quit\n"
+      "Inside: /help /draw TEXT /film TEXT /look FILE /save FILE /load FILE /reset /system TEXT "
+      "/stats /quit\n"
       "Examples:\n"
       "  hadal chat\n"
       "  hadal chat --think --effort high --temperature 0.6\n"

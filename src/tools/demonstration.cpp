@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
 #include "tools/answer.h"
 #include "tools/conversation.h"
+#include "tools/draw.h"
 #include "tools/interrupt.h"
 #include "tools/machine.h"
 #include "tools/output.h"
@@ -20,23 +22,27 @@ namespace {
 constexpr int64_t kLongestPrompts = 64 << 10;
 constexpr int64_t kMostTokens = 96;  // a few lines each
 constexpr uint64_t kUsualSeed = 7;   // everybody sees the same
-constexpr std::string_view kChatMark = "chat: ";
+enum class Asks { text, answer, picture, clip };
+constexpr std::pair<std::string_view, Asks> kMarks[] = {
+    {"chat: ", Asks::answer}, {"draw: ", Asks::picture}, {"film: ", Asks::clip}};
 
 struct DemoPrompt {
   std::string text;
-  bool chat = false;
+  Asks asks = Asks::text;
 };
 
 Result<std::vector<DemoPrompt>> demo_prompts(const std::string& folder) {
   const std::string path = folder + "/prompts.txt";
-  if (!is_file(path)) return std::vector<DemoPrompt>{{"Once upon a time", false}};
+  if (!is_file(path)) return std::vector<DemoPrompt>{{"Once upon a time"}};
   TRY(const std::string text, read_file(path, kLongestPrompts));
   std::vector<DemoPrompt> prompts;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     if (line.empty() || line.front() == '#') continue;
-    const bool chat = line.starts_with(kChatMark);
-    prompts.push_back({chat ? line.substr(kChatMark.size()) : line, chat});
+    DemoPrompt prompt{line};
+    for (const auto& [mark, asks] : kMarks)
+      if (line.starts_with(mark)) prompt = {line.substr(mark.size()), asks};
+    prompts.push_back(std::move(prompt));
   }
   return prompts;
 }
@@ -48,7 +54,7 @@ Result<AnswerRequest> make_request(const OpenModel& open, const DemoPrompt& prom
   if (!sampling.seed) request.sampler.seed = kUsualSeed;
   request.max_tokens = std::min(kMostTokens, sampling.max_tokens);
   request.form.stops = sampling.stops;
-  if (prompt.chat) {
+  if (prompt.asks == Asks::answer) {
     request.form.chat = CompletionOptions{.dialect = open.dialect()};
     Conversation talk(*open.tokenizer, {.dialect = open.dialect()});
     talk.add_user(prompt.text);
@@ -72,17 +78,42 @@ std::string introduction(const OpenModel& open) {
 
 }  // namespace
 
-Result<int> demonstrate(OpenModel& open, const SamplingChoice& sampling, bool quiet) {
+// Draws into the demonstration's folder and says where; false: stopped.
+Result<bool> show_drawing(Studio& studio, const DemoPrompt& prompt, const Demonstration& choice,
+                          Output& out) {
+  if (!studio.visual)
+    return fail(studio.open.folder, "/prompts.txt asks for a picture, and this model cannot draw");
+  DrawTask task;
+  task.model.quiet = choice.quiet;
+  task.sampling.seed = choice.sampling.seed.value_or(kUsualSeed);
+  task.prompt = prompt.text;
+  const bool moves = prompt.asks == Asks::clip;
+  task.draw.out = choice.folder + (moves ? "/clip.gif" : "/picture.png");
+  TRY(const PictureRequest request, plan_drawing(task));
+  TRY(const Drawn drawn, draw_with(studio, task, request));
+  for (const std::string& path : drawn.paths) out.write(path + "\n");
+  if (!choice.quiet) note_line("        (" + cost_line(drawn, request) + ")");
+  out.write("\n");
+  return drawn.whole;
+}
+
+Result<int> demonstrate(Studio& studio, const Demonstration& choice) {
+  OpenModel& open = studio.open;
   TRY(const std::vector<DemoPrompt> prompts, demo_prompts(open.folder));
   Output out;
   out.write(introduction(open));
   for (const DemoPrompt& prompt : prompts) {
-    TRY(const AnswerRequest request, make_request(open, prompt, sampling));
-    out.write((prompt.chat ? "you   > " : "text  > ") + prompt.text + "\nhadal > ");
+    out.write((prompt.asks == Asks::text ? "text  > " : "you   > ") + prompt.text + "\nhadal > ");
+    if (prompt.asks == Asks::picture || prompt.asks == Asks::clip) {
+      TRY(const bool whole, show_drawing(studio, prompt, choice, out));
+      if (!whole) return kInterruptedExit;
+      continue;
+    }
+    TRY(const AnswerRequest request, make_request(open, prompt, choice.sampling));
     TRY(const Answer answer,
         give_answer(open, request, [&](const auto&, const auto& piece) { out.write(piece.text); }));
     out.write("\n");
-    if (!quiet) note_line("        (" + speed_line(answer, request.sampler.seed) + ")");
+    if (!choice.quiet) note_line("        (" + speed_line(answer, request.sampler.seed) + ")");
     out.write("\n");
     if (answer.generated.finish == Finish::cancelled) return kInterruptedExit;
   }

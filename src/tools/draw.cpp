@@ -18,7 +18,7 @@
 #include "media/terminal.h"
 #include "media/write.h"
 #include "tools/interrupt.h"
-#include "tools/studio.h"
+#include "tools/output.h"
 
 namespace hadal {
 namespace {
@@ -144,17 +144,20 @@ Result<std::optional<CellClip>> first_frame(const DrawTask& task, const PictureR
   return std::optional<CellClip>(studio.encode(clip));
 }
 
-Status write_whole(const DrawTask& task, const PictureRequest& request, const Studio& studio,
-                   const std::vector<PictureOrder>& orders, const std::vector<Picturing>& made) {
+Result<std::vector<std::string>> write_whole(const DrawTask& task, const PictureRequest& request,
+                                             const Studio& studio,
+                                             const std::vector<PictureOrder>& orders,
+                                             const std::vector<Picturing>& made) {
+  std::vector<std::string> paths;
   TRY(const std::string fingerprint, model_fingerprint(studio.open.folder));
   for (size_t i = 0; i < made.size(); ++i) {
     if (made[i].clip.frames.empty()) continue;  // cancelled before its first frame
     const std::string path = numbered(task.draw.out, static_cast<int64_t>(i), task.draw.count);
     TRY_STATUS(
         write_media(path, made[i].clip, metadata_for(task, request, orders[i].seed, fingerprint)));
-    std::printf("%s\n", path.c_str());
+    paths.push_back(path);
   }
-  return Ok{};
+  return paths;
 }
 
 }  // namespace
@@ -163,58 +166,79 @@ bool reads_cells(const ModelConfig& config) {
   return config.visual.drawn();
 }
 
-Result<int> draw_pictures(const DrawTask& task) {
+Result<PictureRequest> plan_drawing(const DrawTask& task) {
   const FileKind kind = kind_of_name(task.draw.out);
   if (kind == FileKind::unknown || kind == FileKind::webp)
     return fail(task.draw.out, ": expected a name that ends in .png, .jpg, .gif, .mp4 or .webm");
   if (task.draw.count < 1 || task.draw.count > kMostPictures)
     return fail("-n ", task.draw.count, ", expected 1 to ", kMostPictures);
-  TRY(const PictureRequest request, request_of(task, kind));
-  TRY(Studio studio, open_studio(task.model));
+  return request_of(task, kind);
+}
+
+Result<Drawn> draw_with(Studio& studio, const DrawTask& task, const PictureRequest& request) {
   TRY(const std::optional<CellClip> first, first_frame(task, request, studio));
-  const uint64_t seed =
+  Drawn drawn;
+  drawn.seed =
       task.sampling.seed ? *task.sampling.seed : std::random_device{}();  // 32 bits: easy to type
   std::vector<PictureOrder> orders;
   for (int64_t i = 0; i < task.draw.count; ++i)
-    orders.push_back({task.prompt, first, seed + static_cast<uint64_t>(i)});
-
-  const InterruptGuard guard;
+    orders.push_back({task.prompt, first, drawn.seed + static_cast<uint64_t>(i)});
   std::vector<Picturing> made;
   {
+    const InterruptGuard guard;
     Preview preview(task.model.quiet, task.draw.count,
                     studio.visual->latent_frames(request.frames));
     TRY(made, studio.paint(orders, request, [&](size_t order, int64_t frame, const Clip& clip) {
       preview.show(order, frame, clip);
     }));
   }
-  TRY_STATUS(write_whole(task, request, studio, orders, made));
-  if (!task.model.quiet && !made.empty())
-    std::fprintf(stderr, "%zu x %lld frames, %lld passes, %.2f s, seed %llu\n", made.size(),
-                 static_cast<long long>(request.frames), static_cast<long long>(made[0].steps),
-                 made[0].seconds, static_cast<unsigned long long>(seed));
-  return interrupt_flag() ? kInterruptedExit : 0;
+  TRY(drawn.paths, write_whole(task, request, studio, orders, made));
+  drawn.whole = made.size() == orders.size();
+  for (const Picturing& one : made) drawn.whole = drawn.whole && one.whole;
+  if (!made.empty()) drawn.steps = made[0].steps;
+  if (!made.empty()) drawn.seconds = made[0].seconds;
+  return drawn;
+}
+
+std::string cost_line(const Drawn& drawn, const PictureRequest& request) {
+  char text[160];
+  std::snprintf(text, sizeof text, "%zu × %lld frames, %lld passes, %.2f s, seed %llu",
+                drawn.paths.size(), static_cast<long long>(request.frames),
+                static_cast<long long>(drawn.steps), drawn.seconds,
+                static_cast<unsigned long long>(drawn.seed));
+  return text;
+}
+
+Result<int> draw_pictures(const DrawTask& task) {
+  TRY(const PictureRequest request, plan_drawing(task));
+  TRY(Studio studio, open_studio(task.model));
+  TRY(const Drawn drawn, draw_with(studio, task, request));
+  for (const std::string& path : drawn.paths) std::printf("%s\n", path.c_str());
+  if (!task.model.quiet && !drawn.paths.empty()) note_line(cost_line(drawn, request));
+  return drawn.whole ? 0 : kInterruptedExit;
+}
+
+Result<std::string> describe_file(Studio& studio, const std::string& path, bool still,
+                                  int64_t most_tokens) {
+  const int64_t f = studio.visual->config().spatial;
+  const int64_t most = studio.config().visual.max_frame_cells;
+  ReadRequest request{.frames = still ? 1 : 0};
+  // As large as a frame may be: larger files are made smaller, squarely.
+  const int64_t side = static_cast<int64_t>(std::sqrt(static_cast<double>(most))) * f;
+  TRY(const MediaInfo info, read_media_info(path));
+  if (studio.visual->cells(info.width) * studio.visual->cells(info.height) > most)
+    request.width = request.height = side;
+  TRY(const Clip clip, read_media(path, request));
+  return studio.describe(studio.encode(clip), most_tokens > 0 ? most_tokens : kCaptionTokens);
 }
 
 Result<int> describe_files(const DrawTask& task) {
   TRY(Studio studio, open_studio(task.model));
-  const int64_t f = studio.visual->config().spatial;
-  const int64_t most = studio.config().visual.max_frame_cells;
-  std::vector<std::string> paths = task.images;
-  paths.insert(paths.end(), task.videos.begin(), task.videos.end());
-  for (const std::string& path : paths) {
-    const bool still = std::find(task.images.begin(), task.images.end(), path) != task.images.end();
-    ReadRequest request{.frames = still ? 1 : 0};
-    // As large as a frame may be: larger files are made smaller, squarely.
-    const int64_t side = static_cast<int64_t>(std::sqrt(static_cast<double>(most))) * f;
-    TRY(const MediaInfo info, read_media_info(path));
-    if (studio.visual->cells(info.width) * studio.visual->cells(info.height) > most)
-      request.width = request.height = side;
-    TRY(const Clip clip, read_media(path, request));
-    TRY(const std::string said,
-        studio.describe(studio.encode(clip),
-                        task.sampling.max_tokens > 0 ? task.sampling.max_tokens : kCaptionTokens));
-    std::printf("%s\n", said.c_str());
-  }
+  for (const bool still : {true, false})
+    for (const std::string& path : still ? task.images : task.videos) {
+      TRY(const std::string said, describe_file(studio, path, still, task.sampling.max_tokens));
+      std::printf("%s\n", said.c_str());
+    }
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tools/options.h"
+#include "tools/studio.h"
 
 namespace CLI {
 class App;
@@ -42,6 +43,23 @@ struct DrawTask {
   std::string prompt;
   std::vector<std::string> images, videos;  // what is given
 };
+
+// What a task asks for, checked before a model is opened.
+Result<PictureRequest> plan_drawing(const DrawTask& task);
+
+struct Drawn {
+  std::vector<std::string> paths;  // of the files
+  bool whole = true;               // false: stopped by Ctrl-C, with what was finished
+  int64_t steps = 0;               // forward passes
+  double seconds = 0;
+  uint64_t seed = 0;  // of the first one
+};
+// Paints, with a preview on a terminal, and writes the files.
+Result<Drawn> draw_with(Studio& studio, const DrawTask& task, const PictureRequest& request);
+std::string cost_line(const Drawn& drawn, const PictureRequest& request);
+// The caption of a file that a person or the network gave; most_tokens 0: a usual limit.
+Result<std::string> describe_file(Studio& studio, const std::string& path, bool still,
+                                  int64_t most_tokens);
 
 // Writes the files and prints their paths.  Ctrl-C keeps what is finished.
 Result<int> draw_pictures(const DrawTask& task);

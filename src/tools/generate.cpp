@@ -40,6 +40,7 @@ struct GenerateChoice {
   bool chat = false;
   ShownFiles shown;
   DrawChoice draw;
+  std::string pictures = ".";
   std::string system, effort;
   bool think = false;
   bool json = false;
@@ -171,7 +172,8 @@ Result<int> generate_command(const GenerateChoice& choice) {
   TRY(const Shown shown, read_pictures(choice));
   TRY(OpenModel open, open_model(choice.model, {}));
   if (choice.prompt || !choice.file.empty()) return answer_once(choice, shown, open);
-  return demonstrate(open, choice.sampling, choice.model.quiet);
+  TRY(Studio studio, open_studio_if_it_draws(std::move(open)));
+  return demonstrate(studio, {choice.sampling, choice.pictures, choice.model.quiet});
 }
 
 }  // namespace
@@ -196,6 +198,8 @@ void add_generate(CLI::App& program, Command& chosen) {
       "32x32 grid changed by more than 8 of 255) are left out");
   command->add_flag("--json", choice->json, "Events for programs, one JSON object a line");
   command->add_flag("--echo", choice->echo, "Print the prompt before its continuation");
+  command->add_option("--pictures", choice->pictures, "Folder for the demonstration's pictures")
+      ->capture_default_str();
   add_draw_options(*command, choice->draw);
   add_sampling_options(*command, choice->sampling);
   add_model_options(*command, choice->model);

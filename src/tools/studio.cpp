@@ -36,8 +36,13 @@ Status check(const PictureRequest& request) {
 }
 
 Result<Studio> open_studio(const ModelChoice& choice) {
+  TRY(OpenModel open, open_model(choice, {}));
+  return open_studio(std::move(open));
+}
+
+Result<Studio> open_studio(OpenModel open) {
   Studio studio;
-  TRY(studio.open, open_model(choice, {}));
+  studio.open = std::move(open);
   const ModelConfig& config = studio.open.config();
   if (!config.visual.drawn() || !VisualTokenizer::is_in(studio.open.folder))
     return fail(studio.open.folder, ": this model has no visual vocabulary: it cannot draw");
@@ -48,6 +53,14 @@ Result<Studio> open_studio(const ModelChoice& choice) {
     return fail(studio.open.folder, ": the visual tokenizer has ", visual.groups, " groups of ",
                 visual.codes(), " codes, the model ", config.visual.groups, " of ",
                 config.visual.codes);
+  return studio;
+}
+
+Result<Studio> open_studio_if_it_draws(OpenModel open) {
+  if (open.config().visual.drawn() && VisualTokenizer::is_in(open.folder))
+    return open_studio(std::move(open));
+  Studio studio;
+  studio.open = std::move(open);
   return studio;
 }
 

@@ -49,7 +49,7 @@ using PreviewSink = std::function<void(size_t order, int64_t latent_frame, const
 
 struct Studio {
   OpenModel open;
-  std::unique_ptr<VisualTokenizer> visual;
+  std::unique_ptr<VisualTokenizer> visual;  // empty: neither draws nor looks
 
   const ModelConfig& config() const { return open.config(); }
   VisualPrompts prompts() const { return {open.config(), *open.tokenizer}; }
@@ -67,6 +67,9 @@ struct Studio {
 };
 
 Result<Studio> open_studio(const ModelChoice& choice);
+Result<Studio> open_studio(OpenModel open);
+// A model without a visual vocabulary stays as it is: `visual` is empty then.
+Result<Studio> open_studio_if_it_draws(OpenModel open);
 // The caller's mistakes about size and length, before anything is opened.
 Status check(const PictureRequest& request);
 
