@@ -117,9 +117,9 @@ FramePtr frame_of_indices(const Picture& picture, const Palette& palette) {
   return frame;
 }
 
-AVRational rate_of(const Clip& clip) {
+AVRational rate_of(double fps) {
   constexpr int kFinest = 60000;  // 1001-based rates are exact, and MPEG-4's clock still fits
-  return av_d2q(clip.fps, kFinest);
+  return av_d2q(fps, kFinest);
 }
 
 CodecPtr open_encoder(const Recipe& recipe, const AVFrame& frame, AVRational rate,
@@ -149,26 +149,6 @@ CodecPtr open_encoder(const Recipe& recipe, const AVFrame& frame, AVRational rat
   for (const auto& [key, value] : recipe.options) av_dict_set(&options.entries, key, value, 0);
   return avcodec_open2(context.get(), codec, &options.entries) == 0 ? std::move(context) : nullptr;
 }
-
-// Every frame of the clip through the encoder, in the shape that it wants.
-class FrameSource {
- public:
-  FrameSource(const Clip& clip, AVPixelFormat format) : clip_(clip), format_(format) {
-    if (format == AV_PIX_FMT_PAL8) palette_ = palette_of(clip.frames);
-  }
-  FramePtr frame(size_t i) const {
-    const Picture& picture = clip_.frames[i];
-    FramePtr frame = format_ == AV_PIX_FMT_PAL8 ? frame_of_indices(picture, palette_)
-                                                : frame_of_picture(picture, format_);
-    if (frame) frame->pts = static_cast<int64_t>(i);
-    return frame;
-  }
-
- private:
-  const Clip& clip_;
-  AVPixelFormat format_;
-  Palette palette_;
-};
 
 // ---- stills: one packet is the file
 
@@ -237,59 +217,128 @@ class Muxer {
   AVStream* stream_ = nullptr;
 };
 
-bool write_frames(Muxer& muxer, AVCodecContext& codec, const FrameSource& source, size_t count) {
-  const PacketPtr packet(av_packet_alloc());
-  if (!packet) return false;
-  for (size_t i = 0; i < count; ++i) {
-    const FramePtr frame = source.frame(i);
-    if (!frame) return false;
-    frame->quality = codec.global_quality;
-    if (avcodec_send_frame(&codec, frame.get()) < 0 || !muxer.drain(codec, *packet)) return false;
-  }
-  return avcodec_send_frame(&codec, nullptr) >= 0 && muxer.drain(codec, *packet) && muxer.end();
-}
-
-Result<std::string> encode_film(const Clip& clip, FileKind kind, const std::string& comment,
-                                const std::string& name) {
-  const Error refused = fail(name, ": a clip of ", clip.width(), " × ", clip.height(), " at ",
-                             clip.fps, " frames a second is not encoded as ", kind_name(kind));
-  const Recipe recipe = recipe_of(kind);
-  const FrameSource source(clip, recipe.format);
-  const FramePtr first = source.frame(0);
-  Muxer muxer;
-  if (!first || !muxer.allocate(kind)) return refused;
-  const CodecPtr codec = open_encoder(recipe, *first, rate_of(clip), muxer.wants_global_header());
-  // A GIF gets its comment afterwards: its muxer knows none.
-  const bool written = codec && muxer.begin(*codec, kind == FileKind::gif ? "" : comment) &&
-                       write_frames(muxer, *codec, source, clip.frames.size());
-  return written ? Result<std::string>(muxer.take()) : Result<std::string>(refused);
+Status check_film(int64_t width, int64_t height, double fps, FileKind kind,
+                  const std::string& name) {
+  constexpr int64_t kMostSide = 16384;  // what every encoder here takes
+  if (width < 1 || height < 1 || width > kMostSide || height > kMostSide)
+    return fail(name, ": a frame of ", width, " × ", height, ", expected 1 to ", kMostSide);
+  if (kind == FileKind::unknown || kind == FileKind::webp)
+    return fail(name, ": unknown ending, expected .png, .jpg, .gif, .mp4 or .webm");
+  if (is_still_kind(kind)) return Ok{};
+  // Browsers show a GIF's frames of 1/100 s as if they were of 1/10 s.
+  const double most = kind == FileKind::gif ? 50 : 240;
+  if (!(fps >= 0.01 && fps <= most))
+    return fail(name, ": ", fps, " frames a second, a ", kind_name(kind), " has 0.01 to ", most);
+  return Ok{};
 }
 
 Status check_clip(const Clip& clip, FileKind kind, const std::string& name) {
-  constexpr int64_t kMostSide = 16384;  // what every encoder here takes
   const int64_t width = clip.width(), height = clip.height();
   if (clip.frames.empty()) return fail(name, ": a clip without frames");
-  if (width < 1 || height < 1 || width > kMostSide || height > kMostSide)
-    return fail(name, ": a frame of ", width, " × ", height, ", expected 1 to ", kMostSide);
+  TRY_STATUS(check_film(width, height, clip.fps, kind, name));
   for (const Picture& frame : clip.frames)
     if (frame.width != width || frame.height != height)
       return fail(name, ": frames of ", width, " × ", height, " and ", frame.width, " × ",
                   frame.height, ", expected one size");
-  if (kind == FileKind::unknown || kind == FileKind::webp)
-    return fail(name, ": unknown ending, expected .png, .jpg, .gif, .mp4 or .webm");
   if (is_still_kind(kind) && clip.frames.size() > 1)
     return fail(name, ": ", clip.frames.size(), " frames, a ", kind_name(kind),
                 " holds one; .gif, .mp4 and .webm hold more");
-  if (is_still_kind(kind)) return Ok{};
-  // Browsers show a GIF's frames of 1/100 s as if they were of 1/10 s.
-  const double most = kind == FileKind::gif ? 50 : 240;
-  if (!(clip.fps >= 0.01 && clip.fps <= most))
-    return fail(name, ": ", clip.fps, " frames a second, a ", kind_name(kind), " has 0.01 to ",
-                most);
   return Ok{};
 }
 
 }  // namespace
+
+struct FilmEncoder::Film {
+  FileKind kind = FileKind::mp4;
+  std::string name, comment;
+  int64_t width = 0, height = 0;
+  double fps = 0;
+  Palette palette;  // of a GIF
+  Muxer muxer;
+  CodecPtr codec;  // opened by the first frame
+  PacketPtr packet;
+  int64_t frames = 0;
+
+  Error refusal() const {
+    return fail(name, ": a clip of ", width, " × ", height, " at ", fps,
+                " frames a second is not encoded as ", kind_name(kind));
+  }
+  bool begin(const AVFrame& first) {
+    packet.reset(av_packet_alloc());
+    if (!packet || !muxer.allocate(kind)) return false;
+    codec = open_encoder(recipe_of(kind), first, rate_of(fps), muxer.wants_global_header());
+    // A GIF gets its comment afterwards: its muxer knows none.
+    return codec && muxer.begin(*codec, kind == FileKind::gif ? "" : comment);
+  }
+  bool add(const Picture& picture) {
+    const FramePtr frame = kind == FileKind::gif
+                               ? frame_of_indices(picture, palette)
+                               : frame_of_picture(picture, recipe_of(kind).format);
+    if (!frame || (frames == 0 && !begin(*frame))) return false;
+    frame->pts = frames++;
+    frame->quality = codec->global_quality;
+    return avcodec_send_frame(codec.get(), frame.get()) >= 0 && muxer.drain(*codec, *packet);
+  }
+  bool finish() {
+    return avcodec_send_frame(codec.get(), nullptr) >= 0 && muxer.drain(*codec, *packet) &&
+           muxer.end();
+  }
+};
+
+FilmEncoder::FilmEncoder(std::unique_ptr<Film> film) : film_(std::move(film)) {}
+FilmEncoder::FilmEncoder(FilmEncoder&&) noexcept = default;
+FilmEncoder& FilmEncoder::operator=(FilmEncoder&&) noexcept = default;
+FilmEncoder::~FilmEncoder() = default;
+
+Result<FilmEncoder> FilmEncoder::open(const FilmForm& form, const Metadata& metadata,
+                                      const std::string& name) {
+  auto film = std::make_unique<Film>();
+  film->name = printable(name);
+  TRY_STATUS(check_film(form.width, form.height, form.fps, form.kind, film->name));
+  if (form.kind != FileKind::mp4 && form.kind != FileKind::webm)
+    return fail(film->name, ": frames come one by one into .mp4 and .webm");
+  TRY(film->comment, metadata_comment(metadata));
+  film->kind = form.kind;
+  film->width = form.width;
+  film->height = form.height;
+  film->fps = form.fps;
+  av_log_set_level(AV_LOG_QUIET);
+  return FilmEncoder(std::move(film));
+}
+
+Status FilmEncoder::add(const Picture& picture) {
+  if (picture.width != film_->width || picture.height != film_->height)
+    return fail(film_->name, ": a frame of ", picture.width, " × ", picture.height, ", expected ",
+                film_->width, " × ", film_->height);
+  if (!film_->add(picture)) return film_->refusal();
+  return Ok{};
+}
+
+int64_t FilmEncoder::frames() const {
+  return film_->frames;
+}
+
+Result<std::string> FilmEncoder::finish() {
+  if (film_->frames == 0) return fail(film_->name, ": a clip without frames");
+  if (!film_->finish()) return film_->refusal();
+  return film_->muxer.take();
+}
+
+Result<std::string> FilmEncoder::encode(const Clip& clip, FileKind kind, const std::string& comment,
+                                        const std::string& name) {
+  Film film;
+  film.kind = kind;
+  film.name = name;
+  film.comment = comment;
+  film.width = clip.width();
+  film.height = clip.height();
+  film.fps = clip.fps;
+  if (kind == FileKind::gif) film.palette = palette_of(clip.frames);
+  for (const Picture& picture : clip.frames)
+    if (!film.add(picture)) return film.refusal();
+  if (!film.finish()) return film.refusal();
+  return film.muxer.take();
+}
 
 Result<std::string> encode_media(const Clip& clip, FileKind kind, const Metadata& metadata,
                                  const std::string& name) {
@@ -297,14 +346,19 @@ Result<std::string> encode_media(const Clip& clip, FileKind kind, const Metadata
   TRY_STATUS(check_clip(clip, kind, shown));
   TRY(const std::string comment, metadata_comment(metadata));
   av_log_set_level(AV_LOG_QUIET);  // encoders chat on stderr
-  if (!is_still_kind(kind) && kind != FileKind::gif) return encode_film(clip, kind, comment, shown);
+  if (!is_still_kind(kind) && kind != FileKind::gif)
+    return FilmEncoder::encode(clip, kind, comment, shown);
   TRY(std::string file, is_still_kind(kind) ? encode_still(clip, kind, shown)
-                                            : encode_film(clip, kind, comment, shown));
+                                            : FilmEncoder::encode(clip, kind, comment, shown));
   return with_comment(kind, std::move(file), comment);
 }
 
 Status write_media(const std::string& path, const Clip& clip, const Metadata& metadata) {
   TRY(const std::string bytes, encode_media(clip, kind_of_name(path), metadata, path));
+  return write_encoded(path, bytes);
+}
+
+Status write_encoded(const std::string& path, const std::string& bytes) {
   TRY(AtomicFile file, AtomicFile::create(path));
   TRY_STATUS(file.write(bytes.data(), static_cast<int64_t>(bytes.size())));
   return file.commit();

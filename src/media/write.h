@@ -12,6 +12,8 @@
 // A file is replaced as a whole (base/file.h).  The same clip gives the same bytes.  Any thread.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/result.h"
@@ -26,5 +28,42 @@ Status write_media(const std::string& path, const Clip& clip, const Metadata& me
 // The bytes of such a file.  `name` begins the message of a failure.
 Result<std::string> encode_media(const Clip& clip, FileKind kind, const Metadata& metadata = {},
                                  const std::string& name = "clip");
+
+// Puts such bytes into a file, as a whole.
+Status write_encoded(const std::string& path, const std::string& bytes);
+
+struct FilmForm {
+  FileKind kind = FileKind::mp4;  // mp4 or webm
+  int64_t width = 0, height = 0;  // pixels
+  double fps = 0;
+};
+
+// A film whose frames come one by one: only its file grows in memory, not its pixels.
+//
+//   TRY(FilmEncoder film, FilmEncoder::open({FileKind::mp4, 1280, 720, 24}, metadata, path));
+//   TRY_STATUS(film.add(picture));
+//   TRY(const std::string bytes, film.finish());     // the bytes that encode_media() gives
+class FilmEncoder {
+ public:
+  static Result<FilmEncoder> open(const FilmForm& form, const Metadata& metadata,
+                                  const std::string& name);
+  FilmEncoder(FilmEncoder&&) noexcept;
+  FilmEncoder& operator=(FilmEncoder&&) noexcept;
+  ~FilmEncoder();
+
+  Status add(const Picture& picture);
+  int64_t frames() const;        // added so far
+  Result<std::string> finish();  // nothing may be added afterwards
+
+ private:
+  friend Result<std::string> encode_media(const Clip& clip, FileKind kind, const Metadata& metadata,
+                                          const std::string& name);
+  static Result<std::string> encode(const Clip& clip, FileKind kind, const std::string& comment,
+                                    const std::string& name);
+  struct Film;
+  explicit FilmEncoder(std::unique_ptr<Film> film);
+
+  std::unique_ptr<Film> film_;
+};
 
 }  // namespace hadal

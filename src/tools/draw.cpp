@@ -6,10 +6,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <random>
 
 #include "base/json.h"
@@ -29,6 +33,11 @@ constexpr int64_t kCaptionTokens = 512;  // longer than any caption, or page of 
 
 bool moves(FileKind kind) {
   return kind == FileKind::gif || kind == FileKind::mp4 || kind == FileKind::webm;
+}
+
+// Kinds whose frames are encoded one by one.
+bool comes_frame_by_frame(FileKind kind) {
+  return kind == FileKind::mp4 || kind == FileKind::webm;
 }
 
 Result<int64_t> side_of(std::string_view text, const std::string& size) {
@@ -64,6 +73,7 @@ Result<PictureRequest> request_of(const DrawTask& task, FileKind kind) {
   request.temperature = task.sampling.temperature.value_or(1);
   request.top_k = task.sampling.top_k;
   request.cancel = &interrupt_flag();
+  request.keep_frames = !comes_frame_by_frame(kind);
   TRY_STATUS(check(request));
   return request;
 }
@@ -144,21 +154,101 @@ Result<std::optional<CellClip>> first_frame(const DrawTask& task, const PictureR
   return std::optional<CellClip>(studio.encode(clip));
 }
 
-Result<std::vector<std::string>> write_whole(const DrawTask& task, const PictureRequest& request,
-                                             const Studio& studio,
-                                             const std::vector<PictureOrder>& orders,
-                                             const std::vector<Picturing>& made) {
-  std::vector<std::string> paths;
-  TRY(const std::string fingerprint, model_fingerprint(studio.open.folder));
-  for (size_t i = 0; i < made.size(); ++i) {
-    if (made[i].clip.frames.empty()) continue;  // cancelled before its first frame
-    const std::string path = numbered(task.draw.out, static_cast<int64_t>(i), task.draw.count);
-    TRY_STATUS(
-        write_media(path, made[i].clip, metadata_for(task, request, orders[i].seed, fingerprint)));
-    paths.push_back(path);
+// Frames on their way into files: films are encoded as they come, so that a long one needs no more
+// memory than its file.
+class PictureFiles {
+ public:
+  PictureFiles(const DrawTask& task, const PictureRequest& request, size_t count)
+      : task_(task), request_(request), kind_(kind_of_name(task.draw.out)), items_(count) {}
+
+  Status open(const std::vector<PictureOrder>& orders, const std::string& fingerprint) {
+    for (size_t i = 0; i < items_.size(); ++i) {
+      Item& item = items_[i];
+      item.path = numbered(task_.draw.out, static_cast<int64_t>(i), task_.draw.count);
+      item.metadata = metadata_for(task_, request_, orders[i].seed, fingerprint);
+      if (!comes_frame_by_frame(kind_)) continue;
+      TRY(FilmEncoder film,
+          FilmEncoder::open({kind_, request_.width, request_.height, request_.fps}, item.metadata,
+                            item.path));
+      item.film = std::make_unique<FilmEncoder>(std::move(film));
+    }
+    return Ok{};
   }
-  return paths;
+  // Frames of a film; the first failure is told by write().
+  void add(size_t order, const Clip& frames) {
+    if (!comes_frame_by_frame(kind_)) return;
+    for (const Picture& frame : frames.frames)
+      if (status_) status_ = items_[order].film->add(frame);
+  }
+  // Everything that has a frame; the paths of the files.
+  Result<std::vector<std::string>> write(const std::vector<Picturing>& made) {
+    TRY_STATUS(status_);
+    std::vector<std::string> paths;
+    for (size_t i = 0; i < made.size(); ++i) {
+      Item& item = items_[i];
+      if (item.film ? item.film->frames() == 0 : made[i].clip.frames.empty()) continue;
+      if (item.film) {
+        TRY(const std::string bytes, item.film->finish());
+        TRY_STATUS(write_encoded(item.path, bytes));
+      } else {
+        TRY_STATUS(write_media(item.path, made[i].clip, item.metadata));
+      }
+      paths.push_back(item.path);
+    }
+    return paths;
+  }
+
+ private:
+  struct Item {
+    std::string path;
+    Metadata metadata;
+    std::unique_ptr<FilmEncoder> film;
+  };
+  const DrawTask& task_;
+  const PictureRequest& request_;
+  FileKind kind_;
+  std::vector<Item> items_;
+  Status status_ = Ok{};
+};
+
+// Of this process, in memory now.
+int64_t resident_now() {
+  long long size = 0, resident = 0;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "r"),
+                                                             std::fclose);
+  if (!file || std::fscanf(file.get(), "%lld %lld", &size, &resident) != 2) return 0;
+  return resident * sysconf(_SC_PAGESIZE);
 }
+
+// What every latent frame took, as lines of JSON.
+class Timeline {
+ public:
+  static Result<Timeline> open(const std::string& path) {
+    Timeline timeline;
+    if (path.empty()) return timeline;
+    timeline.file_.reset(std::fopen(path.c_str(), "w"));
+    if (!timeline.file_) return fail(path, ": cannot be written: ", std::strerror(errno));
+    return timeline;
+  }
+  void add(size_t order, int64_t frame) {
+    if (!file_) return;
+    const Clock::time_point now = Clock::now();
+    std::fprintf(
+        file_.get(), "{\"picture\":%zu,\"latent_frame\":%lld,\"seconds\":%.6f,\"resident\":%lld}\n",
+        order, static_cast<long long>(frame), std::chrono::duration<double>(now - last_).count(),
+        static_cast<long long>(resident_now()));
+    std::fflush(file_.get());
+    last_ = now;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> file_;
+  Clock::time_point last_ = Clock::now();
+};
 
 }  // namespace
 
@@ -183,6 +273,10 @@ Result<Drawn> draw_with(Studio& studio, const DrawTask& task, const PictureReque
   std::vector<PictureOrder> orders;
   for (int64_t i = 0; i < task.draw.count; ++i)
     orders.push_back({task.prompt, first, drawn.seed + static_cast<uint64_t>(i)});
+  TRY(const std::string fingerprint, model_fingerprint(studio.open.folder));
+  PictureFiles files(task, request, orders.size());
+  TRY_STATUS(files.open(orders, fingerprint));
+  TRY(Timeline timeline, Timeline::open(task.draw.timeline));
   std::vector<Picturing> made;
   {
     const InterruptGuard guard;
@@ -190,9 +284,11 @@ Result<Drawn> draw_with(Studio& studio, const DrawTask& task, const PictureReque
                     studio.visual->latent_frames(request.frames));
     TRY(made, studio.paint(orders, request, [&](size_t order, int64_t frame, const Clip& clip) {
       preview.show(order, frame, clip);
+      files.add(order, clip);
+      timeline.add(order, frame);
     }));
   }
-  TRY(drawn.paths, write_whole(task, request, studio, orders, made));
+  TRY(drawn.paths, files.write(made));
   drawn.whole = made.size() == orders.size();
   for (const Picturing& one : made) drawn.whole = drawn.whole && one.whole;
   if (!made.empty()) drawn.steps = made[0].steps;
@@ -254,6 +350,8 @@ void add_draw_options(CLI::App& command, DrawChoice& choice) {
       ->capture_default_str();
   command.add_option("--passes", choice.passes,
                      "Refine each latent frame in so many passes; 0: cell after cell");
+  command.add_option("--timeline", choice.timeline,
+                     "File for what every latent frame took: seconds, resident bytes (JSON Lines)");
   command.add_option("-n,--count", choice.count, "Pictures, with seeds one after the other")
       ->capture_default_str();
 }

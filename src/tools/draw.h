@@ -30,6 +30,7 @@ struct DrawChoice {
   double guidance = 2;
   int64_t passes = 0;
   int64_t count = 1;
+  std::string timeline;  // file; empty: none
 
   bool asked() const { return !out.empty(); }
 };

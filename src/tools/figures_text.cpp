@@ -20,7 +20,7 @@ std::string count_text(double count) {
   return formatted("%.0f", count);
 }
 
-std::string bytes_text(double bytes) {
+std::string decimal_bytes(double bytes) {
   if (bytes >= 999.95e6) return formatted("%.1f GB", bytes / 1e9);
   if (bytes >= 999.95e3) return formatted("%.1f MB", bytes / 1e6);
   if (bytes >= 1e3) return formatted("%.1f kB", bytes / 1e3);

@@ -220,9 +220,9 @@ void print_parameters(const Json& figures, std::ostream& out) {
 void print_weights(const Json& weights, std::ostream& out) {
   const bool files = weights["source"] == "files";
   out << "\nWeights, " << (files ? "as the files say" : "as the configuration says") << ": "
-      << weights["tensors"] << " tensors, " << bytes_text(weights["bytes"]) << "\n";
+      << weights["tensors"] << " tensors, " << decimal_bytes(weights["bytes"]) << "\n";
   for (const auto& [name, bytes] : weights["by_format"].items())
-    out << "  " << padded(name, 20) << left_padded(bytes_text(bytes), 9)
+    out << "  " << padded(name, 20) << left_padded(decimal_bytes(bytes), 9)
         << left_padded(share_text(bytes, weights["bytes"]), 9) << "\n";
   if (!files) return;
   if (weights["problems"].empty()) out << "  every tensor is there, with the expected shape\n";
@@ -233,19 +233,19 @@ void print_cache(const Json& figures, std::ostream& out) {
   const Json& cache = figures["cache"];
   const double weights = figures["weights"]["bytes"];
   out << "\nCache of one sequence, packed: " << formatted("%.2f", cache["packed_bytes_per_token"])
-      << " B a token, and " << bytes_text(cache["packed_window_bytes"]) << " windows, "
-      << bytes_text(cache["packed_state_bytes"]) << " compressor state";
+      << " B a token, and " << decimal_bytes(cache["packed_window_bytes"]) << " windows, "
+      << decimal_bytes(cache["packed_state_bytes"]) << " compressor state";
   if (cache["packed_draft_window_bytes"] > 0)
-    out << ", " << bytes_text(cache["packed_draft_window_bytes"]) << " draft windows";
+    out << ", " << decimal_bytes(cache["packed_draft_window_bytes"]) << " draft windows";
   out << "\n\nMemory      packed cache    with weights    cache here (f32)\n";
   for (const Json& context : cache["contexts"]) {
     const int64_t positions = context["positions"];
     const std::string name = positions >= 1048576 ? std::to_string(positions >> 20) + "M"
                                                   : std::to_string(positions >> 10) + "k";
     const double packed = context["packed_bytes"];
-    out << "  " << padded(name, 8) << left_padded(bytes_text(packed), 14)
-        << left_padded(bytes_text(packed + weights), 16)
-        << left_padded(bytes_text(context["bytes"]), 20) << "\n";
+    out << "  " << padded(name, 8) << left_padded(decimal_bytes(packed), 14)
+        << left_padded(decimal_bytes(packed + weights), 16)
+        << left_padded(decimal_bytes(context["bytes"]), 20) << "\n";
   }
 }
 
@@ -311,7 +311,7 @@ Json file_json(const std::string& path, const Safetensors& file) {
 void print_file(const Json& figures, std::ostream& out) {
   out << figures["name"].get<std::string>() << ": " << figures["tensors"] << " tensors";
   for (const auto& [name, bytes] : figures["by_format"].items())
-    out << ", " << bytes_text(bytes) << " " << name;
+    out << ", " << decimal_bytes(bytes) << " " << name;
   out << "\n";
   for (const auto& [key, value] : figures["metadata"].items())
     out << "  " << printable(key) << " = " << printable(value.get<std::string>()) << "\n";

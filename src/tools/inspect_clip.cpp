@@ -118,10 +118,10 @@ void print_clip(const Json& figures, std::ostream& out) {
   out << "  " << padded("positions", 20) << positions << ", "
       << share_text(static_cast<double>(positions), static_cast<double>(context))
       << " of the context" << (positions > context ? ": too long" : "") << "\n  "
-      << padded("cache, packed", 20) << bytes_text(figures["packed_cache_bytes"].get<double>())
+      << padded("cache, packed", 20) << decimal_bytes(figures["packed_cache_bytes"].get<double>())
       << "\n  " << padded("passes", 20) << figures["passes_cell_by_cell"] << " cell by cell, "
       << figures["passes_refined"] << " refined (" << refinement << " a latent frame)\n  "
-      << padded("codes", 20) << bytes_text(figures["bits"].get<double>() / 8) << "\n";
+      << padded("codes", 20) << decimal_bytes(figures["bits"].get<double>() / 8) << "\n";
 }
 
 }  // namespace hadal

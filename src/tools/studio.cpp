@@ -107,6 +107,7 @@ Result<std::vector<Picturing>> Studio::paint_batch(const std::vector<PictureOrde
 
   std::vector<VisualStream> streams(count);
   std::vector<Clip> clips(count);
+  std::vector<int64_t> shown(count);  // frames
   const auto finished = [&](size_t job, int64_t frame, std::span<const int64_t> cells) {
     const CellIds ids(config());
     Tensor codes = Tensor::empty(DType::i64,
@@ -119,8 +120,9 @@ Result<std::vector<Picturing>> Studio::paint_batch(const std::vector<PictureOrde
     Clip& clip = clips[job];
     clip.fps = request.fps;
     for (const Picture& picture : part.frames)
-      if (static_cast<int64_t>(clip.frames.size()) < request.frames) clip.frames.push_back(picture);
+      if (shown[job]++ < request.frames) clip.frames.push_back(picture);
     if (sink) sink(first + job, frame, clip);
+    if (!request.keep_frames) clip.frames.clear();
   };
   TRY(std::vector<Painting> paintings,
       hadal::paint(*open.model, *open.ops, jobs, options, finished));

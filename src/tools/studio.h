@@ -33,18 +33,21 @@ struct PictureRequest {
   int64_t passes = 0;
   double temperature = 1;
   int64_t top_k = 0;
+  // false: frames are handed to the sink and forgotten, so that a long clip needs no memory.
+  bool keep_frames = true;
   const std::atomic<bool>* cancel = nullptr;
 };
 
 struct Picturing {
-  Clip clip;
+  Clip clip;  // empty with keep_frames off
   CellClip cells;
   double seconds = 0;  // of its batch
   int64_t steps = 0;   // forward passes of its batch
   bool whole = true;   // false: cancelled, the clip has the frames that were finished
 };
 
-// Frames of an order that are ready; called as they come.
+// Frames of an order that are ready; called as they come.  `so_far` holds all of them, or (with
+// keep_frames off) the new ones.
 using PreviewSink = std::function<void(size_t order, int64_t latent_frame, const Clip& so_far)>;
 
 struct Studio {

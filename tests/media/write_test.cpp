@@ -97,6 +97,30 @@ TEST(WriteMedia, SameClipSameBytes) {
     EXPECT_EQ(*encode_media(clip, kind), *encode_media(clip, kind)) << kind_name(kind);
 }
 
+TEST(WriteMedia, FramesOneByOneGiveTheSameFile) {
+  Clip clip{{}, 12};
+  clip.frames.resize(7, gradient(40, 24));
+  std::fill_n(clip.frames[3].rgb.begin(), 300, uint8_t{200});
+  for (const FileKind kind : {FileKind::mp4, FileKind::webm}) {
+    Result<FilmEncoder> film = FilmEncoder::open({kind, 40, 24, 12}, {{"seed", "7"}}, "film");
+    ASSERT_TRUE(film) << film.error().message;
+    for (const Picture& frame : clip.frames) ASSERT_TRUE(film->add(frame));
+    EXPECT_EQ(film->frames(), 7);
+    const Status other = film->add(gradient(41, 24));
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().message, "film: a frame of 41 × 24, expected 40 × 24");
+    const Result<std::string> bytes = film->finish(),
+                              whole = encode_media(clip, kind, {{"seed", "7"}});
+    ASSERT_TRUE(bytes && whole);
+    EXPECT_TRUE(*bytes == *whole);
+  }
+  EXPECT_FALSE(FilmEncoder::open({FileKind::gif, 40, 24, 12}, {}, "film"));
+  EXPECT_FALSE(FilmEncoder::open({FileKind::mp4, 0, 24, 12}, {}, "film"));
+  Result<FilmEncoder> none = FilmEncoder::open({FileKind::mp4, 40, 24, 12}, {}, "film");
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none->finish());
+}
+
 TEST(WriteMedia, MetadataIsReadBack) {
   const Metadata metadata = {{"prompt", "The \"sea\", größer\nund 海"},
                              {"seed", "18446744073709551615"},
