@@ -1,0 +1,59 @@
+#!/bin/bash
+# Teaches nano to draw, film and look: galleries to codes, training from the weights of the text, the
+# figures of README.md.
+#
+#   models/nano/visual/generator.sh [PROGRAM]      (default: build/train/hadal, made by ./run train)
+#
+# Needs what tokenizer.sh and ../train.sh have left in build/nano: the named pictures, the tokens of
+# the text and the last state of the text's run.  Stopped and started again it goes on where it was.
+# Everything on the way lies in build/nano/visual; the result is copied into models/nano at the end.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+hadal=${1:-$root/build/train/hadal}
+text=$root/build/nano
+work=$text/visual
+mkdir -p "$work"
+
+gallery() {  # NAME COMMAND...
+    [ -e "$work/$1.gallery" ] || "$hadal" data "${@:2}" --out "$work/$1.gallery"
+}
+gallery told_shapes shapes --count 20000 --seed 101
+gallery told_shapes_valid shapes --count 150 --seed 102 --split unseen
+gallery told_motion motion --count 6000 --seed 103
+gallery told_motion_valid motion --count 60 --seed 104 --split unseen
+gallery names400 emoji --names 400
+
+shard() {  # NAME OPTION...
+    [ -e "$work/$1.shard" ] ||
+        "$hadal" data visual --config "$here/../config.json" --tokenizer "$here/../tokenizer.json" \
+            --visual "$here/.." "${@:2}" --out "$work/$1.shard"
+}
+shapes=$work/told_shapes.gallery
+motion=$work/told_motion.gallery
+names=$work/names400.gallery
+shard shapes_draw --gallery "$shapes" --count 16000 --task draw
+shard shapes_read --gallery "$shapes" --first 16000 --task describe
+shard shapes_valid --gallery "$work/told_shapes_valid.gallery" --task draw --task describe
+shard motion_draw --gallery "$motion" --count 4000 --task draw
+shard motion_animate --gallery "$motion" --first 4000 --count 1000 --task animate
+shard motion_read --gallery "$motion" --first 5000 --task describe
+shard motion_valid --gallery "$work/told_motion_valid.gallery" --task draw --task describe
+ten=("$names" "$names" "$names" "$names" "$names" "$names" "$names" "$names" "$names" "$names")
+shard names_draw --gallery "${ten[@]}" --task draw
+shard names_read --gallery "$names" "$names" --task describe
+if [ ! -e "$work/text.shard" ]; then  # a part of the text, so that it is not forgotten
+    head -n 14000 "$text/train.jsonl" >"$work/text.jsonl"
+    "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/text.jsonl" \
+        --out "$work/text.shard"
+fi
+
+# Threads that wait without spinning: micro-batches have one thread each.
+export OMP_WAIT_POLICY=passive
+"$hadal" train "$here/generator_train.json" --resume
+for file in model.safetensors config.json; do
+    cp "$work/generator/$file" "$here/../$file"
+done
+cp "$work/generator/log.jsonl" "$here/generator_log.jsonl"
+cp "$work/generator/loss.svg" "$here/generator_loss.svg"
+"$here/evaluate.sh" "$hadal"
