@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 #include "tools/open_model.h"
 #include "tools/options.h"
 #include "tools/output.h"
+#include "tools/shown.h"
 #include "tools/studio.h"
 
 namespace hadal {
@@ -39,7 +41,8 @@ constexpr std::string_view kHelp =
     "/system TEXT  what the assistant is told first; without TEXT: nothing\n"
     "/draw TEXT     draw a picture of it, into a file here (models that draw)\n"
     "/film TEXT     the same, a clip\n"
-    "/look FILE     say what a picture or clip shows (models that draw)\n"
+    "/look FILE     models that draw: say what a picture or clip shows;\n"
+    "              models that see: show it with what is said next\n"
     "/save FILE    store the conversation with everything the model has read\n"
     "/load FILE    go on from there\n"
     "/reset        begin anew\n"
@@ -78,8 +81,10 @@ class Chat {
   Next obey(const std::string& line);
   Status command(const std::string& word, const std::string& argument);
   Status say(const std::string& text);
+  Result<SeenPrompt> seen_prompt();
   Status draw(const std::string& text, const char* ending);
   Status look(const std::string& path);
+  void begin_anew();
   Status save(const std::string& path);
   Status load(const std::string& path);
   void show_stats() const;
@@ -91,6 +96,8 @@ class Chat {
   SamplerOptions sampler_;
   bool terminal_;
   Conversation talk_;
+  Shown shown_;  // pictures of the conversation, in order
+  Shown next_;   // … that go with what is said next
   LineReader lines_;
   Output out_;
   std::optional<Answer> last_;
@@ -140,9 +147,9 @@ Status Chat::command(const std::string& word, const std::string& argument) {
     return word == "/save" ? save(argument) : load(argument);
   }
   if (word == "/draw" || word == "/film" || word == "/look") {
-    if (!studio_.visual) return fail(word, ": ", open_.folder, " cannot draw");
     if (argument.empty()) return fail(word, ": expected words behind it");
     if (word == "/look") return look(argument);
+    if (!studio_.visual) return fail(word, ": ", open_.folder, " cannot draw");
     return draw(argument, word == "/draw" ? ".png" : ".mp4");
   }
   if (word == "/help")
@@ -152,24 +159,34 @@ Status Chat::command(const std::string& word, const std::string& argument) {
   else if (word == "/system")
     talk_.set_system(argument);
   else if (word == "/reset")
-    talk_.clear();
+    begin_anew();
   else
     return fail("\"", printable(word), "\" is no command; /help lists them");
   return Ok{};
 }
 
+Result<SeenPrompt> Chat::seen_prompt() {
+  TRY(const std::vector<int64_t> ids, talk_.prompt());
+  return look_at(shown_, ids, open_, choice_.model.quiet);
+}
+
 Status Chat::say(const std::string& text) {
-  talk_.add_user(text);
+  // Pictures stay with the conversation: every turn's prompt has all of them again.
+  const size_t before = shown_.items.size();
+  talk_.add_user(shown_blocks(next_, text));
+  shown_.items.insert(shown_.items.end(), next_.items.begin(), next_.items.end());
   AnswerRequest request;
   request.sampler = sampler_;
   request.max_tokens = choice_.sampling.max_tokens;
   request.form.stops = choice_.sampling.stops;
   request.form.chat =
       CompletionOptions{.dialect = open_.dialect(), .thinking = talk_.options().thinking};
-  Result<std::vector<int64_t>> prompt = talk_.prompt();
+  Result<SeenPrompt> prompt = seen_prompt();
   Result<Answer> answer = fail("");
   if (prompt) {
-    request.prompt = prompt.take();
+    SeenPrompt seen = prompt.take();
+    request.prompt = std::move(seen.ids);
+    request.given = std::move(seen.given);
     answer = give_answer(open_, request, [&](const auto&, const AnswerPiece& piece) {
       if (!piece.reasoning.empty()) std::cerr << piece.reasoning << std::flush;
       out_.write(piece.text);
@@ -177,16 +194,20 @@ Status Chat::say(const std::string& text) {
   }
   if (!prompt || !answer) {
     talk_.take_back_user();
+    shown_.items.resize(before);
     return prompt ? answer.error() : prompt.error();
   }
   out_.write("\n");
   last_ = answer.take();
   std::vector<int64_t> ids = last_->generated.ids;
   if (last_->generated.finish == Finish::end) ids.pop_back();
-  if (ids.empty() && last_->generated.finish == Finish::cancelled)
+  if (ids.empty() && last_->generated.finish == Finish::cancelled) {
     talk_.take_back_user();
-  else
+    shown_.items.resize(before);
+  } else {
     talk_.add_answer(std::move(ids));
+    next_.items.clear();
+  }
   if (!choice_.model.quiet) note_line(speed_line(*last_, sampler_.seed));
   return Ok{};
 }
@@ -213,13 +234,30 @@ Status Chat::draw(const std::string& text, const char* ending) {
 }
 
 Status Chat::look(const std::string& path) {
+  const ModelConfig& config = open_.config();
+  if (!studio_.visual && config.vision.layers == 0)
+    return fail("/look: ", open_.folder, " neither sees nor draws");
   TRY(const MediaInfo info, read_media_info(path));
+  if (!studio_.visual) {
+    ShownFiles files;
+    (info.frames == 1 ? files.images : files.videos).push_back(path);
+    TRY(Shown more, read_shown(files, config.vision));
+    std::move(more.items.begin(), more.items.end(), std::back_inserter(next_.items));
+    note_line(std::to_string(next_.items.size()) + " pictures go with what you say next");
+    return Ok{};
+  }
   TRY(const std::string said, describe_file(studio_, path, info.frames == 1, 0));
   out_.write(said + "\n");
   return Ok{};
 }
 
+void Chat::begin_anew() {
+  talk_.clear();
+  shown_ = next_ = {};
+}
+
 Status Chat::save(const std::string& path) {
+  if (!shown_.items.empty()) return fail("/save: a conversation with pictures is not stored");
   TRY_STATUS(open_.session->save(path, talk_.to_json()));
   note_line("saved " + std::to_string(talk_.turns()) + " turns, " +
             std::to_string(open_.session->length()) + " tokens to " + path);
@@ -231,6 +269,7 @@ Status Chat::load(const std::string& path) {
   // What a session holds is known by its ids, so a bad note costs the conversation alone.
   if (Status status = talk_.from_json(note); !status)
     return fail(path, ": ", status.error().message);
+  shown_ = next_ = {};
   note_line("loaded " + std::to_string(talk_.turns()) + " turns, " +
             std::to_string(open_.session->length()) + " tokens from " + path);
   return Ok{};

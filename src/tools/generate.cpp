@@ -62,7 +62,7 @@ Result<std::string> prompt_text(const GenerateChoice& choice) {
 
 // A conversation of one turn.
 Result<SeenPrompt> chat_prompt(const GenerateChoice& choice, const OpenModel& open,
-                               const std::string& text, const Shown& shown) {
+                               const std::string& text, Shown& shown) {
   Conversation talk(*open.tokenizer,
                     {.dialect = open.dialect(), .thinking = choice.think, .effort = choice.effort});
   talk.set_system(choice.system);
@@ -80,7 +80,7 @@ std::vector<int64_t> plain_prompt(const OpenModel& open, const std::string& text
 }
 
 Result<AnswerRequest> make_request(const GenerateChoice& choice, const OpenModel& open,
-                                   const std::string& text, const Shown& shown) {
+                                   const std::string& text, Shown& shown) {
   AnswerRequest request;
   TRY(request.sampler, sampler_options(choice.sampling, open.config().family));
   request.max_tokens = choice.sampling.max_tokens;
@@ -109,7 +109,7 @@ void show_plainly(const AnswerPiece& piece, Output& out) {
   out.write(piece.text);
 }
 
-Result<int> answer_once(const GenerateChoice& choice, const Shown& shown, OpenModel& open) {
+Result<int> answer_once(const GenerateChoice& choice, Shown& shown, OpenModel& open) {
   TRY(const std::string text, prompt_text(choice));
   TRY(const AnswerRequest request, make_request(choice, open, text, shown));
   Output out;
@@ -169,7 +169,7 @@ Result<int> generate_command(const GenerateChoice& choice) {
     TRY(const ModelConfig config, ModelConfig::open(folder));
     if (is_visual_task(choice, config)) return do_visual_task(choice);
   }
-  TRY(const Shown shown, read_pictures(choice));
+  TRY(Shown shown, read_pictures(choice));
   TRY(OpenModel open, open_model(choice.model, {}));
   if (choice.prompt || !choice.file.empty()) return answer_once(choice, shown, open);
   TRY(Studio studio, open_studio_if_it_draws(std::move(open)));

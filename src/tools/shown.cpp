@@ -62,7 +62,7 @@ std::vector<int64_t> spans_of(const Shown& shown) {
 Result<Shown::Item> shown_picture(const Picture& picture, std::string label,
                                   const VisionConfig& config) {
   TRY(const ImagePlan plan, plan_image(config, picture.width, picture.height));
-  return Shown::Item{std::move(label), plan, fitted(picture, plan.width, plan.height, kGround)};
+  return Shown::Item{std::move(label), plan, fitted(picture, plan.width, plan.height, kGround), {}};
 }
 
 Result<std::vector<Shown::Item>> shown_clip(const Clip& clip, const VisionConfig& config) {
@@ -102,8 +102,8 @@ std::vector<Block> shown_blocks(const Shown& shown, const std::string& text) {
   return blocks;
 }
 
-Result<SeenPrompt> look_at(const Shown& shown, const std::vector<int64_t>& ids,
-                           const OpenModel& open, bool quiet) {
+Result<SeenPrompt> look_at(Shown& shown, const std::vector<int64_t>& ids, const OpenModel& open,
+                           bool quiet) {
   const ModelConfig& config = open.config();
   if (shown.items.empty()) return SeenPrompt{ids, {}};
   TRY(ExpandedPrompt prompt, expand_images(ids, config.image_id.value_or(-1), spans_of(shown)));
@@ -113,16 +113,21 @@ Result<SeenPrompt> look_at(const Shown& shown, const std::vector<int64_t>& ids,
   SeenPrompt seen{std::move(prompt.ids), {}};
   std::vector<float> values;
   int64_t done = 0, all = 0;
-  for (const Shown::Item& item : shown.items) all += item.plan.width * item.plan.height * 3;
+  for (const Shown::Item& item : shown.items)
+    if (!item.rows.defined()) all += item.plan.width * item.plan.height * 3;
   ProgressLine progress("looking at pictures", quiet);
   for (size_t i = 0; i < shown.items.size(); ++i) {
-    const auto& [label, plan, picture] = shown.items[i];
-    progress.show(done, all);
-    done += plan.width * plan.height * 3;
-    const Tensor span = open.model->look(plan, image_patches(config.vision, plan, picture.rgb));
-    for (int64_t row = 0; row < plan.span(); ++row)
+    Shown::Item& item = shown.items[i];
+    if (!item.rows.defined()) {
+      progress.show(done, all);
+      done += item.plan.width * item.plan.height * 3;
+      item.rows =
+          open.model->look(item.plan, image_patches(config.vision, item.plan, item.picture.rgb));
+    }
+    for (int64_t row = 0; row < item.plan.span(); ++row)
       seen.given.rows.push_back(prompt.starts[i] + row);
-    values.insert(values.end(), span.data<float>(), span.data<float>() + span.count());
+    values.insert(values.end(), item.rows.data<float>(),
+                  item.rows.data<float>() + item.rows.count());
   }
   seen.given.values_ND =
       Tensor::of_floats({static_cast<int64_t>(seen.given.rows.size()), config.width}, values);

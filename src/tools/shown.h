@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Pictures and videos that a prompt shows to a model that sees.
 //
-//   TRY(const Shown shown, read_shown(files, config.vision));
+//   TRY(Shown shown, read_shown(files, config.vision));
 //   talk.add_user(shown_blocks(shown, text));
 //   TRY(const std::vector<int64_t> ids, talk.prompt());        // a placeholder an image
 //   TRY(const SeenPrompt seen, look_at(shown, ids, open, quiet));
@@ -40,6 +40,7 @@ struct Shown {
     std::string label;  // stands before the picture; empty: nothing
     ImagePlan plan;
     Picture picture;  // fitted into the plan
+    Tensor rows;      // what the encoder made of it; empty before look_at()
   };
   std::vector<Item> items;
 };
@@ -61,9 +62,9 @@ struct SeenPrompt {
   GivenRows given;
 };
 
-// Makes room for the pictures in `ids` and runs the encoder.  Refuses, before it does, what the
-// session does not hold.
-Result<SeenPrompt> look_at(const Shown& shown, const std::vector<int64_t>& ids,
-                           const OpenModel& open, bool quiet);
+// Makes room for the pictures in `ids` and runs the encoder on those that it has not seen yet.
+// Refuses, before it does, what the session does not hold.
+Result<SeenPrompt> look_at(Shown& shown, const std::vector<int64_t>& ids, const OpenModel& open,
+                           bool quiet);
 
 }  // namespace hadal

@@ -77,6 +77,29 @@ class SeeingModel : public testing::Test {
   std::string folder_;
 };
 
+// Pictures stay with a conversation: the second turn finds all of the first one in the cache.
+TEST_F(SeeingModel, ChatLooksAndRemembers) {
+  const std::string file = picture_file();
+  RunOptions options;
+  options.input = "/look " + file + "\nwhat\nand why\n/save x\n/reset\nwhat\n";
+  const Ran ran =
+      run_program({"chat", "--model", folder_, "--seed", "1", "--max-tokens", "8"}, options);
+  EXPECT_NE(ran.err.find("1 pictures go with what you say next"), std::string::npos) << ran.err;
+  std::vector<int> prompts, cached;  // by turn
+  std::istringstream lines(ran.err);
+  for (std::string line; std::getline(lines, line);) {
+    int prompt = 0, held = 0;
+    if (std::sscanf(line.c_str(), "prompt %d tokens (%d cached)", &prompt, &held) < 1) continue;
+    prompts.push_back(prompt);
+    cached.push_back(held);
+  }
+  ASSERT_EQ(prompts.size(), 3U) << ran.err;
+  EXPECT_GE(cached[1], prompts[0]) << ran.err;  // the picture, the question and the answer
+  EXPECT_LT(prompts[2], prompts[0]) << "the picture was not forgotten: " << ran.err;
+  EXPECT_NE(ran.err.find("a conversation with pictures is not stored"), std::string::npos);
+  fs::remove(file);
+}
+
 TEST_F(SeeingModel, APictureTakesTheRoomOfItsSpan) {
   const Ran blind = ask({"--json"}), seeing = ask({"--json", "--image", picture_file()});
   ASSERT_EQ(blind.code, 0) << blind.err;

@@ -29,6 +29,7 @@ struct Ran {
 struct RunOptions {
   std::string input = {};
   int64_t address_space_bytes = 0;  // 0: as it is
+  std::string folder = {};          // to run in; empty: here
   // Looks at what came on stdout so far; true: send SIGINT (once).
   std::function<bool(const std::string& out)> interrupt_when = {};
 };
@@ -57,6 +58,7 @@ inline Ran run_program(const std::vector<std::string>& arguments, const RunOptio
       const rlimit limit{bytes, bytes};
       setrlimit(RLIMIT_AS, &limit);
     }
+    if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) _exit(126);
     dup2(open(input.c_str(), O_RDONLY), STDIN_FILENO);
     dup2(out[1], STDOUT_FILENO);
     dup2(open(error.c_str(), O_WRONLY), STDERR_FILENO);
