@@ -4,10 +4,12 @@
 
 build_packages=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libpcre2-dev libicu-dev
                 libcli11-dev libxxhash-dev libfreetype-dev
-                libboost1.81-dev libssl-dev libsqlite3-dev
+                libboost1.81-dev libssl-dev libsqlite3-dev esbuild
                 libavformat-dev libavcodec-dev libswscale-dev libavutil-dev)
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev)
-test_packages=(libgtest-dev)
+test_packages=(libgtest-dev curl fonts-inter fonts-jetbrains-mono)
+# Programs of tests that may as well come from elsewhere than Debian: COMMAND=PACKAGE.
+test_programs=(node=nodejs npm=npm chromium-headless-shell=chromium-headless-shell)
 
 say() { printf 'hadal: %s\n' "$*" >&2; }
 
@@ -21,6 +23,14 @@ stop() {
 
 # show_log FILE: what a failed step printed.
 show_log() { cat -- "$1" >&2; }
+
+# packages_of PROGRAM=PACKAGE...: the packages of the programs that are not here.
+packages_of() {
+  local pair
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null || printf '%s\n' "${pair#*=}"
+  done
+}
 
 # need_packages PACKAGE...: installs those that this Debian lacks.
 need_packages() {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "serve/text_reply.h"
+#include "serve/web_page.h"
 
 namespace hadal {
 namespace {
@@ -88,7 +89,8 @@ const Api::Route* Api::find_route(const std::string& full_path) {
     const bool below = path.starts_with(route.path) && path.size() > route.path.size();
     if (means_below ? below : path == route.path) return &route;
   }
-  return nullptr;
+  static constexpr Route kPage{"GET", {}, &Api::page, true};
+  return find_web_asset(full_path) ? &kPage : nullptr;
 }
 
 Api::Api(const ServedModel& model, Accounts& accounts, ApiOptions options)

@@ -90,6 +90,7 @@ class Api : public HttpHandler {
   ApiStatus live(const Asked& asked);
   ApiStatus health(const Asked& asked);
   ApiStatus metrics_page(const Asked& asked);
+  ApiStatus page(const Asked& asked);
 
   struct TextJob {
     ReplyPlan plan;

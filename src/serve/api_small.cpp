@@ -7,6 +7,7 @@
 #include "serve/completion_codec.h"
 #include "serve/messages_codec.h"
 #include "serve/responses_codec.h"
+#include "serve/web_page.h"
 #include "text/utf8.h"
 
 namespace hadal {
@@ -24,6 +25,7 @@ OrderedJson model_json(const ServedModel& model) {
           {"context_length", model.worker.context()},
           {"max_output_tokens", model.worker.context() - 1},
           {"modalities", {"text"}},
+          {"default_temperature", model.temperature},
           {"fingerprint", model.fingerprint}};
 }
 
@@ -159,6 +161,11 @@ ApiStatus Api::metrics_page(const Asked& asked) {
   const MetricsNow now{model_.worker.gauges(), counts_ ? *counts_ : kNone, draining_};
   asked.exchange->reply(
       {.status = 200, .body = metrics_.text(now), .type = std::string(kMetricsType)});
+  return Ok{};
+}
+
+ApiStatus Api::page(const Asked& asked) {
+  asked.exchange->reply(web_reply(asked.exchange->request()));
   return Ok{};
 }
 

@@ -33,10 +33,13 @@ std::string Connection::header_text(int status, const std::string& type,
   response.set("x-request-id", head_.id);
   response.set("x-content-type-options", "nosniff");
   for (const auto& [name, value] : headers) response.set(name, value);
-  if (length != kUnknownLength)
+  if (status == 304) {
+    // It has no body, and its length would be that of the body it stands for.
+  } else if (length != kUnknownLength) {
     response.set(http::field::content_length, std::to_string(length));
-  else if (head_.version_11)
+  } else if (head_.version_11) {
     response.set(http::field::transfer_encoding, "chunked");
+  }
   const bool stays = keep_alive_ && (length != kUnknownLength || head_.version_11);
   response.set(http::field::connection, stays ? "keep-alive" : "close");
   std::ostringstream text;

@@ -56,7 +56,7 @@ ApiResult<ReplyPlan> plan_common(const ServedModel& model, const TextCall& call,
   const int64_t room = model.worker.context() - static_cast<int64_t>(ids.size());
   generation.max_tokens = std::min(call.max_tokens.value_or(model.default_output), room);
   generation.prompt = std::move(ids);
-  generation.sampler = {.temperature = call.temperature.value_or(1.0),
+  generation.sampler = {.temperature = call.temperature.value_or(model.temperature),
                         .top_k = call.top_k,
                         .top_p = call.top_p.value_or(model.top_p),
                         .min_p = call.min_p,

@@ -20,6 +20,7 @@ struct ServedModel {
   GenerationWorker& worker;
   Dialect dialect = Dialect::v41;
   bool thinks = true;             // unless a request says otherwise
+  double temperature = 1;         // unless a request says otherwise
   double top_p = 1;               // unless a request says otherwise
   std::string fingerprint;        // of the weights
   int64_t created = 0;            // when it was opened, seconds since 1970

@@ -12,6 +12,7 @@
 #include <ctime>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "engine/fingerprint.h"
 #include "serve/api.h"
@@ -36,6 +37,7 @@ struct ServeChoice {
   ModelChoice model;
   HttpServerOptions http;
   std::string data, thinking = "auto";
+  std::optional<double> temperature;
   int64_t slots = kUsualSlots, slice = kUsualSlice, max_output = 4096, body_mb = 64;
   int64_t drain_seconds = 30, request_seconds = 3600;
   QueueLimits queue;
@@ -68,11 +70,20 @@ bool wait_until(const sigset_t& signals, std::chrono::seconds limit, const Done&
   return true;
 }
 
-bool model_thinks(const ServeChoice& choice, const OpenModel& open) {
-  if (choice.thinking != "auto") return choice.thinking == "on";
-  // The published models have 129,280 tokens and were taught to think; small ones were not.
+// The published models have 129,280 tokens; small ones were not taught to think, nor can they be
+// let loose.
+bool is_small(const OpenModel& open) {
   constexpr int64_t kSmallVocab = 100'000;
-  return open.config().vocab > kSmallVocab;
+  return open.config().vocab <= kSmallVocab;
+}
+
+bool model_thinks(const ServeChoice& choice, const OpenModel& open) {
+  return choice.thinking == "auto" ? !is_small(open) : choice.thinking == "on";
+}
+
+double usual_temperature(const ServeChoice& choice, const OpenModel& open) {
+  constexpr double kSmall = 0.3;  // above it models/nano invents words
+  return choice.temperature.value_or(is_small(open) ? kSmall : 1.0);
 }
 
 Status check_exposure(const ServeChoice& choice, Accounts& accounts) {
@@ -120,6 +131,7 @@ Result<int> serve(ServeChoice choice) {
                           .worker = *worker,
                           .dialect = open.dialect(),
                           .thinks = model_thinks(choice, open),
+                          .temperature = usual_temperature(choice, open),
                           .top_p = open.config().family == Family::v41 ? 0.95 : 1.0,
                           .fingerprint = "fp_" + fingerprint,
                           .created = std::time(nullptr),
@@ -133,7 +145,8 @@ Result<int> serve(ServeChoice choice) {
   api->watch(server->counts());
 
   Output out;
-  out.write("hadal serves " + model.id + " at " + server->url() + "/v1\n");
+  out.write("hadal serves " + model.id + " at " + server->url() + "/v1\nchat at " + server->url() +
+            "/\n");
   while (!signal_within(signals, std::chrono::hours(1))) {
   }
   drain(choice, signals, *api, *server);
@@ -201,6 +214,10 @@ void add_request_options(CLI::App& command, ServeChoice& choice) {
                   "Whether the model thinks when a request does not say")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
+  command
+      .add_option("--temperature", choice.temperature,
+                  "… of requests that name none (default: 1; 0.3 for small models)")
+      ->check(CLI::Range(0.0, 2.0));
 }
 
 }  // namespace

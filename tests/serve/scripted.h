@@ -27,7 +27,10 @@ class ScriptedGeneration : public Generation {
 class ScriptedWorker : public GenerationWorker {
  public:
   Submission submit(GenerationRequest request, std::shared_ptr<GenerationSink> sink) override {
-    last = request;
+    {
+      const std::lock_guard lock(mutex_);
+      last = request;
+    }
     if (refusal != Submitted::yes) return {refusal, nullptr};
     GenerationEnd end;
     end.hit = std::min<int64_t>(hit, static_cast<int64_t>(request.prompt.size()));
@@ -60,6 +63,9 @@ class ScriptedWorker : public GenerationWorker {
   int64_t hit = 0;
   Submitted refusal = Submitted::yes;
   GenerationRequest last;
+
+ private:
+  std::mutex mutex_;  // of `last`: several requests may come at once
 };
 
 class RecordedExchange : public Exchange {

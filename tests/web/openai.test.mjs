@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// The official OpenAI client, pointed at hadal by its base URL and nothing else.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import OpenAI from "openai";
+import { ENDLESS, Server, soon } from "./server.mjs";
+
+let server;
+let client;
+before(async () => {
+  server = await Server.start();
+  client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "any", maxRetries: 0 });
+});
+after(async () => assert.equal(await server.stop(), 0));
+
+const hello = [{ role: "user", content: "Hello" }];
+const greedy = { model: "nano", temperature: 0, max_tokens: 60 };
+const idle = () => soon(async () => (await server.metric("vllm:num_requests_running")) === 0, "the server stops too");
+const TOOL = {
+  type: "function",
+  function: { name: "weather", description: "The weather", parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } },
+};
+
+test("chat, whole and streamed, says the same", async () => {
+  const whole = await client.chat.completions.create({ ...greedy, messages: hello });
+  const said = whole.choices[0].message.content;
+  assert.match(said, /^Hello/);
+  assert.equal(whole.choices[0].finish_reason, "stop");
+  assert.equal(whole.usage.prompt_tokens + whole.usage.completion_tokens, whole.usage.total_tokens);
+  const stream = await client.chat.completions.create({ ...greedy, messages: hello, stream: true, stream_options: { include_usage: true } });
+  let text = "";
+  let usage = null;
+  for await (const chunk of stream) {
+    text += chunk.choices[0]?.delta?.content ?? "";
+    usage = chunk.usage ?? usage;
+  }
+  assert.equal(text, said);
+  assert.equal(usage.completion_tokens, whole.usage.completion_tokens);
+});
+
+test("the client's own stream helper puts the answer together", async () => {
+  const runner = client.chat.completions.stream({ ...greedy, messages: hello });
+  let deltas = "";
+  runner.on("content", (delta) => (deltas += delta));
+  const final = await runner.finalChatCompletion();
+  assert.equal(final.choices[0].message.content, deltas);
+  assert.equal(final.choices[0].finish_reason, "stop");
+});
+
+test("tools are offered, and a call's result is read", async () => {
+  const offered = await client.chat.completions.create({ ...greedy, messages: hello, tools: [TOOL], tool_choice: "auto" });
+  assert.ok(["stop", "tool_calls", "length"].includes(offered.choices[0].finish_reason));
+  const call = { id: "call_1", type: "function", function: { name: "weather", arguments: '{"city":"Ulm"}' } };
+  const told = await client.chat.completions.create({
+    ...greedy, tools: [TOOL],
+    messages: [...hello, { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "rain" }],
+  });
+  assert.ok(told.usage.prompt_tokens > offered.usage.prompt_tokens, "call and result are in the prompt");
+});
+
+test("logprobs", async () => {
+  const reply = await client.chat.completions.create({ ...greedy, messages: hello, logprobs: true, top_logprobs: 3 });
+  const tokens = reply.choices[0].logprobs.content;
+  assert.equal(tokens.map((token) => token.token).join(""), reply.choices[0].message.content);
+  for (const token of tokens) {
+    assert.equal(token.top_logprobs.length, 3);
+    assert.ok(token.logprob <= 0 && token.top_logprobs[0].logprob >= token.logprob - 1e-5);
+  }
+});
+
+test("a cancelled stream frees the server", async () => {
+  const gone = await server.metric("hadal:http_gone_clients_total");
+  const stream = await client.chat.completions.create({ ...greedy, max_tokens: 4000, messages: [{ role: "user", content: ENDLESS }], stream: true });
+  let parts = 0;
+  for await (const chunk of stream) if (chunk.choices[0].delta.content && ++parts === 5) break; // the client aborts
+  assert.equal(parts, 5);
+  await idle();
+  assert.equal(await server.metric("hadal:http_gone_clients_total"), gone + 1);
+
+  const abort = new AbortController();
+  const whole = client.chat.completions.create({ ...greedy, max_tokens: 4000, messages: [{ role: "user", content: ENDLESS }] }, { signal: abort.signal });
+  await soon(async () => (await server.metric("vllm:num_requests_running")) === 1, "it runs");
+  abort.abort();
+  await assert.rejects(whole, OpenAI.APIUserAbortError);
+  await idle();
+});
+
+test("errors are the client's own kinds", async () => {
+  const asks = (body) => client.chat.completions.create({ ...greedy, messages: hello, ...body });
+  await assert.rejects(asks({ model: "gpt-x" }), (error) => error instanceof OpenAI.NotFoundError && error.code === "model_not_found");
+  await assert.rejects(asks({ temperature: "hot" }), (error) => error instanceof OpenAI.BadRequestError && error.param === "temperature");
+  await assert.rejects(asks({ temperature: 9 }), (error) => [400, 422].includes(error.status) && error.param === "temperature");
+  await assert.rejects(asks({ messages: [] }), (error) => error.status === 400 && error.type === "invalid_request_error");
+  await assert.rejects(client.embeddings.create({ model: "nano", input: "x" }), OpenAI.BadRequestError);
+  await assert.rejects(client.chat.completions.create({ ...greedy, messages: hello, n: 2 }), (error) => error.param === "n");
+});
+
+test("a wrong key is an authentication error, a right one is enough", async () => {
+  const guarded = await Server.start({ key: true });
+  const at = (apiKey) => new OpenAI({ baseURL: `${guarded.url}/v1`, apiKey, maxRetries: 0 });
+  await assert.rejects(at("sk-wrong").models.list(), OpenAI.AuthenticationError);
+  assert.equal((await at(guarded.key).models.list()).data[0].id, "nano");
+  assert.equal(await guarded.stop(), 0);
+});
+
+test("completions, and filling in the middle", async () => {
+  const whole = await client.completions.create({ ...greedy, max_tokens: 8, prompt: "LS(1)" });
+  assert.equal(whole.object, "text_completion");
+  const stream = await client.completions.create({ ...greedy, max_tokens: 8, prompt: "LS(1)", stream: true });
+  let text = "";
+  for await (const part of stream) text += part.choices[0]?.text ?? "";
+  assert.equal(text, whole.choices[0].text);
+});
+
+test("responses, whole and streamed", async () => {
+  const whole = await client.responses.create({ model: "nano", temperature: 0, max_output_tokens: 60, input: "Hello" });
+  assert.equal(whole.status, "completed");
+  assert.match(whole.output_text, /^Hello/);
+  const kinds = [];
+  let text = "";
+  const stream = await client.responses.create({ model: "nano", temperature: 0, max_output_tokens: 60, input: "Hello", stream: true });
+  for await (const event of stream) {
+    kinds.push(event.type);
+    if (event.type === "response.output_text.delta") text += event.delta;
+  }
+  assert.equal(text, whole.output_text);
+  assert.equal(kinds[0], "response.created");
+  assert.equal(kinds.at(-1), "response.completed");
+  await assert.rejects(client.responses.create({ model: "nano", input: "x", previous_response_id: "resp_1" }), OpenAI.BadRequestError);
+});
+
+test("models", async () => {
+  const list = await client.models.list();
+  assert.deepEqual(list.data.map((model) => model.id), ["nano"]);
+  assert.equal((await client.models.retrieve("nano")).object, "model");
+  await assert.rejects(client.models.retrieve("other"), OpenAI.NotFoundError);
+});
