@@ -159,7 +159,8 @@ void Connection::write_next() {
     if (phase_ != Phase::answering || !finished_) return;
     if (!keep_alive_) return linger();
     set_phase(Phase::idle, host_.limits().idle_time);
-    return advance();
+    advance();
+    return pump();  // it rests while too much waits, which has now been read
   }
   writing_now_.clear();
   while (!out_.empty() && writing_now_.size() < kMostWrite) {

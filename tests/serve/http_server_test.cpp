@@ -124,6 +124,21 @@ TEST_F(HttpServerTest, AnswersManyRequestsOnOneConnectionEvenIfTheyComeTogether)
   EXPECT_EQ(log().find("third"), std::string::npos) << "bodies are not logged";
 }
 
+TEST_F(HttpServerTest, ALargeRequestThatComesEarlyIsReadWhenItsTurnComes) {
+  start();
+  const std::string large(300'000, 'x');
+  HttpClient one = client();
+  one.send(get_text("/held"));
+  const std::shared_ptr<Exchange> exchange = echo_.held();
+  std::thread sender([&] { one.send(post_text("/echo", large)); });
+  // Until as much of it waits as the server lets wait.
+  std::this_thread::sleep_for(milliseconds(50));
+  exchange->reply({.status = 200, .body = "first", .type = "text/plain"});
+  EXPECT_EQ(body_of(one.answer()), "first");
+  EXPECT_EQ(body_of(one.answer()), large);
+  sender.join();
+}
+
 TEST_F(HttpServerTest, StreamsPartByPartAndSaysSoInTheHeader) {
   start();
   HttpClient one = client();

@@ -42,7 +42,7 @@ std::string text_of(Kind kind) {
     case Kind::no_path:
       return get_text("/v1/nothing");
     default:
-      return "GET / HTTP/9.9\r\n\r\n";
+      return "GET / HTTP/1.1\r\nno colon\r\n\r\n";
   }
 }
 

@@ -16,7 +16,8 @@ after(async () => assert.equal(await server.stop(), 0));
 const hello = [{ role: "user", content: "Hello" }];
 const greedy = { model: "nano", temperature: 0, max_tokens: 60 };
 const TOOL = {
-  name: "weather", description: "The weather",
+  name: "weather",
+  description: "The weather",
   input_schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
 };
 
@@ -25,7 +26,12 @@ test("messages, whole and streamed, say the same", async () => {
   assert.equal(whole.content[0].type, "text");
   assert.match(whole.content[0].text, /^Hello/);
   assert.equal(whole.stop_reason, "end_turn");
-  assert.ok(whole.usage.input_tokens + whole.usage.cache_read_input_tokens + whole.usage.cache_creation_input_tokens > 0);
+  assert.ok(
+    whole.usage.input_tokens +
+      whole.usage.cache_read_input_tokens +
+      whole.usage.cache_creation_input_tokens >
+      0,
+  );
   let deltas = "";
   const kinds = [];
   const stream = client.messages.stream({ ...greedy, messages: hello });
@@ -43,7 +49,11 @@ test("messages, whole and streamed, say the same", async () => {
 test("limits and stop sequences have their reasons", async () => {
   const short = await client.messages.create({ ...greedy, max_tokens: 3, messages: hello });
   assert.equal(short.stop_reason, "max_tokens");
-  const stopped = await client.messages.create({ ...greedy, messages: hello, stop_sequences: ["small"] });
+  const stopped = await client.messages.create({
+    ...greedy,
+    messages: hello,
+    stop_sequences: ["small"],
+  });
   assert.equal(stopped.stop_reason, "stop_sequence");
   assert.equal(stopped.stop_sequence, "small");
 });
@@ -51,12 +61,18 @@ test("limits and stop sequences have their reasons", async () => {
 test("tools are offered, and a call's result is read", async () => {
   const offered = await client.messages.create({ ...greedy, messages: hello, tools: [TOOL] });
   assert.ok(["end_turn", "tool_use", "max_tokens"].includes(offered.stop_reason));
-  const tokens = (usage) => usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
+  const tokens = (usage) =>
+    usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
   const told = await client.messages.create({
-    ...greedy, tools: [TOOL], system: [{ type: "text", text: "Be brief", cache_control: { type: "ephemeral" } }],
+    ...greedy,
+    tools: [TOOL],
+    system: [{ type: "text", text: "Be brief", cache_control: { type: "ephemeral" } }],
     messages: [
       ...hello,
-      { role: "assistant", content: [{ type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Ulm" } }] },
+      {
+        role: "assistant",
+        content: [{ type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Ulm" } }],
+      },
       { role: "user", content: [{ type: "tool_result", tool_use_id: "toolu_1", content: "rain" }] },
     ],
   });
@@ -66,27 +82,53 @@ test("tools are offered, and a call's result is read", async () => {
 test("tokens are counted as they are read", async () => {
   const counted = await client.messages.countTokens({ model: "nano", messages: hello });
   const read = await client.messages.create({ ...greedy, messages: hello });
-  assert.equal(counted.input_tokens, read.usage.input_tokens + read.usage.cache_read_input_tokens + read.usage.cache_creation_input_tokens);
+  assert.equal(
+    counted.input_tokens,
+    read.usage.input_tokens +
+      read.usage.cache_read_input_tokens +
+      read.usage.cache_creation_input_tokens,
+  );
 });
 
 test("a cancelled stream frees the server", async () => {
-  const stream = client.messages.stream({ ...greedy, max_tokens: 4000, messages: [{ role: "user", content: ENDLESS }] });
+  const stream = client.messages.stream({
+    ...greedy,
+    max_tokens: 4000,
+    messages: [{ role: "user", content: ENDLESS }],
+  });
   let parts = 0;
   stream.on("text", () => {
     if (++parts === 5) stream.abort();
   });
   await assert.rejects(stream.done(), Anthropic.APIUserAbortError);
-  await soon(async () => (await server.metric("vllm:num_requests_running")) === 0, "the server stops too");
+  await soon(
+    async () => (await server.metric("vllm:num_requests_running")) === 0,
+    "the server stops too",
+  );
 });
 
 test("errors are the client's own kinds", async () => {
   const asks = (body) => client.messages.create({ ...greedy, messages: hello, ...body });
-  await assert.rejects(asks({ max_tokens: "x" }), (error) => error instanceof Anthropic.BadRequestError && error.error.error.type === "invalid_request_error");
+  await assert.rejects(
+    asks({ max_tokens: "x" }),
+    (error) =>
+      error instanceof Anthropic.BadRequestError &&
+      error.error.error.type === "invalid_request_error",
+  );
   await assert.rejects(asks({ messages: [] }), Anthropic.BadRequestError);
-  await assert.rejects(asks({ model: "gpt-x" }), (error) => [400, 404].includes(error.status) && error.error.type === "error");
+  await assert.rejects(
+    asks({ model: "gpt-x" }),
+    (error) => [400, 404].includes(error.status) && error.error.type === "error",
+  );
   const guarded = await Server.start({ key: true });
   const at = (apiKey) => new Anthropic({ baseURL: guarded.url, apiKey, maxRetries: 0 });
-  await assert.rejects(at("wrong").messages.create({ ...greedy, messages: hello }), Anthropic.AuthenticationError);
-  assert.equal((await at(guarded.key).messages.create({ ...greedy, messages: hello })).role, "assistant");
+  await assert.rejects(
+    at("wrong").messages.create({ ...greedy, messages: hello }),
+    Anthropic.AuthenticationError,
+  );
+  assert.equal(
+    (await at(guarded.key).messages.create({ ...greedy, messages: hello })).role,
+    "assistant",
+  );
   assert.equal(await guarded.stop(), 0);
 });

@@ -9,7 +9,9 @@ const browser = await launch();
 for (const size of [192, 512]) {
   const page = await browser.newPage({ viewport: { width: size, height: size } });
   // Square to the edges: phones cut their own corners.
-  const square = svg.replace('rx="116"', "").replace("<svg ", `<svg width="${size}" height="${size}" `);
+  const square = svg
+    .replace('rx="116"', "")
+    .replace("<svg ", `<svg width="${size}" height="${size}" `);
   await page.setContent(`<style>body{margin:0}svg{display:block}</style>${square}`);
   await page.screenshot({ path: `${folder}icon-${size}.png` });
 }

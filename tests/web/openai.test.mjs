@@ -15,10 +15,18 @@ after(async () => assert.equal(await server.stop(), 0));
 
 const hello = [{ role: "user", content: "Hello" }];
 const greedy = { model: "nano", temperature: 0, max_tokens: 60 };
-const idle = () => soon(async () => (await server.metric("vllm:num_requests_running")) === 0, "the server stops too");
+const idle = () =>
+  soon(
+    async () => (await server.metric("vllm:num_requests_running")) === 0,
+    "the server stops too",
+  );
 const TOOL = {
   type: "function",
-  function: { name: "weather", description: "The weather", parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } },
+  function: {
+    name: "weather",
+    description: "The weather",
+    parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+  },
 };
 
 test("chat, whole and streamed, says the same", async () => {
@@ -27,7 +35,12 @@ test("chat, whole and streamed, says the same", async () => {
   assert.match(said, /^Hello/);
   assert.equal(whole.choices[0].finish_reason, "stop");
   assert.equal(whole.usage.prompt_tokens + whole.usage.completion_tokens, whole.usage.total_tokens);
-  const stream = await client.chat.completions.create({ ...greedy, messages: hello, stream: true, stream_options: { include_usage: true } });
+  const stream = await client.chat.completions.create({
+    ...greedy,
+    messages: hello,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
   let text = "";
   let usage = null;
   for await (const chunk of stream) {
@@ -48,18 +61,40 @@ test("the client's own stream helper puts the answer together", async () => {
 });
 
 test("tools are offered, and a call's result is read", async () => {
-  const offered = await client.chat.completions.create({ ...greedy, messages: hello, tools: [TOOL], tool_choice: "auto" });
-  assert.ok(["stop", "tool_calls", "length"].includes(offered.choices[0].finish_reason));
-  const call = { id: "call_1", type: "function", function: { name: "weather", arguments: '{"city":"Ulm"}' } };
-  const told = await client.chat.completions.create({
-    ...greedy, tools: [TOOL],
-    messages: [...hello, { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "rain" }],
+  const offered = await client.chat.completions.create({
+    ...greedy,
+    messages: hello,
+    tools: [TOOL],
+    tool_choice: "auto",
   });
-  assert.ok(told.usage.prompt_tokens > offered.usage.prompt_tokens, "call and result are in the prompt");
+  assert.ok(["stop", "tool_calls", "length"].includes(offered.choices[0].finish_reason));
+  const call = {
+    id: "call_1",
+    type: "function",
+    function: { name: "weather", arguments: '{"city":"Ulm"}' },
+  };
+  const told = await client.chat.completions.create({
+    ...greedy,
+    tools: [TOOL],
+    messages: [
+      ...hello,
+      { role: "assistant", content: null, tool_calls: [call] },
+      { role: "tool", tool_call_id: "call_1", content: "rain" },
+    ],
+  });
+  assert.ok(
+    told.usage.prompt_tokens > offered.usage.prompt_tokens,
+    "call and result are in the prompt",
+  );
 });
 
 test("logprobs", async () => {
-  const reply = await client.chat.completions.create({ ...greedy, messages: hello, logprobs: true, top_logprobs: 3 });
+  const reply = await client.chat.completions.create({
+    ...greedy,
+    messages: hello,
+    logprobs: true,
+    top_logprobs: 3,
+  });
   const tokens = reply.choices[0].logprobs.content;
   assert.equal(tokens.map((token) => token.token).join(""), reply.choices[0].message.content);
   for (const token of tokens) {
@@ -70,7 +105,12 @@ test("logprobs", async () => {
 
 test("a cancelled stream frees the server", async () => {
   const gone = await server.metric("hadal:http_gone_clients_total");
-  const stream = await client.chat.completions.create({ ...greedy, max_tokens: 4000, messages: [{ role: "user", content: ENDLESS }], stream: true });
+  const stream = await client.chat.completions.create({
+    ...greedy,
+    max_tokens: 4000,
+    messages: [{ role: "user", content: ENDLESS }],
+    stream: true,
+  });
   let parts = 0;
   for await (const chunk of stream) if (chunk.choices[0].delta.content && ++parts === 5) break; // the client aborts
   assert.equal(parts, 5);
@@ -78,7 +118,10 @@ test("a cancelled stream frees the server", async () => {
   assert.equal(await server.metric("hadal:http_gone_clients_total"), gone + 1);
 
   const abort = new AbortController();
-  const whole = client.chat.completions.create({ ...greedy, max_tokens: 4000, messages: [{ role: "user", content: ENDLESS }] }, { signal: abort.signal });
+  const whole = client.chat.completions.create(
+    { ...greedy, max_tokens: 4000, messages: [{ role: "user", content: ENDLESS }] },
+    { signal: abort.signal },
+  );
   await soon(async () => (await server.metric("vllm:num_requests_running")) === 1, "it runs");
   abort.abort();
   await assert.rejects(whole, OpenAI.APIUserAbortError);
@@ -87,12 +130,30 @@ test("a cancelled stream frees the server", async () => {
 
 test("errors are the client's own kinds", async () => {
   const asks = (body) => client.chat.completions.create({ ...greedy, messages: hello, ...body });
-  await assert.rejects(asks({ model: "gpt-x" }), (error) => error instanceof OpenAI.NotFoundError && error.code === "model_not_found");
-  await assert.rejects(asks({ temperature: "hot" }), (error) => error instanceof OpenAI.BadRequestError && error.param === "temperature");
-  await assert.rejects(asks({ temperature: 9 }), (error) => [400, 422].includes(error.status) && error.param === "temperature");
-  await assert.rejects(asks({ messages: [] }), (error) => error.status === 400 && error.type === "invalid_request_error");
-  await assert.rejects(client.embeddings.create({ model: "nano", input: "x" }), OpenAI.BadRequestError);
-  await assert.rejects(client.chat.completions.create({ ...greedy, messages: hello, n: 2 }), (error) => error.param === "n");
+  await assert.rejects(
+    asks({ model: "gpt-x" }),
+    (error) => error instanceof OpenAI.NotFoundError && error.code === "model_not_found",
+  );
+  await assert.rejects(
+    asks({ temperature: "hot" }),
+    (error) => error instanceof OpenAI.BadRequestError && error.param === "temperature",
+  );
+  await assert.rejects(
+    asks({ temperature: 9 }),
+    (error) => [400, 422].includes(error.status) && error.param === "temperature",
+  );
+  await assert.rejects(
+    asks({ messages: [] }),
+    (error) => error.status === 400 && error.type === "invalid_request_error",
+  );
+  await assert.rejects(
+    client.embeddings.create({ model: "nano", input: "x" }),
+    OpenAI.BadRequestError,
+  );
+  await assert.rejects(
+    client.chat.completions.create({ ...greedy, messages: hello, n: 2 }),
+    (error) => error.param === "n",
+  );
 });
 
 test("a wrong key is an authentication error, a right one is enough", async () => {
@@ -106,19 +167,35 @@ test("a wrong key is an authentication error, a right one is enough", async () =
 test("completions, and filling in the middle", async () => {
   const whole = await client.completions.create({ ...greedy, max_tokens: 8, prompt: "LS(1)" });
   assert.equal(whole.object, "text_completion");
-  const stream = await client.completions.create({ ...greedy, max_tokens: 8, prompt: "LS(1)", stream: true });
+  const stream = await client.completions.create({
+    ...greedy,
+    max_tokens: 8,
+    prompt: "LS(1)",
+    stream: true,
+  });
   let text = "";
   for await (const part of stream) text += part.choices[0]?.text ?? "";
   assert.equal(text, whole.choices[0].text);
 });
 
 test("responses, whole and streamed", async () => {
-  const whole = await client.responses.create({ model: "nano", temperature: 0, max_output_tokens: 60, input: "Hello" });
+  const whole = await client.responses.create({
+    model: "nano",
+    temperature: 0,
+    max_output_tokens: 60,
+    input: "Hello",
+  });
   assert.equal(whole.status, "completed");
   assert.match(whole.output_text, /^Hello/);
   const kinds = [];
   let text = "";
-  const stream = await client.responses.create({ model: "nano", temperature: 0, max_output_tokens: 60, input: "Hello", stream: true });
+  const stream = await client.responses.create({
+    model: "nano",
+    temperature: 0,
+    max_output_tokens: 60,
+    input: "Hello",
+    stream: true,
+  });
   for await (const event of stream) {
     kinds.push(event.type);
     if (event.type === "response.output_text.delta") text += event.delta;
@@ -126,12 +203,18 @@ test("responses, whole and streamed", async () => {
   assert.equal(text, whole.output_text);
   assert.equal(kinds[0], "response.created");
   assert.equal(kinds.at(-1), "response.completed");
-  await assert.rejects(client.responses.create({ model: "nano", input: "x", previous_response_id: "resp_1" }), OpenAI.BadRequestError);
+  await assert.rejects(
+    client.responses.create({ model: "nano", input: "x", previous_response_id: "resp_1" }),
+    OpenAI.BadRequestError,
+  );
 });
 
 test("models", async () => {
   const list = await client.models.list();
-  assert.deepEqual(list.data.map((model) => model.id), ["nano"]);
+  assert.deepEqual(
+    list.data.map((model) => model.id),
+    ["nano"],
+  );
   assert.equal((await client.models.retrieve("nano")).object, "model");
   await assert.rejects(client.models.retrieve("other"), OpenAI.NotFoundError);
 });

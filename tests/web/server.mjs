@@ -26,13 +26,27 @@ export class Server {
   }
 
   #add_key() {
-    const made = spawnSync(PROGRAM, ["keys", "add", "ann", "--data", this.#data], { encoding: "utf8" });
+    const made = spawnSync(PROGRAM, ["keys", "add", "ann", "--data", this.#data], {
+      encoding: "utf8",
+    });
     if (made.status !== 0) throw new Error(made.stderr);
     return made.stdout.split("\n")[0];
   }
 
   async #start(more) {
-    const words = ["serve", "--model", MODEL, "--data", this.#data, "--context", "4096", "--slots", "3", "--threads", "2"];
+    const words = [
+      "serve",
+      "--model",
+      MODEL,
+      "--data",
+      this.#data,
+      "--context",
+      "4096",
+      "--slots",
+      "3",
+      "--threads",
+      "2",
+    ];
     if (!more.includes("--port")) words.push("--port", "0");
     this.#child = spawn(PROGRAM, [...words, ...more], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child.stderr.on("data", (text) => (this.#log += text));
@@ -66,7 +80,7 @@ export class Server {
 
 // Waits until `condition` holds; what is tested has no clock of its own.
 export async function soon(condition, what) {
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

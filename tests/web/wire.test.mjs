@@ -19,7 +19,9 @@ after(async () => assert.equal(await server.stop(), 0));
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 function pattern_of(lines) {
-  const parts = lines.map((line) => (line === "…" ? "(?:[^\\n]*\\n)*?" : `${line.split("…").map(escaped).join("[^\\n]*")}\\n`));
+  const parts = lines.map((line) =>
+    line === "…" ? "(?:[^\\n]*\\n)*?" : `${line.split("…").map(escaped).join("[^\\n]*")}\\n`,
+  );
   return new RegExp(`^${parts.join("")}$`);
 }
 
@@ -40,7 +42,11 @@ const folder = new URL("curl/", import.meta.url);
 for (const file of readdirSync(folder).sort())
   test(`curl: ${file}`, () => {
     for (const { command, expected } of steps_of(readFileSync(new URL(file, folder), "utf8"))) {
-      const ran = spawnSync("bash", ["-c", command], { encoding: "utf8", env: { ...process.env, URL: server.url, KEY: server.key }, timeout: 30_000 });
+      const ran = spawnSync("bash", ["-c", command], {
+        encoding: "utf8",
+        env: { ...process.env, URL: server.url, KEY: server.key },
+        timeout: 30_000,
+      });
       let out = ran.stdout.replaceAll("\r", "");
       if (out && !out.endsWith("\n")) out += "\n";
       assert.match(out, pattern_of(expected), `$ ${command}\n${out}${ran.stderr}`);
@@ -48,7 +54,9 @@ for (const file of readdirSync(folder).sort())
   });
 
 test("Prometheus reads the metrics", async () => {
-  const response = await fetch(`${server.url}/metrics`, { headers: { Authorization: `Bearer ${server.key}` } });
+  const response = await fetch(`${server.url}/metrics`, {
+    headers: { Authorization: `Bearer ${server.key}` },
+  });
   assert.match(response.headers.get("content-type"), /^text\/plain; version=0\.0\.4/);
   const page = await response.text();
   const families = parsePrometheusTextFormat(page);
@@ -64,15 +72,28 @@ test("Prometheus reads the metrics", async () => {
         assert.ok(Number.isFinite(Number(sample.value)), family.name);
         continue;
       }
-      const counts = Object.entries(sample.buckets).map(([limit, count]) => [limit === "+Inf" ? Infinity : Number(limit), Number(count)]);
+      const counts = Object.entries(sample.buckets).map(([limit, count]) => [
+        limit === "+Inf" ? Infinity : Number(limit),
+        Number(count),
+      ]);
       counts.sort((a, b) => a[0] - b[0]);
-      for (let at = 1; at < counts.length; ++at) assert.ok(counts[at][1] >= counts[at - 1][1], `${family.name} grows`);
+      for (let at = 1; at < counts.length; ++at)
+        assert.ok(counts[at][1] >= counts[at - 1][1], `${family.name} grows`);
       assert.equal(counts.at(-1)[0], Infinity);
       const total = page.split("\n").find((line) => line.startsWith(`${family.name}_count{`));
       assert.equal(counts.at(-1)[1], Number(total.split(" ").at(-1)), family.name);
     }
   }
-  for (const name of ["vllm:prompt_tokens_total", "vllm:generation_tokens_total", "vllm:request_success_total", "vllm:num_requests_running", "vllm:time_to_first_token_seconds"])
+  for (const name of [
+    "vllm:prompt_tokens_total",
+    "vllm:generation_tokens_total",
+    "vllm:request_success_total",
+    "vllm:num_requests_running",
+    "vllm:time_to_first_token_seconds",
+  ])
     assert.ok(by_name.has(name), name);
-  assert.ok(Number(by_name.get("vllm:generation_tokens_total").metrics[0].value) > 0, "the transcripts were counted");
+  assert.ok(
+    Number(by_name.get("vllm:generation_tokens_total").metrics[0].value) > 0,
+    "the transcripts were counted",
+  );
 });

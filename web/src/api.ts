@@ -56,18 +56,26 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
 
 export async function list_models(): Promise<Model[]> {
   const body = await (await ask("/v1/models")).json();
-  return (Array.isArray(body?.data) ? body.data : []).filter((model: Model) => typeof model?.id === "string");
+  return (Array.isArray(body?.data) ? body.data : []).filter(
+    (model: Model) => typeof model?.id === "string",
+  );
 }
 
 // "12.30 USD", or nothing where nobody counts.
 export async function balance_text(): Promise<string> {
   const body = await (await ask("/user/balance")).json();
   const infos = Array.isArray(body?.balance_infos) ? body.balance_infos : [];
-  return infos.map((info: Record<string, string>) => `${info.total_balance} ${info.currency}`).join(", ");
+  return infos
+    .map((info: Record<string, string>) => `${info.total_balance} ${info.currency}`)
+    .join(", ");
 }
 
 export function body_of(messages: Message[], settings: Settings): Record<string, unknown> {
-  const body: Record<string, unknown> = { messages, stream: true, stream_options: { include_usage: true } };
+  const body: Record<string, unknown> = {
+    messages,
+    stream: true,
+    stream_options: { include_usage: true },
+  };
   if (settings.model) body.model = settings.model;
   if (settings.effort) body.reasoning_effort = settings.effort;
   if (settings.temperature !== null) body.temperature = settings.temperature;
@@ -115,7 +123,8 @@ function* deltas_of(chunk: Foreign): Generator<Delta> {
   const delta = choice?.delta ?? {};
   if (typeof delta.reasoning_content === "string" && delta.reasoning_content)
     yield { kind: "reasoning", text: delta.reasoning_content };
-  if (typeof delta.content === "string" && delta.content) yield { kind: "text", text: delta.content };
+  if (typeof delta.content === "string" && delta.content)
+    yield { kind: "text", text: delta.content };
   yield* media_of(delta.content);
   yield* media_of(delta.images);
   yield* media_of(delta.videos);
@@ -136,7 +145,8 @@ export async function* stream_chat(body: unknown, signal: AbortSignal): AsyncGen
   try {
     for await (const event of events_of(response.body!)) {
       const progress = /^prefill (\d+)\/(\d+)/.exec(event.comment ?? "");
-      if (progress) yield { kind: "progress", done: Number(progress[1]), total: Number(progress[2]) };
+      if (progress)
+        yield { kind: "progress", done: Number(progress[1]), total: Number(progress[2]) };
       if (event.data === undefined) continue;
       if (event.data === "[DONE]") return;
       const chunk: Foreign = JSON.parse(event.data);

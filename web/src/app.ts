@@ -3,8 +3,19 @@
 import { ApiError, body_of, list_models, stream_chat, type Delta, type Model } from "./api";
 import { Composer } from "./composer";
 import {
-  add_turn, branch_at, choose, messages_of, new_conversation, path_of, path_to, read_conversation, to_markdown,
-  type Attachment, type Conversation, type Message, type Turn,
+  add_turn,
+  branch_at,
+  choose,
+  messages_of,
+  new_conversation,
+  path_of,
+  path_to,
+  read_conversation,
+  to_markdown,
+  type Attachment,
+  type Conversation,
+  type Message,
+  type Turn,
 } from "./conversation";
 import { export_dialog, key_dialog, settings_dialog, toast, type ExportForm } from "./dialogs";
 import { announce, by_id, icon_button, save_file } from "./dom";
@@ -160,9 +171,15 @@ export class App {
   }
 
   private export_as(form: ExportForm): void {
-    const name = (this.conversation.title || "conversation").replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40);
-    const text = form === "json" ? JSON.stringify(this.conversation, null, 1) : to_markdown(this.conversation);
-    save_file(`${name}.${form}`, new Blob([text], { type: form === "json" ? "application/json" : "text/markdown" }));
+    const name = (this.conversation.title || "conversation")
+      .replace(/[^\p{L}\p{N}]+/gu, "-")
+      .slice(0, 40);
+    const text =
+      form === "json" ? JSON.stringify(this.conversation, null, 1) : to_markdown(this.conversation);
+    save_file(
+      `${name}.${form}`,
+      new Blob([text], { type: form === "json" ? "application/json" : "text/markdown" }),
+    );
   }
 
   private async import_files(files: File[]): Promise<void> {
@@ -192,15 +209,27 @@ export class App {
 
   private put_question(asked: { parent: string; text: string; files: Attachment[] }): void {
     const { parent, text, files } = asked;
-    const turn = add_turn(this.conversation, { parent, role: "user", text, ...(files.length ? { files } : {}) }, Date.now());
+    const turn = add_turn(
+      this.conversation,
+      { parent, role: "user", text, ...(files.length ? { files } : {}) },
+      Date.now(),
+    );
     this.enter(this.conversation);
     this.answer(this.conversation, turn.id);
   }
 
   private answer(conversation: Conversation, question: string): void {
-    const turn = add_turn(conversation, { parent: question, role: "assistant", text: "" }, Date.now());
+    const turn = add_turn(
+      conversation,
+      { parent: question, role: "assistant", text: "" },
+      Date.now(),
+    );
     const asked = conversation.turns[question];
-    void this.run(conversation, turn, messages_of(asked ? path_to(conversation, asked) : [], this.settings.system));
+    void this.run(
+      conversation,
+      turn,
+      messages_of(asked ? path_to(conversation, asked) : [], this.settings.system),
+    );
   }
 
   private resume(turn: Turn): void {
@@ -212,11 +241,19 @@ export class App {
   }
 
   private stop(): void {
-    for (const run of this.runs.values()) if (run.conversation === this.conversation) run.abort.abort();
+    for (const run of this.runs.values())
+      if (run.conversation === this.conversation) run.abort.abort();
   }
 
   private async run(conversation: Conversation, turn: Turn, messages: Message[]): Promise<void> {
-    const run: Run = { conversation, turn, abort: new AbortController(), progress: {}, thinking_since: 0, saved: 0 };
+    const run: Run = {
+      conversation,
+      turn,
+      abort: new AbortController(),
+      progress: {},
+      thinking_since: 0,
+      saved: 0,
+    };
     this.runs.set(turn.id, run);
     this.open_conversations.set(conversation.id, conversation);
     this.draw();
@@ -277,7 +314,8 @@ export class App {
     void this.save(run.conversation);
     if (run.conversation !== this.conversation) return;
     this.draw();
-    if (!run.turn.error) announce(run.turn.finish === "stopped" ? "Stopped" : "The answer is complete");
+    if (!run.turn.error)
+      announce(run.turn.finish === "stopped" ? "Stopped" : "The answer is complete");
   }
 
   // --- what is seen
@@ -314,7 +352,9 @@ export class App {
   private draw_soon(): void {
     if (this.drawing) return;
     this.drawing = true;
-    const later = document.hidden ? (act: () => void) => setTimeout(act, 250) : requestAnimationFrame;
+    const later = document.hidden
+      ? (act: () => void) => setTimeout(act, 250)
+      : requestAnimationFrame;
     later(() => {
       this.drawing = false;
       for (const run of this.runs.values())
@@ -334,7 +374,9 @@ export class App {
     by_id("model").textContent = model?.id ?? "";
     this.composer.name_model(model?.id ?? "");
     const context = model?.context_length;
-    by_id("welcome-model").textContent = model ? `${model.id}${context ? ` · ${context.toLocaleString("en")} tokens of context` : ""}` : "";
+    by_id("welcome-model").textContent = model
+      ? `${model.id}${context ? ` · ${context.toLocaleString("en")} tokens of context` : ""}`
+      : "";
   }
 
   private async draw_list(): Promise<void> {
@@ -345,23 +387,31 @@ export class App {
     by_id("header-tools").append(
       icon_button("save", "Export", () => export_dialog((form) => this.export_as(form))),
     );
-    const settings = icon_button("gear", "Settings", () => this.open_settings(), { id: "settings" });
+    const settings = icon_button("gear", "Settings", () => this.open_settings(), {
+      id: "settings",
+    });
     by_id("header-tools").after(settings);
   }
 
   private open_settings(): void {
-    settings_dialog(this.models, this.settings, (settings) => {
-      this.settings = settings;
-      save_settings(settings);
-      show_theme(settings.theme);
-      this.draw_model();
-    }, () => this.ask_key(""));
+    settings_dialog(
+      this.models,
+      this.settings,
+      (settings) => {
+        this.settings = settings;
+        save_settings(settings);
+        show_theme(settings.theme);
+        this.draw_model();
+      },
+      () => this.ask_key(""),
+    );
   }
 
   private listen(): void {
     window.addEventListener("popstate", () => void this.open(location.hash.replace(/^#\/c\//, "")));
     window.addEventListener("pagehide", () => {
-      for (const run of this.runs.values()) void this.store.save(run.conversation).catch(() => undefined);
+      for (const run of this.runs.values())
+        void this.store.save(run.conversation).catch(() => undefined);
     });
     document.addEventListener("keydown", (event) => {
       const command = event.ctrlKey || event.metaKey;

@@ -73,7 +73,12 @@ export class Composer {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && (!is_touch() || event.ctrlKey)) {
+    if (
+      event.key === "Enter" &&
+      !event.shiftKey &&
+      !event.isComposing &&
+      (!is_touch() || event.ctrlKey)
+    ) {
       event.preventDefault();
       if (!this.running) this.send();
     } else if (event.key === "ArrowUp" && !this.area.value && !this.running) {
@@ -104,7 +109,8 @@ export class Composer {
   }
 
   private accept_drop(): void {
-    const has_files = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
+    const has_files = (event: DragEvent): boolean =>
+      event.dataTransfer?.types.includes("Files") ?? false;
     const mark = (on: boolean): void => void document.body.classList.toggle("dropping", on);
     document.addEventListener("dragover", (event) => {
       if (!has_files(event)) return;

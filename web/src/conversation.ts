@@ -58,7 +58,15 @@ export function make_id(): string {
 }
 
 export function new_conversation(now: number): Conversation {
-  return { version: 1, id: make_id(), title: "", created: now, updated: now, turns: {}, chosen: {} };
+  return {
+    version: 1,
+    id: make_id(),
+    title: "",
+    created: now,
+    updated: now,
+    turns: {},
+    chosen: {},
+  };
 }
 
 // The turns on show, first to last.
@@ -76,7 +84,11 @@ export function path_of(conversation: Conversation): Turn[] {
 // From the first turn to this one, itself included.
 export function path_to(conversation: Conversation, turn: Turn): Turn[] {
   const path: Turn[] = [];
-  for (let at: Turn | undefined = turn; at && !path.includes(at); at = conversation.turns[at.parent])
+  for (
+    let at: Turn | undefined = turn;
+    at && !path.includes(at);
+    at = conversation.turns[at.parent]
+  )
     path.unshift(at);
   return path;
 }
@@ -170,7 +182,9 @@ const KNOWN_MEDIA = /^(image\/(png|jpeg|gif|webp)|video\/(mp4|webm));?/;
 export function is_media_url(url: unknown): url is string {
   return (
     typeof url === "string" &&
-    (url.startsWith("data:") ? KNOWN_MEDIA.test(url.slice(5)) : /^\/[a-zA-Z0-9_\-/.?=&]*$/.test(url) && !url.startsWith("//"))
+    (url.startsWith("data:")
+      ? KNOWN_MEDIA.test(url.slice(5))
+      : /^\/[a-zA-Z0-9_\-/.?=&]*$/.test(url) && !url.startsWith("//"))
   );
 }
 
@@ -207,12 +221,16 @@ export function read_conversation(value: unknown): Conversation {
     }
     for (const shown of Array.isArray(old.media) ? old.media : [])
       if (is_media_url(shown?.url))
-        (turn.media ??= []).push({ kind: shown.kind === "video" ? "video" : "image", url: shown.url });
+        (turn.media ??= []).push({
+          kind: shown.kind === "video" ? "video" : "image",
+          url: shown.url,
+        });
     made.turns[id] = turn;
   }
   for (const turn of Object.values(made.turns)) made.chosen[turn.parent] ??= turn.id;
   for (const [parent, child] of Object.entries((from.chosen ?? {}) as Record<string, unknown>))
-    if (typeof child === "string" && made.turns[child]?.parent === parent) made.chosen[parent] = child;
+    if (typeof child === "string" && made.turns[child]?.parent === parent)
+      made.chosen[parent] = child;
   return made;
 }
 

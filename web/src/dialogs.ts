@@ -4,7 +4,13 @@ import { balance_text, type Model } from "./api";
 import { by_id, el, icon_button } from "./dom";
 import { api_key, EFFORTS, number_within, THEMES, type Settings } from "./settings";
 
-const EFFORT_NAMES: Record<string, string> = { "": "As the model usually does", none: "None", low: "Low", high: "High", max: "Maximal" };
+const EFFORT_NAMES: Record<string, string> = {
+  "": "As the model usually does",
+  none: "None",
+  low: "Low",
+  high: "High",
+  max: "Maximal",
+};
 const THEME_NAMES: Record<string, string> = { auto: "As the system", light: "Light", dark: "Dark" };
 
 function dialog(title: string, ...children: HTMLElement[]): HTMLDialogElement {
@@ -21,22 +27,48 @@ function dialog(title: string, ...children: HTMLElement[]): HTMLDialogElement {
 }
 
 function field(label: string, control: HTMLElement, hint?: string): HTMLElement {
-  return el("label", { class: "field" }, el("span", {}, label), control, hint ? el("small", {}, hint) : null);
+  return el(
+    "label",
+    { class: "field" },
+    el("span", {}, label),
+    control,
+    hint ? el("small", {}, hint) : null,
+  );
 }
 
-function chooser(choices: readonly string[], names: (value: string) => string, now: string): HTMLSelectElement {
+function chooser(
+  choices: readonly string[],
+  names: (value: string) => string,
+  now: string,
+): HTMLSelectElement {
   const control = el("select");
   for (const value of choices)
     control.append(el("option", { value, selected: value === now }, names(value)));
   return control;
 }
 
-function number_field(now: number | null, least: number, most: number, step: number | "any", empty: string): HTMLInputElement {
-  return el("input", { type: "number", min: least, max: most, step, placeholder: empty, value: now, inputmode: "decimal" });
+function number_field(
+  now: number | null,
+  least: number,
+  most: number,
+  step: number | "any",
+  empty: string,
+): HTMLInputElement {
+  return el("input", {
+    type: "number",
+    min: least,
+    max: most,
+    step,
+    placeholder: empty,
+    value: now,
+    inputmode: "decimal",
+  });
 }
 
 function number_of(input: HTMLInputElement): number | null {
-  return input.value === "" ? null : number_within(Number(input.value), Number(input.min), Number(input.max));
+  return input.value === ""
+    ? null
+    : number_within(Number(input.value), Number(input.min), Number(input.max));
 }
 
 const KEYS: [string, string][] = [
@@ -51,7 +83,14 @@ const KEYS: [string, string][] = [
 function key_list(): HTMLElement {
   const list = el("dl", { class: "keys" });
   for (const [keys, meaning] of KEYS)
-    list.append(el("div", {}, el("dt", {}, ...keys.split(" ").map((key) => el("kbd", {}, key))), el("dd", {}, meaning)));
+    list.append(
+      el(
+        "div",
+        {},
+        el("dt", {}, ...keys.split(" ").map((key) => el("kbd", {}, key))),
+        el("dd", {}, meaning),
+      ),
+    );
   return el("details", {}, el("summary", {}, "Keys"), list);
 }
 
@@ -65,11 +104,15 @@ export function settings_dialog(
   const ids = ["", ...models.map((model) => model.id)];
   const model = chooser(ids, (id) => id || "The server's", settings.model);
   const effort = chooser(EFFORTS, (value) => EFFORT_NAMES[value]!, settings.effort);
-  const usual = (models.find((one) => one.id === settings.model) ?? models[0])?.default_temperature ?? 1;
+  const usual =
+    (models.find((one) => one.id === settings.model) ?? models[0])?.default_temperature ?? 1;
   const temperature = number_field(settings.temperature, 0, 2, "any", String(usual));
   const seed = number_field(settings.seed, 0, Number.MAX_SAFE_INTEGER, 1, "random");
   const most = number_field(settings.max_tokens, 1, 10_000_000, 1, "the server's");
-  const system = el("textarea", { rows: 3, placeholder: "Said to the model before every conversation" });
+  const system = el("textarea", {
+    rows: 3,
+    placeholder: "Said to the model before every conversation",
+  });
   system.value = settings.system;
   const theme = chooser(THEMES, (value) => THEME_NAMES[value]!, settings.theme);
   const form = el(
@@ -101,7 +144,18 @@ export function settings_dialog(
   const account = el("p", { class: "account" });
   const box = dialog("Settings", form, key_list(), account);
   account.append(
-    el("button", { type: "button", class: "quiet", onclick: () => { box.close(); change_key(); } }, api_key() ? "Change the key" : "Use a key"),
+    el(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        onclick: () => {
+          box.close();
+          change_key();
+        },
+      },
+      api_key() ? "Change the key" : "Use a key",
+    ),
   );
   if (api_key())
     balance_text().then(
@@ -113,7 +167,13 @@ export function settings_dialog(
 // Asks for a key; `why` is what the server said.
 export function key_dialog(why: string, given: (key: string) => void): void {
   if (document.getElementById("key-form")) return;
-  const input = el("input", { type: "password", autocomplete: "off", spellcheck: "false", value: api_key(), required: true });
+  const input = el("input", {
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    value: api_key(),
+    required: true,
+  });
   const form = el(
     "form",
     { id: "key-form" },
@@ -138,7 +198,19 @@ export function toast(text: string, action?: { name: string; act: () => void }):
   const hide = (): void => void (box.hidden = true);
   box.replaceChildren(el("span", {}, text));
   if (action)
-    box.append(el("button", { type: "button", onclick: () => { hide(); action.act(); } }, action.name));
+    box.append(
+      el(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            hide();
+            action.act();
+          },
+        },
+        action.name,
+      ),
+    );
   box.hidden = false;
   clearTimeout(toast_timer);
   toast_timer = window.setTimeout(hide, 6000);
@@ -157,7 +229,14 @@ export function export_dialog(chosen: (form: ExportForm) => void): void {
     ...EXPORTS.map(([form, name, meaning]) =>
       el(
         "button",
-        { type: "button", class: "choice", onclick: () => { box.close(); chosen(form); } },
+        {
+          type: "button",
+          class: "choice",
+          onclick: () => {
+            box.close();
+            chosen(form);
+          },
+        },
         el("strong", {}, name),
         el("span", {}, meaning),
       ),

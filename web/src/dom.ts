@@ -91,7 +91,14 @@ export function icon_button(
 ): HTMLButtonElement {
   return el(
     "button",
-    { type: "button", class: "icon-button", "aria-label": label, title: label, onclick: act, ...props },
+    {
+      type: "button",
+      class: "icon-button",
+      "aria-label": label,
+      title: label,
+      onclick: act,
+      ...props,
+    },
     icon(name),
   );
 }

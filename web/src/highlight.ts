@@ -3,7 +3,17 @@
 // colours what can be told without parsing; what it does not know stays plain.
 
 export type TokenKind =
-  | "plain" | "comment" | "string" | "number" | "keyword" | "type" | "call" | "name" | "added" | "removed" | "meta";
+  | "plain"
+  | "comment"
+  | "string"
+  | "number"
+  | "keyword"
+  | "type"
+  | "call"
+  | "name"
+  | "added"
+  | "removed"
+  | "meta";
 
 export interface CodeToken {
   kind: TokenKind;
@@ -37,11 +47,16 @@ const C_FAMILY = { comments: [SLASHES, STARS], strings: [DOUBLE, SINGLE] };
 const LANGUAGES: Record<string, Language> = {
   c: { ...C_FAMILY, keywords: C_WORDS, extra: [["meta", "^[ \\t]*#[ \\t]*\\w+"]] },
   cpp: { ...C_FAMILY, keywords: C_WORDS + CPP_WORDS, extra: [["meta", "^[ \\t]*#[ \\t]*\\w+"]] },
-  js: { comments: [SLASHES, STARS], strings: [DOUBLE, SINGLE, "`(?:[^`\\\\]|\\\\[^])*(?:`|$)"], keywords: JS_WORDS },
+  js: {
+    comments: [SLASHES, STARS],
+    strings: [DOUBLE, SINGLE, "`(?:[^`\\\\]|\\\\[^])*(?:`|$)"],
+    keywords: JS_WORDS,
+  },
   java: {
     ...C_FAMILY,
     keywords:
-      C_WORDS + " abstract assert boolean byte catch class extends final finally fun implements import instanceof interface internal is in as let guard func init protocol extension native new null object open out override package private protected public record sealed super synchronized this throw throws transient try using val var when where yield async await string namespace foreach nil self",
+      C_WORDS +
+      " abstract assert boolean byte catch class extends final finally fun implements import instanceof interface internal is in as let guard func init protocol extension native new null object open out override package private protected public record sealed super synchronized this throw throws transient try using val var when where yield async await string namespace foreach nil self",
     extra: [["meta", "@\\w+"]],
   },
   go: {
@@ -55,11 +70,18 @@ const LANGUAGES: Record<string, Language> = {
     strings: [DOUBLE, "'(?:[^'\\\\\\n]|\\\\.[^']{0,8})'"],
     keywords:
       "as async await break const continue crate dyn else enum extern false fn for if impl in let loop match mod move mut pub ref return self Self static struct super trait true type unsafe use where while bool char f32 f64 i8 i16 i32 i64 i128 isize str u8 u16 u32 u64 u128 usize",
-    extra: [["meta", "#!?\\[[^\\]\\n]*\\]"], ["meta", "\\b\\w+!"]],
+    extra: [
+      ["meta", "#!?\\[[^\\]\\n]*\\]"],
+      ["meta", "\\b\\w+!"],
+    ],
   },
   python: {
     comments: [HASH],
-    strings: ['[rbfuRBFU]{0,2}(?:"""[^]*?(?:"""|$)|\'\'\'[^]*?(?:\'\'\'|$))', "[rbfuRBFU]{0,2}" + DOUBLE, "[rbfuRBFU]{0,2}" + SINGLE],
+    strings: [
+      "[rbfuRBFU]{0,2}(?:\"\"\"[^]*?(?:\"\"\"|$)|'''[^]*?(?:'''|$))",
+      "[rbfuRBFU]{0,2}" + DOUBLE,
+      "[rbfuRBFU]{0,2}" + SINGLE,
+    ],
     keywords:
       "and as assert async await break case class continue def del elif else except False finally for from global if import in is lambda match None nonlocal not or pass raise return True try while with yield self",
     extra: [["meta", "^[ \\t]*@[\\w.]+"]],
@@ -69,19 +91,27 @@ const LANGUAGES: Record<string, Language> = {
     strings: [DOUBLE, SINGLE],
     keywords:
       "alias and begin break case class def do else elsif end ensure false for if in module next nil not or redo rescue retry return self super then true undef unless until when while yield local function repeat require puts",
-    extra: [["name", ":[a-z_]\\w*"], ["name", "[@$]\\w+"]],
+    extra: [
+      ["name", ":[a-z_]\\w*"],
+      ["name", "[@$]\\w+"],
+    ],
   },
   lua: {
     comments: ["--\\[\\[[^]*?(?:\\]\\]|$)", "--[^\\n]*"],
     strings: [DOUBLE, SINGLE],
-    keywords: "and break do else elseif end false for function goto if in local nil not or repeat return then true until while",
+    keywords:
+      "and break do else elseif end false for function goto if in local nil not or repeat return then true until while",
   },
   sh: {
     comments: ["(?:^|(?<=\\s))#[^\\n]*"],
     strings: ['"(?:[^"\\\\]|\\\\[^])*(?:"|$)', "'[^']*(?:'|$)"],
     keywords:
       "if then else elif fi for while until do done case esac in function select time return exit break continue local export readonly declare source alias unset shift trap set cd echo printf read test sudo",
-    extra: [["name", "\\$(?:\\w+|\\{[^}\\n]*\\}|[?!#@*$-])"], ["type", "(?<=\\s)--?[A-Za-z][\\w-]*"], ["meta", "^[ \\t]*[$%](?= )"]],
+    extra: [
+      ["name", "\\$(?:\\w+|\\{[^}\\n]*\\}|[?!#@*$-])"],
+      ["type", "(?<=\\s)--?[A-Za-z][\\w-]*"],
+      ["meta", "^[ \\t]*[$%](?= )"],
+    ],
     plain_words: true,
   },
   sql: {
@@ -92,44 +122,112 @@ const LANGUAGES: Record<string, Language> = {
     case_blind: true,
     plain_words: true,
   },
-  json: { comments: [SLASHES], strings: [DOUBLE], keywords: "true false null", extra: [["name", '"(?:[^"\\\\\\n]|\\\\.)*"(?=\\s*:)']], plain_words: true },
+  json: {
+    comments: [SLASHES],
+    strings: [DOUBLE],
+    keywords: "true false null",
+    extra: [["name", '"(?:[^"\\\\\\n]|\\\\.)*"(?=\\s*:)']],
+    plain_words: true,
+  },
   yaml: {
     comments: ["(?:^|(?<=\\s))#[^\\n]*"],
     strings: [DOUBLE, SINGLE],
     keywords: "true false null yes no on off",
-    extra: [["name", "^[ \\t]*(?:- )?[\\w.\\-/\"]+(?=\\s*[:=](?:\\s|$))"], ["meta", "^[ \\t]*\\[[^\\]\\n]*\\]"], ["meta", "^---"]],
+    extra: [
+      ["name", '^[ \\t]*(?:- )?[\\w.\\-/"]+(?=\\s*[:=](?:\\s|$))'],
+      ["meta", "^[ \\t]*\\[[^\\]\\n]*\\]"],
+      ["meta", "^---"],
+    ],
     plain_words: true,
   },
   html: {
     comments: ["<!--[^]*?(?:-->|$)"],
     strings: [DOUBLE, SINGLE],
     keywords: "",
-    extra: [["keyword", "</?[A-Za-z][\\w:.-]*"], ["keyword", "/?>"], ["name", "[\\w:@.-]+(?==)"], ["meta", "<!\\w[^>]*>"], ["number", "&[#\\w]{1,12};"]],
+    extra: [
+      ["keyword", "</?[A-Za-z][\\w:.-]*"],
+      ["keyword", "/?>"],
+      ["name", "[\\w:@.-]+(?==)"],
+      ["meta", "<!\\w[^>]*>"],
+      ["number", "&[#\\w]{1,12};"],
+    ],
     plain_words: true,
   },
   css: {
     comments: [STARS],
     strings: [DOUBLE, SINGLE],
     keywords: "important inherit initial unset none auto",
-    extra: [["number", "#[0-9a-fA-F]{3,8}\\b"], ["meta", "@[\\w-]+"], ["name", "--?[\\w-]+(?=\\s*:)|[a-z-]+(?=\\s*:[^:{]*[;}\\n])"], ["type", "[.#][A-Za-z_-][\\w-]*"]],
+    extra: [
+      ["number", "#[0-9a-fA-F]{3,8}\\b"],
+      ["meta", "@[\\w-]+"],
+      ["name", "--?[\\w-]+(?=\\s*:)|[a-z-]+(?=\\s*:[^:{]*[;}\\n])"],
+      ["type", "[.#][A-Za-z_-][\\w-]*"],
+    ],
   },
   diff: {
     comments: [],
     strings: [],
     keywords: "",
-    extra: [["meta", "^(?:@@|diff|index|---|\\+\\+\\+)[^\\n]*"], ["added", "^\\+[^\\n]*"], ["removed", "^-[^\\n]*"]],
+    extra: [
+      ["meta", "^(?:@@|diff|index|---|\\+\\+\\+)[^\\n]*"],
+      ["added", "^\\+[^\\n]*"],
+      ["removed", "^-[^\\n]*"],
+    ],
     plain_words: true,
   },
 };
 
 const ALIASES: Record<string, string> = {
-  h: "c", "c++": "cpp", cc: "cpp", cxx: "cpp", hpp: "cpp", cuda: "cpp", cu: "cpp", objc: "cpp", glsl: "cpp",
-  javascript: "js", jsx: "js", ts: "js", tsx: "js", typescript: "js", mjs: "js",
-  kotlin: "java", kt: "java", swift: "java", cs: "java", csharp: "java", "c#": "java", scala: "java", dart: "java", php: "java",
-  golang: "go", rs: "rust", py: "python", python3: "python", rb: "ruby",
-  bash: "sh", shell: "sh", zsh: "sh", console: "sh", dockerfile: "sh", makefile: "sh", cmake: "sh",
-  json5: "json", jsonc: "json", yml: "yaml", toml: "yaml", ini: "yaml", conf: "yaml",
-  xml: "html", svg: "html", vue: "html", scss: "css", less: "css", patch: "diff", sqlite: "sql", postgresql: "sql",
+  h: "c",
+  "c++": "cpp",
+  cc: "cpp",
+  cxx: "cpp",
+  hpp: "cpp",
+  cuda: "cpp",
+  cu: "cpp",
+  objc: "cpp",
+  glsl: "cpp",
+  javascript: "js",
+  jsx: "js",
+  ts: "js",
+  tsx: "js",
+  typescript: "js",
+  mjs: "js",
+  kotlin: "java",
+  kt: "java",
+  swift: "java",
+  cs: "java",
+  csharp: "java",
+  "c#": "java",
+  scala: "java",
+  dart: "java",
+  php: "java",
+  golang: "go",
+  rs: "rust",
+  py: "python",
+  python3: "python",
+  rb: "ruby",
+  bash: "sh",
+  shell: "sh",
+  zsh: "sh",
+  console: "sh",
+  dockerfile: "sh",
+  makefile: "sh",
+  cmake: "sh",
+  json5: "json",
+  jsonc: "json",
+  yml: "yaml",
+  toml: "yaml",
+  ini: "yaml",
+  conf: "yaml",
+  xml: "html",
+  svg: "html",
+  vue: "html",
+  scss: "css",
+  less: "css",
+  patch: "diff",
+  sqlite: "sql",
+  postgresql: "sql",
 };
 
 interface Compiled {
@@ -149,7 +247,10 @@ function compile(name: string): Compiled | null {
     ...(language.comments.map((text) => ["comment", text]) as [TokenKind, string][]),
     ...(language.extra ?? []),
     ...(language.strings.map((text) => ["string", text]) as [TokenKind, string][]),
-    ["number", "\\b(?:0[xX][\\da-fA-F_']+|0[bB][01_']+|\\d[\\d_']*(?:\\.\\d+)?(?:[eE][+-]?\\d+)?)\\w{0,3}\\b"],
+    [
+      "number",
+      "\\b(?:0[xX][\\da-fA-F_']+|0[bB][01_']+|\\d[\\d_']*(?:\\.\\d+)?(?:[eE][+-]?\\d+)?)\\w{0,3}\\b",
+    ],
     ["plain", "[A-Za-z_$][\\w$]*"],
   ];
   const made: Compiled = {
@@ -173,7 +274,8 @@ function kind_of_word(word: string, code: string, end: number, by: Compiled): To
 const MOST_CODE = 100_000;
 
 export function highlight(code: string, lang: string): CodeToken[] {
-  const by = code.length <= MOST_CODE ? compile(Object.hasOwn(ALIASES, lang) ? ALIASES[lang]! : lang) : null;
+  const by =
+    code.length <= MOST_CODE ? compile(Object.hasOwn(ALIASES, lang) ? ALIASES[lang]! : lang) : null;
   if (!by) return [{ kind: "plain", text: code }];
   const tokens: CodeToken[] = [];
   const add = (kind: TokenKind, text: string): void => {

@@ -35,7 +35,8 @@ const SPACE = /\s/;
 const PUNCTUATION = /[\p{P}\p{S}]/u;
 const BARE_URL = /https?:\/\/[^\s<>"`]{1,1900}/y;
 const ANGLE_URL = /<((?:https?:\/\/|mailto:)[^\s<>]{1,1900})>/y;
-const TARGET = /\(\s{0,9}(?:<([^<>\n]{0,1900})>|((?:[^\s()\\]|\\.|\([^\s()]{0,200}\)){0,1900}))(?:\s{1,9}(?:"[^"]{0,400}"|'[^']{0,400}'))?\s{0,9}\)/y;
+const TARGET =
+  /\(\s{0,9}(?:<([^<>\n]{0,1900})>|((?:[^\s()\\]|\\.|\([^\s()]{0,200}\)){0,1900}))(?:\s{1,9}(?:"[^"]{0,400}"|'[^']{0,400}'))?\s{0,9}\)/y;
 
 function matched(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
   pattern.lastIndex = at;
@@ -107,7 +108,7 @@ class InlineReader {
     while (this.text[this.at + count] === "`") count += 1;
     let end = -1;
     if (!this.no_code.has(count)) {
-      for (let from = this.at + count; ; ) {
+      for (let from = this.at + count; ;) {
         end = this.text.indexOf("`".repeat(count), from);
         if (end < 0) break;
         let length = count;
@@ -145,7 +146,12 @@ class InlineReader {
     const words = text.slice(open + 1, close);
     const children = new InlineReader(words, this.depth + 1).read();
     const url = safe_link((target[1] ?? target[2] ?? "").replace(/\\(.)/g, "$1"));
-    if (url) this.push({ type: "link", url, children: children.length ? children : [{ type: "text", text: url }] });
+    if (url)
+      this.push({
+        type: "link",
+        url,
+        children: children.length ? children : [{ type: "text", text: url }],
+      });
     else children.forEach((child) => this.push(child));
     this.at = close + 1 + target[0].length;
     return true;
@@ -178,8 +184,12 @@ class InlineReader {
     while (this.text[this.at + count] === mark) count += 1;
     const before = this.text[this.at - 1] ?? " ";
     const after = this.text[this.at + count] ?? " ";
-    const left = !SPACE.test(after) && (!PUNCTUATION.test(after) || SPACE.test(before) || PUNCTUATION.test(before));
-    const right = !SPACE.test(before) && (!PUNCTUATION.test(before) || SPACE.test(after) || PUNCTUATION.test(after));
+    const left =
+      !SPACE.test(after) &&
+      (!PUNCTUATION.test(after) || SPACE.test(before) || PUNCTUATION.test(before));
+    const right =
+      !SPACE.test(before) &&
+      (!PUNCTUATION.test(before) || SPACE.test(after) || PUNCTUATION.test(after));
     // Underscores inside of words belong to the word.
     const opens = left && (mark !== "_" || !right || PUNCTUATION.test(before));
     const closes = right && (mark !== "_" || !left || PUNCTUATION.test(after));
@@ -201,7 +211,10 @@ class InlineReader {
     delimiters.forEach((closer, index) => {
       while (closer.closes && closer.count > 0) {
         const place = open.findLastIndex(
-          (at) => at >= nothing_before[closer.mark]! && delimiters[at]!.mark === closer.mark && delimiters[at]!.count > 0,
+          (at) =>
+            at >= nothing_before[closer.mark]! &&
+            delimiters[at]!.mark === closer.mark &&
+            delimiters[at]!.count > 0,
         );
         if (place < 0) {
           nothing_before[closer.mark] = index;
@@ -209,7 +222,11 @@ class InlineReader {
         }
         const opener = delimiters[open[place]!]!;
         const used = Math.min(opener.count, closer.count, 2);
-        spans.push({ from: opener.at, to: closer.at, type: closer.mark === "~" ? "del" : used === 2 ? "strong" : "em" });
+        spans.push({
+          from: opener.at,
+          to: closer.at,
+          type: closer.mark === "~" ? "del" : used === 2 ? "strong" : "em",
+        });
         opener.count -= used;
         closer.count -= used;
         open.length = opener.count > 0 ? place + 1 : place;

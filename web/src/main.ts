@@ -5,7 +5,10 @@ import { load_settings, show_theme } from "./settings";
 import { open_store } from "./store";
 
 interface TrustedTypes {
-  createPolicy(name: string, rules: { createScriptURL(url: string): string }): {
+  createPolicy(
+    name: string,
+    rules: { createScriptURL(url: string): string },
+  ): {
     createScriptURL(url: string): string;
   };
 }

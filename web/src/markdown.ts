@@ -84,7 +84,14 @@ class BlockReader {
       if (line.trim() === "") {
         this.end_paragraph();
         this.at += 1;
-      } else if (!this.fence(line) && !this.heading(line) && !this.rule(line) && !this.quote(line) && !this.list(line) && !this.table(line)) {
+      } else if (
+        !this.fence(line) &&
+        !this.heading(line) &&
+        !this.rule(line) &&
+        !this.quote(line) &&
+        !this.list(line) &&
+        !this.table(line)
+      ) {
         this.paragraph.push(line.trimStart());
         this.at += 1;
       }
@@ -95,7 +102,10 @@ class BlockReader {
 
   private end_paragraph(): void {
     if (this.paragraph.length)
-      this.blocks.push({ type: "paragraph", children: read_inline(this.paragraph.join("\n").trimEnd()) });
+      this.blocks.push({
+        type: "paragraph",
+        children: read_inline(this.paragraph.join("\n").trimEnd()),
+      });
     this.paragraph = [];
   }
   private add(block: Block): true {
@@ -119,7 +129,10 @@ class BlockReader {
       closed = closes_fence(next, mark[2]!);
       if (!closed) inside.push(next.slice(Math.min(indent_of(next), mark[1]!.length)));
     }
-    const lang = mark[3]!.trim().split(/[\s{,]/)[0]!.toLowerCase();
+    const lang = mark[3]!
+      .trim()
+      .split(/[\s{,]/)[0]!
+      .toLowerCase();
     return this.add({ type: "code", lang, text: inside.join("\n"), closed });
   }
 
@@ -127,7 +140,11 @@ class BlockReader {
     const mark = HEADING.exec(line);
     if (!mark) return false;
     this.at += 1;
-    return this.add({ type: "heading", level: mark[1]!.length, children: read_inline(mark[2] ?? "") });
+    return this.add({
+      type: "heading",
+      level: mark[1]!.length,
+      children: read_inline(mark[2] ?? ""),
+    });
   }
 
   private rule(line: string): boolean {
@@ -180,7 +197,17 @@ class BlockReader {
         inside.push("");
         continue;
       }
-      if (!fence && indent < least && (blank || ITEM.test(next) || FENCE.test(next) || HEADING.test(next) || RULE.test(next) || QUOTE.test(next))) break;
+      if (
+        !fence &&
+        indent < least &&
+        (blank ||
+          ITEM.test(next) ||
+          FENCE.test(next) ||
+          HEADING.test(next) ||
+          RULE.test(next) ||
+          QUOTE.test(next))
+      )
+        break;
       blank = false;
       const opens = FENCE.exec(next)?.[2];
       if (fence && closes_fence(next, fence)) fence = "";
@@ -195,10 +222,22 @@ class BlockReader {
 
   private table(line: string): boolean {
     const divider = this.lines[this.at + 1];
-    if (!line.includes("|") || divider === undefined || !divider.includes("-") || !DIVIDER.test(divider)) return false;
+    if (
+      !line.includes("|") ||
+      divider === undefined ||
+      !divider.includes("-") ||
+      !DIVIDER.test(divider)
+    )
+      return false;
     const head = cells_of(line);
     const align = cells_of(divider).map((cell): Align =>
-      /^:-*:$/.test(cell) ? "center" : /-:$/.test(cell) ? "right" : /^:-/.test(cell) ? "left" : null,
+      /^:-*:$/.test(cell)
+        ? "center"
+        : /-:$/.test(cell)
+          ? "right"
+          : /^:-/.test(cell)
+            ? "left"
+            : null,
     );
     if (head.length !== align.length || head.length > MOST_COLUMNS) return false;
     const rows: Inline[][][] = [];

@@ -35,7 +35,13 @@ async function fetched(media: Media, progress: (percent: number) => void): Promi
 function shown(media: Media): HTMLElement {
   const player =
     media.kind === "video"
-      ? el("video", { src: media.url, controls: true, loop: true, playsinline: true, preload: "auto" })
+      ? el("video", {
+          src: media.url,
+          controls: true,
+          loop: true,
+          playsinline: true,
+          preload: "auto",
+        })
       : el("img", { src: media.url, alt: "A picture that the model made" });
   const save = icon_button("save", `Save ${media.kind}`, async () => {
     const blob = await (await fetch(media.url)).blob();
@@ -59,7 +65,8 @@ export function media_figure(media: Media, keep: () => void): HTMLElement {
       figure.replaceChildren(shown(media));
       keep();
     },
-    (error: Error) => figure.replaceChildren(el("p", { class: "error", role: "alert" }, error.message)),
+    (error: Error) =>
+      figure.replaceChildren(el("p", { class: "error", role: "alert" }, error.message)),
   );
   return figure;
 }

@@ -18,7 +18,12 @@ function inline(nodes: Inline[]): Node[] {
       case "link":
         return el(
           "a",
-          { href: node.url, target: "_blank", rel: "noopener noreferrer nofollow", title: node.url },
+          {
+            href: node.url,
+            target: "_blank",
+            rel: "noopener noreferrer nofollow",
+            title: node.url,
+          },
           ...inline(node.children),
         );
       default:
@@ -30,18 +35,29 @@ function inline(nodes: Inline[]): Node[] {
 function code_block(lang: string, text: string): HTMLElement {
   const code = el("code");
   for (const token of highlight(text, lang))
-    code.append(token.kind === "plain" ? token.text : el("span", { class: `t-${token.kind}` }, token.text));
+    code.append(
+      token.kind === "plain" ? token.text : el("span", { class: `t-${token.kind}` }, token.text),
+    );
   return el(
     "figure",
     { class: "code" },
-    el("figcaption", {}, el("span", {}, lang || "text"), copy_button("Copy code", () => text)),
+    el(
+      "figcaption",
+      {},
+      el("span", {}, lang || "text"),
+      copy_button("Copy code", () => text),
+    ),
     el("pre", { tabindex: 0, "aria-label": lang ? `Code, ${lang}` : "Code" }, code),
   );
 }
 
 function table(block: Block & { type: "table" }): HTMLElement {
   const cell = (tag: "th" | "td", nodes: Inline[], column: number): HTMLElement =>
-    el(tag, { class: block.align[column] ? `align-${block.align[column]}` : null }, ...inline(nodes));
+    el(
+      tag,
+      { class: block.align[column] ? `align-${block.align[column]}` : null },
+      ...inline(nodes),
+    );
   return el(
     "div",
     { class: "table", tabindex: 0, role: "region", "aria-label": "Table" },
@@ -49,7 +65,11 @@ function table(block: Block & { type: "table" }): HTMLElement {
       "table",
       {},
       el("thead", {}, el("tr", {}, ...block.head.map((nodes, at) => cell("th", nodes, at)))),
-      el("tbody", {}, ...block.rows.map((row) => el("tr", {}, ...row.map((nodes, at) => cell("td", nodes, at))))),
+      el(
+        "tbody",
+        {},
+        ...block.rows.map((row) => el("tr", {}, ...row.map((nodes, at) => cell("td", nodes, at)))),
+      ),
     ),
   );
 }
@@ -61,7 +81,12 @@ function list(block: Block & { type: "list" }): HTMLElement {
       at === 0 && inner.type === "paragraph" ? inline(inner.children) : [draw_block(inner)],
     );
     if (item.done === null) return el("li", {}, ...parts);
-    const box = el("input", { type: "checkbox", disabled: true, checked: item.done, "aria-label": item.done ? "Done" : "To do" });
+    const box = el("input", {
+      type: "checkbox",
+      disabled: true,
+      checked: item.done,
+      "aria-label": item.done ? "Done" : "To do",
+    });
     return el("li", { class: "task" }, box, ...parts);
   });
   if (block.start === null) return el("ul", {}, ...items);
@@ -74,7 +99,11 @@ export function draw_block(block: Block): HTMLElement {
       return el("p", {}, ...inline(block.children));
     case "heading":
       // The page has the first levels for itself.
-      return el(`h${Math.min(block.level + 2, 6)}` as "h3", { class: `level-${block.level}` }, ...inline(block.children));
+      return el(
+        `h${Math.min(block.level + 2, 6)}` as "h3",
+        { class: `level-${block.level}` },
+        ...inline(block.children),
+      );
     case "code":
       return code_block(block.lang, block.text);
     case "list":

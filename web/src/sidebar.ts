@@ -90,7 +90,9 @@ export class Sidebar {
       items.append(this.item(summary));
     }
     if (!found.length)
-      this.list.append(el("p", { class: "hint" }, wanted ? "Nothing found" : "Conversations appear here."));
+      this.list.append(
+        el("p", { class: "hint" }, wanted ? "Nothing found" : "Conversations appear here."),
+      );
   }
 
   private item(summary: Summary): HTMLElement {
@@ -125,7 +127,12 @@ export class Sidebar {
   }
 
   private rename(item: HTMLElement, summary: Summary): void {
-    const input = el("input", { type: "text", "aria-label": "Title", maxlength: 200, value: summary.title });
+    const input = el("input", {
+      type: "text",
+      "aria-label": "Title",
+      maxlength: 200,
+      value: summary.title,
+    });
     let done = false;
     const end = (keep: boolean): void => {
       if (done) return;

@@ -18,7 +18,7 @@ export class EventReader {
   *feed(text: string): Generator<ServerEvent> {
     this.held += text;
     // A carriage return at the end may be half of a line's end.
-    for (let found; (found = /\r\n|\n|\r(?!$)/.exec(this.held)); ) {
+    for (let found; (found = /\r\n|\n|\r(?!$)/.exec(this.held));) {
       const line = this.held.slice(0, found.index);
       this.held = this.held.slice(found.index + found[0].length);
       if (line === "") {

@@ -19,7 +19,13 @@ worker.addEventListener("install", (event) => {
 worker.addEventListener("activate", (event) => {
   const drop_old = caches
     .keys()
-    .then((names) => Promise.all(names.filter((name) => name.startsWith("hadal-") && name !== CACHE).map((name) => caches.delete(name))));
+    .then((names) =>
+      Promise.all(
+        names
+          .filter((name) => name.startsWith("hadal-") && name !== CACHE)
+          .map((name) => caches.delete(name)),
+      ),
+    );
   event.waitUntil(drop_old.then(() => worker.clients.claim()));
 });
 
@@ -36,5 +42,6 @@ async function from_server_or_cache(request: Request, path: string): Promise<Res
 worker.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || url.origin !== worker.location.origin) return;
-  if (ASSETS.includes(url.pathname)) event.respondWith(from_server_or_cache(event.request, url.pathname));
+  if (ASSETS.includes(url.pathname))
+    event.respondWith(from_server_or_cache(event.request, url.pathname));
 });

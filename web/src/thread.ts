@@ -10,7 +10,10 @@ export class Thread {
   private readonly scroller = by_id("scroller");
   private readonly list = by_id("thread");
   private readonly welcome = by_id("welcome");
-  private readonly to_end = icon_button("end", "To the end", () => this.scroll_to_end(), { id: "to-end", hidden: true });
+  private readonly to_end = icon_button("end", "To the end", () => this.scroll_to_end(), {
+    id: "to-end",
+    hidden: true,
+  });
   private views: TurnView[] = [];
   private at_end = true;
 
@@ -31,7 +34,8 @@ export class Thread {
       this.views.push(view);
       this.list.append(view.element);
     }
-    for (const view of this.views) view.update(siblings_of(conversation, view.turn), progress_of(view.turn));
+    for (const view of this.views)
+      view.update(siblings_of(conversation, view.turn), progress_of(view.turn));
     this.welcome.hidden = path.length > 0;
     this.look();
   }

@@ -90,7 +90,15 @@ export class TurnView {
     const body = el("div", { class: "thoughts" }, this.thoughts.element);
     this.thinking.append(el("summary", {}, this.thinking_words, icon("down")), body);
     this.thinking.addEventListener("toggle", () => this.thoughts.update(this.shown_thoughts()));
-    this.element.append(this.thinking, this.reading, this.markdown.element, this.media, this.ending, this.error, this.footer);
+    this.element.append(
+      this.thinking,
+      this.reading,
+      this.markdown.element,
+      this.media,
+      this.ending,
+      this.error,
+      this.footer,
+    );
   }
 
   // Folded thoughts cost nothing.
@@ -113,12 +121,16 @@ export class TurnView {
     const thinks = progress !== null && !turn.text;
     this.thinking.classList.toggle("busy", thinks);
     this.thinking_words.textContent =
-      thinks || turn.reasoning_ms === undefined ? THINKING : `Thought for ${seconds(turn.reasoning_ms)}`;
+      thinks || turn.reasoning_ms === undefined
+        ? THINKING
+        : `Thought for ${seconds(turn.reasoning_ms)}`;
     this.thoughts.update(this.shown_thoughts());
     this.reading.hidden = !(progress && !turn.reasoning && !turn.text && !turn.media);
     const read = progress?.read;
     this.reading.textContent =
-      read && read.total > 0 ? `Reading the prompt, ${Math.floor((100 * read.done) / read.total)} %` : "";
+      read && read.total > 0
+        ? `Reading the prompt, ${Math.floor((100 * read.done) / read.total)} %`
+        : "";
     this.markdown.update(turn.text);
     this.update_media();
     this.ending.hidden = !ENDINGS[turn.finish ?? ""];
@@ -148,12 +160,14 @@ export class TurnView {
           !assistant && icon_button("edit", "Edit and ask again", () => this.start_edit()),
           assistant && icon_button("retry", "Answer again", () => actions.retry(turn)),
           can_resume && icon_button("onward", "Go on writing", () => actions.resume(turn)),
-          assistant && icon_button("branch", "Branch into a new conversation", () => actions.branch(turn)),
+          assistant &&
+            icon_button("branch", "Branch into a new conversation", () => actions.branch(turn)),
         ];
     const words = assistant && !running ? facts(turn.model, turn.usage) : [];
     replace(
       this.footer,
-      words.length > 0 && el("span", { class: "facts", title: usage_detail(turn.usage) }, words.join(" · ")),
+      words.length > 0 &&
+        el("span", { class: "facts", title: usage_detail(turn.usage) }, words.join(" · ")),
       ...buttons,
     );
   }
@@ -192,7 +206,13 @@ export class TurnView {
       this.element,
       el(
         "form",
-        { class: "edit", onsubmit: (event: Event) => { event.preventDefault(); send(); } },
+        {
+          class: "edit",
+          onsubmit: (event: Event) => {
+            event.preventDefault();
+            send();
+          },
+        },
         area,
         el(
           "div",
