@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: MIT
-// A session: one sequence of tokens, what the model has read of it, and its next logits.
+// A session: one sequence alone with its model, and the logits after it.
 //
 //   Session session(*model, ops, cache, {.fingerprint = fingerprint});
 //   TRY(Prefill prefill, session.extend(prompt_ids, nullptr));   // reads what is new
 //   Sample next = pick_token(session.logits(), sampler, session.length());
 //   session.append(next.id);                                     // reads one token
 //
-// What always holds
-//   After any way to the same ids (in one piece, in chunks, token by token, over a shared prefix,
-//   from a file) the logits are the same bits on the CPU: it is the caches that make it so.
-//   extend() keeps the longest prefix that the rings of the cache still cover: at most max_chunk
-//   tokens can be taken back, otherwise reading starts anew.
+// What always holds is sequence.h's: the same ids give the same bits, however they were read.
 // A session owns its slot of the cache.  One thread at a time.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "engine/sequence.h"
 #include "model/cache.h"
 #include "model/model.h"
 #include "ops/ops.h"
@@ -30,9 +26,7 @@ namespace hadal {
 
 struct SessionOptions {
   int64_t slot = 0;
-  // Prompts ask for the logits of their last token only, so layers of the decoder half may skip
-  // what it cannot see (V4.1, model-spec §1.3).
-  bool prompt_shortcut = true;
+  bool prompt_shortcut = true;  // as in SequenceOptions
   // What a stored session must agree with (fingerprint.h); empty: sessions cannot be stored.
   std::string fingerprint = {};
 };
@@ -50,7 +44,6 @@ class Session {
   Session(Model& model, Ops& ops, Cache& cache, SessionOptions options);
 
   // Makes the sequence equal to `ids` and computes the logits after it.  Refuses, changing
-  // Makes the sequence equal to `ids` and computes the logits after it.  Refuses, changing
   // nothing, ids outside the vocabulary and more than the cache holds.  `cancel` is looked at
   // between chunks.  `given`: positions whose embeddings are not looked up (images); two
   // sequences are one only where these agree too.  Its values must be on the host.
@@ -59,14 +52,14 @@ class Session {
   // One token more.  Requires: room() > 0 and a token of the vocabulary.
   void append(int64_t id);
   // An empty sequence.
-  void reset();
+  void reset() { sequence_.reset(); }
 
   // Of the position after the last token; empty before extend() and after a cancelled one.
   std::span<const float> logits() const;
-  const std::vector<int64_t>& ids() const { return ids_; }
-  int64_t length() const { return static_cast<int64_t>(ids_.size()); }
-  int64_t capacity() const { return capacity_; }
-  int64_t room() const { return capacity_ - length(); }
+  const std::vector<int64_t>& ids() const { return sequence_.ids(); }
+  int64_t length() const { return sequence_.length(); }
+  int64_t capacity() const { return sequence_.capacity(); }
+  int64_t room() const { return sequence_.room(); }
 
   // The file is session_file.h's.  `note` is the caller's own text and comes back from load().
   Status save(const std::string& path, const std::string& note) const;
@@ -74,36 +67,13 @@ class Session {
   Result<std::string> load(const std::string& path);
 
  private:
-  Status check_ids(std::span<const int64_t> ids) const;
-  // What is to be read: ids, their marks, and the rows that some marks stand for.
-  struct Sequence {
-    std::span<const int64_t> ids;
-    std::vector<int64_t> marks;
-    const GivenRows& given;
-  };
-
-  Status check_given(const GivenRows& given, int64_t count) const;
-  int64_t reusable(const Sequence& wanted, int64_t needed_from) const;
-  void truncate(int64_t length);
-  // The next `count` tokens.
-  void read(const Sequence& wanted, int64_t count, int64_t needed_from, bool wants_logits);
-  void run(Batch& batch, bool wants_logits);
   std::string numerics() const;
 
   Model& model_;
   Ops& ops_;
   Cache& cache_;
   SessionOptions options_;
-  int64_t capacity_ = 0;
-  std::vector<int64_t> ids_;
-  std::vector<int64_t> marks_;  // one an id: 0, or the checksum of the embedding that was given
-  Tensor logits_V_;
-  // Rings hold the rows of positions below `written_`; older ones were written over.
-  int64_t written_ = 0;
-  // Positions before this one cannot be taken back to: a stored session has no older rows.
-  int64_t oldest_return_ = 0;
-  // Layers of the decoder half have what queries from here on need, and no more.
-  int64_t needed_from_ = 0;
+  Sequence sequence_;
 };
 
 }  // namespace hadal

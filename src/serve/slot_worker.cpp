@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// A worker over sessions.  work() is the table of contents.
+// A worker that computes what runs in one batch.  work() is the table of contents.
 #include "serve/slot_worker.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <map>
+#include <chrono>
 #include <utility>
+
+#include "serve/slot_job.h"
+#include "serve/token_choice.h"
 
 namespace hadal {
 namespace {
@@ -21,83 +22,46 @@ int64_t common_prefix(const std::vector<int64_t>& a, const std::vector<int64_t>&
   return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
 }
 
-// The model's own probability of a token, whatever was taken off for sampling.
-float logprob_of(std::span<const float> logits, int64_t id) {
-  const float peak = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - peak);
-  return static_cast<float>(logits[static_cast<size_t>(id)] - peak - std::log(sum));
+std::span<const float> row_of(const Tensor& logits_V) {
+  return {logits_V.data<float>(), static_cast<size_t>(logits_V.count())};
 }
 
 }  // namespace
 
-class SlotWorker::Job : public Generation {
- public:
-  Job(SlotWorker& worker, GenerationRequest request, std::shared_ptr<GenerationSink> sink)
-      : request_(std::move(request)), sink_(std::move(sink)), worker_(&worker) {}
-
-  void cancel() override {
-    cancelled_ = true;
-    notify();
-  }
-  void pause(bool paused) override {
-    paused_ = paused;
-    if (!paused) notify();
-  }
-  // The worker ends: it will look for itself.
-  void stop() { cancelled_ = true; }
-  // Once the worker is gone, so is what could be told to it.
-  void detach() {
-    const std::lock_guard lock(mutex_);
-    worker_ = nullptr;
-  }
-
-  const GenerationRequest& request() const { return request_; }
-  GenerationSink& sink() { return *sink_; }
-  bool cancelled() const { return cancelled_; }
-  bool paused() const { return paused_; }
-  bool late() const { return Clock::now() >= request_.deadline; }
-  const Clock::time_point submitted = Clock::now();
-
- private:
-  // Taking the worker's lock in between lets no wake-up fall between its look and its sleep.
-  void notify() {
-    const std::lock_guard lock(mutex_);
-    if (!worker_) return;
-    { const std::lock_guard worker_lock(worker_->mutex_); }
-    worker_->changed_.notify_all();
-  }
-
-  const GenerationRequest request_;
-  const std::shared_ptr<GenerationSink> sink_;
-  std::atomic<bool> cancelled_{false}, paused_{false};
-  std::mutex mutex_;
-  SlotWorker* worker_;
-};
-
 struct SlotWorker::Slot {
-  Session session;
+  Sequence sequence;
   std::string partition;
   int64_t last_used = 0;  // 0: never
   bool busy = false;
 };
 
 struct SlotWorker::Running {
-  std::shared_ptr<Job> job;
+  std::shared_ptr<SlotJob> job;
   Slot* slot = nullptr;
+  TokenChoice choice;
   bool reading = true;  // the prompt
-  bool begun = false;   // a first slice was read
+  bool begun = false;   // its sequence is that of this request
+  int64_t looked = 0;   // positions up to here were kept where that is worth it
+  int64_t kept = 0;     // the last that was
+  int64_t parts = 0;    // where its prompt was seen to part from another; 0: nowhere
   Clock::time_point since{};
   GenerationEnd end;
-  std::map<int64_t, int64_t> counts;  // how often the answer holds each token
+
+  Sequence& sequence() const { return slot->sequence; }
+  const GenerationRequest& request() const { return job->request(); }
 };
 
-SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, QueueLimits limits)
-    : vocab_(model.config().vocab), waiting_(limits) {
+SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOptions& options)
+    : context_(cache.options().max_positions),
+      vocab_(model.config().vocab),
+      max_chunk_(cache.options().max_chunk),
+      scheduler_({.most_rows = cache.options().max_chunk}),
+      step_(model, ops, cache),
+      prefixes_(model.config(), options.prefixes),
+      waiting_(options.queue) {
   for (int64_t slot = 0; slot < cache.options().slots; ++slot)
-    slots_.push_back(
-        std::make_unique<Slot>(Slot{Session(model, ops, cache, {.slot = slot}), {}, 0, false}));
-  context_ = slots_.front()->session.capacity();
+    slots_.push_back(std::make_unique<Slot>(
+        Slot{Sequence(model.config(), cache, {.slot = slot}), {}, 0, false}));
   gauges_.slots = static_cast<int64_t>(slots_.size());
   gauges_.cache_capacity = gauges_.slots * context_;
   thread_ = std::thread([this] { work(); });
@@ -116,7 +80,12 @@ Submission SlotWorker::submit(GenerationRequest request, std::shared_ptr<Generat
   CHECK(!request.prompt.empty() && static_cast<int64_t>(request.prompt.size()) < context_,
         request.prompt.size());
   CHECK(request.max_tokens > 0, request.max_tokens);
-  auto job = std::make_shared<Job>(*this, std::move(request), std::move(sink));
+  // Taking the lock in between lets no wake-up fall between the worker's look and its sleep.
+  const auto wake = [this] {
+    { const std::lock_guard lock(mutex_); }
+    changed_.notify_all();
+  };
+  auto job = std::make_shared<SlotJob>(std::move(request), std::move(sink), wake);
   {
     const std::lock_guard lock(mutex_);
     const Pushed pushed = waiting_.push(job->request().owner, job);
@@ -134,27 +103,30 @@ WorkerGauges SlotWorker::gauges() const {
 }
 
 void SlotWorker::work() {
-  std::vector<std::shared_ptr<Job>> gone;  // left the queue without having run
+  std::vector<std::shared_ptr<SlotJob>> gone;  // left the queue without having run
   while (wait_for_work(gone)) {
-    for (const std::shared_ptr<Job>& job : gone) {
+    for (const std::shared_ptr<SlotJob>& job : gone) {
       GenerationEnd end;
-      end.finish = job->cancelled() ? GenerationFinish::cancelled : GenerationFinish::deadline;
-      end.queue_seconds = seconds_since(job->submitted);
+      end.finish = job->why_over();
+      end.queue_seconds = job->seconds_waiting();
       job->detach();
       job->sink().ended(end);
     }
     gone.clear();
     finish_cancelled();
-    decode_round();
-    read_one_slice();
+    choose_tokens();
+    run_step();
   }
 }
 
+// ---- under the lock
+
 // False: the worker ends, and nothing is left.
-bool SlotWorker::wait_for_work(std::vector<std::shared_ptr<Job>>& gone) {
+bool SlotWorker::wait_for_work(std::vector<std::shared_ptr<SlotJob>>& gone) {
   std::unique_lock lock(mutex_);
-  const auto leaves = [this](const std::shared_ptr<Job>& job) {
-    return stopping_ || job->cancelled() || job->late();
+  const auto leaves = [this](const std::shared_ptr<SlotJob>& job) {
+    if (stopping_) job->stop();
+    return job->over();
   };
   const auto ready = [&] {
     gone = waiting_.take_if(leaves);
@@ -174,22 +146,21 @@ bool SlotWorker::has_work() const {
   const bool slot_free = running_.size() < slots_.size();
   if (slot_free && waiting_.size() > 0) return true;
   return std::any_of(running_.begin(), running_.end(), [](const Running& running) {
-    return !running.job->paused() || running.job->cancelled() || running.job->late();
+    return !running.job->paused() || running.job->over();
   });
 }
 
 void SlotWorker::admit() {
   while (running_.size() < slots_.size()) {
-    const std::optional<std::shared_ptr<Job>> job = waiting_.pop();
+    const std::optional<std::shared_ptr<SlotJob>> job = waiting_.pop();
     if (!job) break;
     Slot& slot = choose_slot((*job)->request());
     slot.busy = true;
     slot.last_used = ++admitted_;
-    Running running;
-    running.job = *job;
-    running.slot = &slot;
+    Running running{
+        .job = *job, .slot = &slot, .choice = TokenChoice((*job)->request()), .end = {}};
     running.since = Clock::now();
-    running.end.queue_seconds = seconds_since((*job)->submitted);
+    running.end.queue_seconds = (*job)->seconds_waiting();
     running_.push_back(std::move(running));
   }
 }
@@ -197,8 +168,10 @@ void SlotWorker::admit() {
 void SlotWorker::note_gauges() {
   gauges_.waiting = waiting_.size();
   gauges_.running = static_cast<int64_t>(running_.size());
+  gauges_.prefix_tokens = prefixes_.tokens();
+  gauges_.prefix_bytes = prefixes_.bytes();
   gauges_.cached_tokens = 0;
-  for (const Running& running : running_) gauges_.cached_tokens += running.slot->session.length();
+  for (const Running& running : running_) gauges_.cached_tokens += running.sequence().length();
 }
 
 // The free slot of the partition that holds most of the prompt, else the one unused for longest.
@@ -208,7 +181,7 @@ SlotWorker::Slot& SlotWorker::choose_slot(const GenerationRequest& request) {
   for (const std::unique_ptr<Slot>& slot : slots_) {
     if (slot->busy) continue;
     const int64_t common = slot->partition == request.partition
-                               ? common_prefix(slot->session.ids(), request.prompt)
+                               ? common_prefix(slot->sequence.ids(), request.prompt)
                                : 0;
     const bool better = !best || common > best_common ||
                         (common == best_common && slot->last_used < best->last_used);
@@ -216,93 +189,156 @@ SlotWorker::Slot& SlotWorker::choose_slot(const GenerationRequest& request) {
     best_common = std::max(best_common, common);
   }
   CHECK(best, "no slot is free");
-  if (best->partition != request.partition) best->session.reset();
+  if (best->partition != request.partition) best->sequence.reset();
   best->partition = request.partition;
   return *best;
 }
+
+// ---- answers
 
 void SlotWorker::finish(Running& running, GenerationFinish why) {
   running.end.finish = why;
   (running.reading ? running.end.prefill_seconds : running.end.decode_seconds) =
       seconds_since(running.since);
   running.slot->busy = false;
+  const std::string& owner = running.request().owner;
+  const auto owners = std::count_if(running_.begin(), running_.end(), [&](const Running& other) {
+    return other.request().owner == owner;
+  });
+  if (owners == 1) scheduler_.forget(owner);
   running.job->detach();
   running.job->sink().ended(running.end);
+  if (running.begun && prefixes_.enabled()) keep(running, running.sequence().length());
 }
 
 void SlotWorker::finish_cancelled() {
   std::erase_if(running_, [this](Running& running) {
-    if (!running.job->cancelled() && !running.job->late()) return false;
-    finish(running,
-           running.job->cancelled() ? GenerationFinish::cancelled : GenerationFinish::deadline);
+    if (!running.job->over()) return false;
+    finish(running, running.job->why_over());
     return true;
   });
 }
 
-void SlotWorker::decode_round() {
+void SlotWorker::choose_tokens() {
   std::erase_if(running_, [this](Running& running) {
-    return !running.reading && !running.job->paused() && !decode(running);
+    const bool due = !running.reading && !running.job->paused() && running.sequence().unread() == 0;
+    return due && !choose_token(running);
   });
 }
 
-// Prompts take turns: the one that was read goes to the end of the line.
-void SlotWorker::read_one_slice() {
-  const auto next = std::find_if(running_.begin(), running_.end(), [](const Running& running) {
-    return running.reading && !running.job->paused();
-  });
-  if (next == running_.end()) return;
-  read_slice(*next);
-  running_.splice(running_.end(), running_, next);
-}
-
-// A flag that is set already makes extend() come back after one chunk.
-void SlotWorker::read_slice(Running& running) {
-  const std::vector<int64_t>& prompt = running.job->request().prompt;
-  const std::atomic<bool> at_once{true};
-  const Result<Prefill> prefill = running.slot->session.extend(prompt, &at_once);
-  CHECK(prefill, prefill.error().message);  // the door has checked the ids
-  if (!running.begun) running.end.hit = prefill->reused;
-  running.begun = true;
-  running.end.miss += prefill->read;
-  const int64_t all = static_cast<int64_t>(prompt.size());
-  running.job->sink().prefill(running.end.hit + running.end.miss, all);
-  if (!prefill->cancelled) {
-    running.reading = false;
-    running.end.prefill_seconds = seconds_since(running.since);
-    running.since = Clock::now();
-  }
-}
-
-// One token.  False: the answer is over.
-bool SlotWorker::decode(Running& running) {
-  const GenerationRequest& request = running.job->request();
-  Session& session = running.slot->session;
-  GeneratedToken token;
-  const Penalties& penalties = request.penalties;
-  if (penalties.presence != 0 || penalties.frequency != 0) {
-    std::vector<float> logits(session.logits().begin(), session.logits().end());
-    for (const auto& [id, count] : running.counts)
-      logits[static_cast<size_t>(id)] -=
-          static_cast<float>(penalties.presence + penalties.frequency * static_cast<double>(count));
-    token.sample = pick_token(logits, request.sampler, session.length());
-    token.sample.logprob = logprob_of(session.logits(), token.sample.id);
-  } else {
-    token.sample = pick_token(session.logits(), request.sampler, session.length());
-  }
-  if (request.likeliest > 0) token.likeliest = likeliest(session.logits(), request.likeliest);
-  const int64_t id = token.sample.id;
+// False: the answer is over.
+bool SlotWorker::choose_token(Running& running) {
+  const GenerationRequest& request = running.request();
+  Sequence& sequence = running.sequence();
+  const GeneratedToken token = running.choice.pick(row_of(sequence.logits_V()), sequence.length());
   ++running.end.output;
-  ++running.counts[id];
-  token.ends =
-      std::find(request.end_ids.begin(), request.end_ids.end(), id) != request.end_ids.end();
   const Flow flow = running.job->sink().token(token);
   if (token.ends) return finish(running, GenerationFinish::end), false;
   if (flow == Flow::stop) return finish(running, GenerationFinish::stop), false;
   if (running.end.output == request.max_tokens)
     return finish(running, GenerationFinish::length), false;
-  if (session.room() == 0) return finish(running, GenerationFinish::context), false;
-  session.append(id);
+  if (sequence.room() == 0) return finish(running, GenerationFinish::context), false;
+  sequence.want_one(token.sample.id);
   return true;
+}
+
+// ---- the step
+
+void SlotWorker::run_step() {
+  StepTime time;
+  for (Running& running : running_) {
+    // Who was paused when tokens were chosen has none to read, whatever it is by now.
+    const bool due = !running.reading && running.sequence().unread() > 0;
+    if (!due || running.job->paused()) continue;
+    step_.add(running.sequence(), 1);
+    ++time.writers;
+  }
+  std::vector<Running*> readers;
+  for (Running& running : running_)
+    if (running.reading && !running.job->paused()) readers.push_back(&running);
+  time.read = readers.empty() ? 0 : add_slices(scheduler_.slice(time.writers), readers);
+  if (step_.rows() > 0) {
+    const Clock::time_point start = Clock::now();
+    step_.run();
+    time.seconds = seconds_since(start);
+    scheduler_.note(time);
+  }
+  for (Running* running : readers) note_read(*running);
+}
+
+// Fills `rows` with slices of prompts; `readers` become those who have got one.
+int64_t SlotWorker::add_slices(int64_t rows, std::vector<Running*>& readers) {
+  std::vector<Running*> all, done;
+  std::swap(all, readers);
+  int64_t added = 0;
+  while (added < rows && !all.empty()) {
+    std::vector<const std::string*> owners;
+    for (const Running* running : all) owners.push_back(&running->request().owner);
+    const size_t next = scheduler_.choose(owners);
+    Running& running = *all[next];
+    all.erase(all.begin() + static_cast<long>(next));
+    if (!running.begun) begin(running);
+    readers.push_back(&running);
+    const int64_t count = std::min({rows - added, max_chunk_, running.sequence().unread()});
+    if (count == 0) continue;  // all of it was in the cache
+    step_.add(running.sequence(), count);
+    added += count;
+    scheduler_.read(running.request().owner);
+  }
+  return added;
+}
+
+// Its slot goes on from what is known of the prompt: in the slot itself, or in the prefix cache.
+void SlotWorker::begin(Running& running) {
+  const GenerationRequest& request = running.request();
+  Sequence& sequence = running.sequence();
+  Result<Wanted> wanted = sequence.check(request.prompt, request.given);
+  CHECK(wanted, wanted.error().message);  // the door has checked the ids
+  const PrefixHit hit = prefixes_.find(request.partition, *wanted);
+  if (hit.length > sequence.reusable(*wanted)) {
+    const Status loaded = sequence.load(prefixes_.state_of(hit, *wanted));
+    CHECK(loaded, loaded.error().message);  // it was saved from this very cache
+  }
+  running.end.hit = sequence.want(wanted.take());
+  running.looked = running.kept = running.end.hit;
+  running.parts = hit.common;
+  running.begun = true;
+}
+
+// What was read since the last time, where others may want to go on from.
+void SlotWorker::keep_read(Running& running) {
+  if (!prefixes_.enabled()) return;
+  const Sequence& sequence = running.sequence();
+  std::vector<int64_t> positions = prefixes_.boundaries(running.looked, sequence.length());
+  if (running.parts > running.looked && running.parts <= sequence.length())
+    positions.push_back(running.parts);
+  if (sequence.unread() == 0) positions.push_back(sequence.length());
+  std::sort(positions.begin(), positions.end());
+  for (const int64_t position : positions) keep(running, position);
+  running.looked = sequence.length();
+}
+
+void SlotWorker::keep(Running& running, int64_t position) {
+  if (position <= running.kept) return;
+  prefixes_.keep(running.request().partition, running.sequence().save(position));
+  running.kept = position;
+}
+
+// After a slice of its prompt.
+void SlotWorker::note_read(Running& running) {
+  const int64_t all = static_cast<int64_t>(running.request().prompt.size());
+  running.end.miss = running.sequence().length() - running.end.hit;
+  running.job->sink().prefill(running.sequence().length(), all);
+  keep_read(running);
+  if (running.sequence().unread() == 0) {
+    running.reading = false;
+    running.end.prefill_seconds = seconds_since(running.since);
+    running.since = Clock::now();
+  }
+  // Of one owner's prompts, the one that was read goes to the end of the line.
+  const auto self = std::find_if(running_.begin(), running_.end(),
+                                 [&](const Running& other) { return &other == &running; });
+  running_.splice(running_.end(), running_, self);
 }
 
 }  // namespace hadal

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A worker over sessions: one thread, a cache slot for every running request.
+// A worker that computes what runs in one batch: one thread, a cache slot for every request.
 //
-//   SlotWorker worker(*model, *ops, *cache, {});       // as many at once as the cache has slots
+//   SlotWorker worker(*model, *ops, *cache, {.prefixes = {.budget_bytes = 1 << 30}});
+//                                                      // as many at once as the cache has slots
 //
-// In each round every answer gets one token, and one of the prompts being read gets one slice of
-// the cache's max_chunk tokens: so a long prompt delays the others' next token by a slice.  A slot
-// keeps what it has read; a request takes the free slot of its partition that holds most of its
-// prompt.  Requests that find no slot wait in a queue that is fair between owners.
+// Each step is one forward pass: the next token of every answer, and slices of the prompts being
+// read, as many as the pace of the answers allows (engine/scheduler.h).  Requests join and leave
+// between steps.  What was read goes into the prefix cache, at boundaries, at the end of prompt and
+// answer, and when a request is cancelled; a slot also keeps it until another request comes.  A
+// request takes the free slot of its partition that holds most of its prompt.  Requests that find
+// no slot wait in a queue that is fair between owners; so are the slices.
 #pragma once
 
 #include <condition_variable>
@@ -16,15 +19,24 @@
 #include <thread>
 #include <vector>
 
-#include "engine/session.h"
+#include "engine/prefix_cache.h"
+#include "engine/scheduler.h"
+#include "engine/step.h"
 #include "serve/fair_queue.h"
 #include "serve/worker.h"
 
 namespace hadal {
 
+class SlotJob;
+
+struct SlotWorkerOptions {
+  QueueLimits queue;
+  PrefixCacheOptions prefixes;
+};
+
 class SlotWorker : public GenerationWorker {
  public:
-  SlotWorker(Model& model, Ops& ops, Cache& cache, QueueLimits limits);
+  SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOptions& options);
   // Cancels what runs and waits.
   ~SlotWorker() override;
 
@@ -34,32 +46,38 @@ class SlotWorker : public GenerationWorker {
   int64_t vocab() const override { return vocab_; }
 
  private:
-  class Job;
   struct Slot;
   struct Running;
 
   void work();
   // What there is to do is done under the lock; what is computed and told, outside of it.
-  bool wait_for_work(std::vector<std::shared_ptr<Job>>& gone);
+  bool wait_for_work(std::vector<std::shared_ptr<SlotJob>>& gone);
   bool has_work() const;
   void admit();
   void note_gauges();
   Slot& choose_slot(const GenerationRequest& request);
-  void read_one_slice();
-  void decode_round();
   void finish_cancelled();
-  void read_slice(Running& running);
-  bool decode(Running& running);
+  void choose_tokens();
+  bool choose_token(Running& running);
+  void run_step();
+  int64_t add_slices(int64_t rows, std::vector<Running*>& readers);
+  void begin(Running& running);
+  void note_read(Running& running);
+  void keep_read(Running& running);
+  void keep(Running& running, int64_t position);
   void finish(Running& running, GenerationFinish why);
 
-  int64_t context_ = 0, vocab_ = 0;
+  const int64_t context_, vocab_, max_chunk_;
+  Scheduler scheduler_;
+  Step step_;
+  PrefixCache prefixes_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::list<Running> running_;  // of the worker's thread alone
   int64_t admitted_ = 0;        // counts, so that slots know who was used last
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  FairQueue<std::shared_ptr<Job>> waiting_;
+  FairQueue<std::shared_ptr<SlotJob>> waiting_;
   bool stopping_ = false;
   WorkerGauges gauges_;
   std::thread thread_;  // last: it uses all of the above

@@ -5,8 +5,7 @@
 //   if (made.state != Submitted::yes) …                       // the queue is full
 //   made.generation->cancel();                                // at any time, from any thread
 //
-// All that HTTP and the API know of the engine is this page: an engine that computes several
-// requests in one batch takes SlotWorker's place without their noticing.
+// All that HTTP and the API know of the engine is this page.
 //
 // What always holds
 //   Requests make progress side by side; none waits for another's answer while there is room.
@@ -26,6 +25,7 @@
 
 #include "engine/generator.h"
 #include "engine/sampler.h"
+#include "engine/sequence.h"
 
 namespace hadal {
 
@@ -38,6 +38,7 @@ struct GenerationRequest {
   std::string owner;      // who takes turns with the others
   std::string partition;  // requests share what was read within one partition only
   std::vector<int64_t> prompt;
+  GivenRows given;  // embeddings of images in the prompt; on the host
   SamplerOptions sampler;
   Penalties penalties;
   int64_t max_tokens = 0;  // at least 1
@@ -91,12 +92,15 @@ struct WorkerGauges {
   int64_t slots = 0;           // most that can run at once
   int64_t cached_tokens = 0;   // held for running requests
   int64_t cache_capacity = 0;  // in tokens
+  int64_t prefix_tokens = 0;   // of texts that were read before, in memory
+  int64_t prefix_bytes = 0, prefix_disk_bytes = 0;
 };
 
 class GenerationWorker {
  public:
   virtual ~GenerationWorker() = default;
-  // Requires: 1 to context() - 1 ids of the vocabulary, options that pass check(), max_tokens > 0.
+  // Requires: 1 to context() - 1 ids of the vocabulary, embeddings of the model's width, options
+  // that pass check(), max_tokens > 0.
   virtual Submission submit(GenerationRequest request, std::shared_ptr<GenerationSink> sink) = 0;
   virtual WorkerGauges gauges() const = 0;
   virtual int64_t context() const = 0;  // most tokens of prompt and answer

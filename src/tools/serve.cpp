@@ -28,8 +28,8 @@ namespace {
 
 constexpr uint16_t kUsualPort = 8080;
 constexpr int64_t kUsualSlots = 4;
-// Tokens of a prompt that are read between two tokens of the others' answers.
-constexpr int64_t kUsualSlice = 128;
+// Most tokens of prompts in a step; beside answers the scheduler takes fewer.
+constexpr int64_t kUsualSlice = 256;
 // What a client's last bytes may take once everything is answered.
 constexpr std::chrono::seconds kFarewellTime{3};
 
@@ -39,7 +39,7 @@ struct ServeChoice {
   std::string data, thinking = "auto";
   std::optional<double> temperature;
   int64_t slots = kUsualSlots, slice = kUsualSlice, max_output = 4096, body_mb = 64;
-  int64_t drain_seconds = 30, request_seconds = 3600;
+  int64_t drain_seconds = 30, request_seconds = 3600, prefix_mb = 512;
   QueueLimits queue;
 };
 
@@ -123,7 +123,9 @@ Result<int> serve(ServeChoice choice) {
   TRY_STATUS(check_exposure(choice, *accounts));
   TRY(OpenModel open, open_model(choice.model, {.slots = choice.slots, .max_chunk = choice.slice}));
   TRY(const std::string fingerprint, model_fingerprint(open.folder));
-  auto worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, choice.queue);
+  const SlotWorkerOptions serving{.queue = choice.queue,
+                                  .prefixes = {.budget_bytes = choice.prefix_mb << 20}};
+  auto worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, serving);
   const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
   const ServedModel model{.id = folder.parent_path().filename().string(),
                           .end_ids = open.end_ids(),
@@ -190,8 +192,13 @@ void add_request_options(CLI::App& command, ServeChoice& choice) {
       ->capture_default_str();
   command
       .add_option("--slice", choice.slice,
-                  "Tokens of a prompt read between two tokens of other answers")
+                  "Most tokens of prompts in one step; fewer while answers are being written")
       ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command
+      .add_option("--prefix-cache", choice.prefix_mb,
+                  "MiB for what was read once, so that it need not be read again; 0: none")
+      ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();
   command.add_option("--queue", choice.queue.most, "Requests that may wait")
       ->check(CLI::Range(1, 1 << 20))

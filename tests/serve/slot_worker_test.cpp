@@ -78,9 +78,9 @@ class SlotWorkerTest : public testing::Test {
   static void SetUpTestSuite() { tiny_ = new TinyModel("v41-tiny"); }
   static void TearDownTestSuite() { delete tiny_; }
 
-  void start(int64_t slots, int64_t max_chunk = 16, QueueLimits limits = {}) {
+  void start(int64_t slots, int64_t max_chunk = 16, const SlotWorkerOptions& options = {}) {
     cache_.emplace(tiny_->cache(slots, max_chunk));
-    worker_.emplace(*tiny_->model, *tiny_->ops, *cache_, limits);
+    worker_.emplace(*tiny_->model, *tiny_->ops, *cache_, options);
   }
   static GenerationRequest request(int64_t prompt, int64_t max_tokens, int64_t salt = 0) {
     GenerationRequest request;
@@ -171,9 +171,59 @@ TEST_F(SlotWorkerTest, ALongPromptIsReadBetweenTheTokensOfOthers) {
     if (what == 't' && who == "w") gap = 0;
     longest_gap = std::max(longest_gap, gap);
   }
-  EXPECT_EQ(slices, 25);
+  EXPECT_GE(slices, 25);
   EXPECT_EQ(longest_gap, 1);
   EXPECT_EQ(reader->ids(), alone(request(400, 1, 2)));
+}
+
+// Counts forward passes and their rows.
+struct StepCounter : Observer {
+  void tensor(int64_t layer, std::string_view name, const Tensor& value) override {
+    if (layer != -1 || name != "embed") return;
+    ++steps;
+    most_rows = std::max(most_rows, value.size(0));
+  }
+  int64_t steps = 0, most_rows = 0;
+};
+
+TEST_F(SlotWorkerTest, AnswersSideBySideShareTheirSteps) {
+  StepCounter counter;
+  tiny_->model->watch(&counter);
+  start(8);
+  const auto story = std::make_unique<Story>();
+  std::vector<std::shared_ptr<Recorder>> sinks;
+  for (int64_t i = 0; i < 8; ++i) {
+    sinks.push_back(std::make_shared<Recorder>(std::to_string(i)));
+    submit(request(4, 100, i), sinks.back());
+  }
+  for (const auto& sink : sinks) sink->wait();
+  worker_.reset();
+  tiny_->model->watch(nullptr);
+  EXPECT_LT(counter.steps, 150) << "800 tokens and 8 short prompts";
+  EXPECT_GE(counter.most_rows, 8);
+  for (int64_t i = 0; i < 8; ++i)
+    EXPECT_EQ(sinks[static_cast<size_t>(i)]->ids(), alone(request(4, 100, i)));
+}
+
+TEST_F(SlotWorkerTest, LongPromptsOfOneOwnerDoNotHoldUpAnothers) {
+  start(4);
+  const auto story = std::make_unique<Story>();
+  std::vector<std::shared_ptr<Recorder>> sinks;
+  for (int64_t i = 0; i < 3; ++i) {
+    sinks.push_back(std::make_shared<Recorder>("ann", story.get()));
+    submit(request(500, 1, i), sinks.back());
+  }
+  while (sinks[0]->read == 0) std::this_thread::yield();
+  GenerationRequest asked = request(100, 1, 7);
+  asked.owner = "bob";
+  sinks.push_back(std::make_shared<Recorder>("bob", story.get()));
+  submit(asked, sinks.back());
+  for (const auto& sink : sinks) sink->wait();
+  for (const auto& [what, who] : story->events)
+    if (what == 'e') {
+      EXPECT_EQ(who, "bob") << "every second slice is Bob's";
+      break;
+    }
 }
 
 TEST_F(SlotWorkerTest, OwnersTakeTurns) {
@@ -198,7 +248,7 @@ TEST_F(SlotWorkerTest, OwnersTakeTurns) {
 }
 
 TEST_F(SlotWorkerTest, AFullQueueSaysWhoseFaultItIs) {
-  start(1, 16, {.most = 3, .most_of_one = 2});
+  start(1, 16, {.queue = {.most = 3, .most_of_one = 2}, .prefixes = {}});
   const auto busy = std::make_shared<Recorder>("busy");
   submit(request(4, 400, 9), busy);
   while (busy->count() < 1) std::this_thread::yield();
@@ -294,6 +344,45 @@ TEST_F(SlotWorkerTest, ACancelledPromptIsNotReadTwice) {
   EXPECT_EQ(again->ids(), alone(request(400, 1, 5)));
 }
 
+TEST_F(SlotWorkerTest, APromptThatLostItsSlotIsNotReadTwice) {
+  start(1, 16, {.queue = {}, .prefixes = {.every = 50}});
+  const auto ask = [&](const GenerationRequest& asked) {
+    const auto sink = std::make_shared<Recorder>("");
+    submit(asked, sink);
+    const GenerationEnd end = sink->wait();
+    EXPECT_EQ(end.hit + end.miss, static_cast<int64_t>(asked.prompt.size()));
+    EXPECT_EQ(sink->ids(), alone(asked));
+    return std::pair{end, sink->ids()};
+  };
+  const auto [first, answer] = ask(request(120, 8, 1));
+  EXPECT_EQ(first.hit, 0);
+  ask(request(90, 3, 2));  // takes the only slot
+  EXPECT_EQ(ask(request(120, 8, 1)).first.hit, 120);
+  ask(request(90, 3, 3));
+  // The conversation goes on: all but the last token of the answer was read.
+  GenerationRequest longer = request(120, 4, 1);
+  longer.prompt.insert(longer.prompt.end(), answer.begin(), answer.end());
+  longer.prompt.insert(longer.prompt.end(), {5, 6, 7});
+  EXPECT_EQ(ask(longer).first.hit, 127);
+  // Another text with the same beginning goes on from a boundary, and then from where they part.
+  for (const int64_t hit : {0, 50, 80}) {
+    GenerationRequest other = request(160, 2, 4);
+    if (hit > 0) std::fill(other.prompt.begin() + 80, other.prompt.end(), 5 + hit);
+    EXPECT_EQ(ask(other).first.hit, hit);
+    ask(request(30, 1, 5 + hit));
+  }
+}
+
+TEST_F(SlotWorkerTest, WithoutAPrefixCacheAllIsReadAgain) {
+  start(1, 16, {.queue = {}, .prefixes = {.budget_bytes = 0}});
+  for (const int64_t salt : {1, 2, 1}) {
+    const auto sink = std::make_shared<Recorder>("");
+    submit(request(60, 1, salt), sink);
+    EXPECT_EQ(sink->wait().hit, 0);
+  }
+  EXPECT_EQ(worker_->gauges().prefix_bytes, 0);
+}
+
 TEST_F(SlotWorkerTest, APausedAnswerWaitsAndGoesOnUnchanged) {
   start(2);
   const auto slow = std::make_shared<Recorder>("slow");
@@ -328,7 +417,7 @@ TEST_F(SlotWorkerTest, PenaltiesKeepTokensFromComingAgain) {
 }
 
 TEST_F(SlotWorkerTest, AStormOfCancelsLeavesNothing) {
-  start(3, 16, {.most = 1000, .most_of_one = 1000});
+  start(3, 16, {.queue = {.most = 1000, .most_of_one = 1000}, .prefixes = {.every = 10}});
   std::mt19937 random(7);
   std::vector<std::shared_ptr<Recorder>> sinks;
   std::vector<std::shared_ptr<Generation>> generations;

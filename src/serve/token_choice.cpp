@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// One token of an answer.
+#include "serve/token_choice.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace hadal {
+namespace {
+
+// The model's own probability of a token, whatever was taken off for sampling.
+float logprob_of(std::span<const float> logits, int64_t id) {
+  const float peak = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - peak);
+  return static_cast<float>(logits[static_cast<size_t>(id)] - peak - std::log(sum));
+}
+
+}  // namespace
+
+Sample TokenChoice::sample(std::span<const float> logits, int64_t position) const {
+  const Penalties& penalties = request_->penalties;
+  if (penalties.presence == 0 && penalties.frequency == 0)
+    return pick_token(logits, request_->sampler, position);
+  std::vector<float> lowered(logits.begin(), logits.end());
+  for (const auto& [id, count] : counts_)
+    lowered[static_cast<size_t>(id)] -=
+        static_cast<float>(penalties.presence + penalties.frequency * static_cast<double>(count));
+  Sample sample = pick_token(lowered, request_->sampler, position);
+  sample.logprob = logprob_of(logits, sample.id);
+  return sample;
+}
+
+GeneratedToken TokenChoice::pick(std::span<const float> logits, int64_t position) {
+  GeneratedToken token;
+  token.sample = sample(logits, position);
+  if (request_->likeliest > 0) token.likeliest = likeliest(logits, request_->likeliest);
+  const std::vector<int64_t>& ends = request_->end_ids;
+  token.ends = std::find(ends.begin(), ends.end(), token.sample.id) != ends.end();
+  ++counts_[token.sample.id];
+  return token;
+}
+
+}  // namespace hadal

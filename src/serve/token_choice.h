@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// One token of an answer, chosen as its request asks: penalties, sampling, what is told beside it.
+//
+//   TokenChoice choice(request);
+//   GeneratedToken token = choice.pick(logits, position);     // position: where it will stand
+//
+// Remembers how often the answer holds each token.  One object an answer, one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+
+#include "serve/worker.h"
+
+namespace hadal {
+
+class TokenChoice {
+ public:
+  // `request` must outlive this.
+  explicit TokenChoice(const GenerationRequest& request) : request_(&request) {}
+
+  GeneratedToken pick(std::span<const float> logits, int64_t position);
+
+ private:
+  Sample sample(std::span<const float> logits, int64_t position) const;
+
+  const GenerationRequest* request_;
+  std::map<int64_t, int64_t> counts_;
+};
+
+}  // namespace hadal
