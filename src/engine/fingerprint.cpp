@@ -40,4 +40,9 @@ Result<std::string> model_fingerprint(const std::string& folder) {
   return sum.text();
 }
 
+std::string numerics_of(Model& model, const Ops& ops) {
+  const bool published = model.options().rounding == Rounding::published;
+  return std::string(ops.name()) + "/" + (published ? "published" : "none");
+}
+
 }  // namespace hadal

@@ -11,9 +11,15 @@
 #include <string>
 
 #include "base/result.h"
+#include "model/model.h"
+#include "ops/ops.h"
 
 namespace hadal {
 
 Result<std::string> model_fingerprint(const std::string& folder);
+
+// What decides the bits in a cache besides the model: another back end or rounding gives others.
+// "cpu/published".
+std::string numerics_of(Model& model, const Ops& ops);
 
 }  // namespace hadal

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "engine/fingerprint.h"
 #include "engine/session_file.h"
 #include "engine/step.h"
 
@@ -50,17 +51,11 @@ std::span<const float> Session::logits() const {
   return {logits_V.data<float>(), static_cast<size_t>(logits_V.count())};
 }
 
-// What decides the bits in a cache besides the model: another back end or rounding gives others.
-std::string Session::numerics() const {
-  const bool published = model_.options().rounding == Rounding::published;
-  return std::string(ops_.name()) + "/" + (published ? "published" : "none");
-}
-
 Status Session::save(const std::string& path, const std::string& note) const {
   if (options_.fingerprint.empty()) return fail(path, ": this session cannot be stored");
   SequenceState state = sequence_.save(length());
   StoredSession stored{.fingerprint = options_.fingerprint,
-                       .numerics = numerics(),
+                       .numerics = numerics_of(model_, ops_),
                        .note = note,
                        .needed_from = state.needed_from,
                        .ids = {},
@@ -77,8 +72,9 @@ Result<std::string> Session::load(const std::string& path) {
   if (stored.fingerprint != options_.fingerprint)
     return fail(path, ": saved with another model: fingerprint ", stored.fingerprint,
                 ", this one is ", options_.fingerprint);
-  if (stored.numerics != numerics())
-    return fail(path, ": saved with back end/rounding ", stored.numerics, ", this is ", numerics());
+  if (stored.numerics != numerics_of(model_, ops_))
+    return fail(path, ": saved with back end/rounding ", stored.numerics, ", this is ",
+                numerics_of(model_, ops_));
   SequenceState state{
       std::move(stored.ids), {}, stored.needed_from, stored.logits, std::move(stored.cache)};
   if (stored.marks.defined())

@@ -67,8 +67,6 @@ class Session {
   Result<std::string> load(const std::string& path);
 
  private:
-  std::string numerics() const;
-
   Model& model_;
   Ops& ops_;
   Cache& cache_;

@@ -58,6 +58,7 @@ SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOpt
       scheduler_({.most_rows = cache.options().max_chunk}),
       step_(model, ops, cache),
       prefixes_(model.config(), options.prefixes),
+      store_(options.store),
       waiting_(options.queue) {
   for (int64_t slot = 0; slot < cache.options().slots; ++slot)
     slots_.push_back(std::make_unique<Slot>(
@@ -170,6 +171,7 @@ void SlotWorker::note_gauges() {
   gauges_.running = static_cast<int64_t>(running_.size());
   gauges_.prefix_tokens = prefixes_.tokens();
   gauges_.prefix_bytes = prefixes_.bytes();
+  gauges_.prefix_disk_bytes = store_ ? store_->bytes() : 0;
   gauges_.cached_tokens = 0;
   for (const Running& running : running_) gauges_.cached_tokens += running.sequence().length();
 }
@@ -208,7 +210,10 @@ void SlotWorker::finish(Running& running, GenerationFinish why) {
   if (owners == 1) scheduler_.forget(owner);
   running.job->detach();
   running.job->sink().ended(running.end);
-  if (running.begun && prefixes_.enabled()) keep(running, running.sequence().length());
+  if (!running.begun) return;
+  const int64_t length = running.sequence().length();
+  if (store_) store_->keep(running.request().partition, running.sequence().save(length));
+  keep(running, length);
 }
 
 void SlotWorker::finish_cancelled() {
@@ -295,7 +300,8 @@ void SlotWorker::begin(Running& running) {
   Result<Wanted> wanted = sequence.check(request.prompt, request.given);
   CHECK(wanted, wanted.error().message);  // the door has checked the ids
   const PrefixHit hit = prefixes_.find(request.partition, *wanted);
-  if (hit.length > sequence.reusable(*wanted)) {
+  const int64_t held = sequence.reusable(*wanted);
+  if (!begin_from_store(running, *wanted, std::max(held, hit.length)) && hit.length > held) {
     const Status loaded = sequence.load(prefixes_.state_of(hit, *wanted));
     CHECK(loaded, loaded.error().message);  // it was saved from this very cache
   }
@@ -303,6 +309,24 @@ void SlotWorker::begin(Running& running) {
   running.looked = running.kept = running.end.hit;
   running.parts = hit.common;
   running.begun = true;
+}
+
+// False: the disk knows no more of the prompt than `known`.  A record that turns out to be damaged
+// is forgotten by the store, and what is left is looked for again.
+bool SlotWorker::begin_from_store(const Running& running, const Wanted& wanted, int64_t known) {
+  const std::string& partition = running.request().partition;
+  while (store_) {
+    const PrefixStore::Found found = store_->find(partition, wanted);
+    if (found.length <= known) return false;
+    Result<SequenceState> state = store_->read(found, wanted);
+    if (!state) continue;
+    if (running.sequence().load(*state)) {
+      prefixes_.keep(partition, state.take());
+      return true;
+    }
+    store_->forget(found);
+  }
+  return false;
 }
 
 // What was read since the last time, where others may want to go on from.
@@ -319,8 +343,11 @@ void SlotWorker::keep_read(Running& running) {
 }
 
 void SlotWorker::keep(Running& running, int64_t position) {
-  if (position <= running.kept) return;
-  prefixes_.keep(running.request().partition, running.sequence().save(position));
+  if (position <= running.kept || !prefixes_.enabled()) return;
+  SequenceState state = running.sequence().save(position);
+  // Where prompts part, they will again after a restart.
+  if (store_ && position == running.parts) store_->keep(running.request().partition, state);
+  prefixes_.keep(running.request().partition, std::move(state));
   running.kept = position;
 }
 

@@ -7,9 +7,10 @@
 // Each step is one forward pass: the next token of every answer, and slices of the prompts being
 // read, as many as the pace of the answers allows (engine/scheduler.h).  Requests join and leave
 // between steps.  What was read goes into the prefix cache, at boundaries, at the end of prompt and
-// answer, and when a request is cancelled; a slot also keeps it until another request comes.  A
-// request takes the free slot of its partition that holds most of its prompt.  Requests that find
-// no slot wait in a queue that is fair between owners; so are the slices.
+// answer, and when a request is cancelled; the last two also onto the disk, if there is a store; a
+// slot keeps it until another request comes.  A request takes the free slot of its partition that
+// holds most of its prompt.  Requests that find no slot wait in a queue that is fair between
+// owners; so are the slices.
 #pragma once
 
 #include <condition_variable>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "engine/prefix_cache.h"
+#include "engine/prefix_store.h"
 #include "engine/scheduler.h"
 #include "engine/step.h"
 #include "serve/fair_queue.h"
@@ -32,6 +34,7 @@ class SlotJob;
 struct SlotWorkerOptions {
   QueueLimits queue;
   PrefixCacheOptions prefixes;
+  PrefixStore* store = nullptr;  // on disk; must outlive the worker
 };
 
 class SlotWorker : public GenerationWorker {
@@ -62,6 +65,7 @@ class SlotWorker : public GenerationWorker {
   void run_step();
   int64_t add_slices(int64_t rows, std::vector<Running*>& readers);
   void begin(Running& running);
+  bool begin_from_store(const Running& running, const Wanted& wanted, int64_t known);
   void note_read(Running& running);
   void keep_read(Running& running);
   void keep(Running& running, int64_t position);
@@ -71,6 +75,7 @@ class SlotWorker : public GenerationWorker {
   Scheduler scheduler_;
   Step step_;
   PrefixCache prefixes_;
+  PrefixStore* const store_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::list<Running> running_;  // of the worker's thread alone
   int64_t admitted_ = 0;        // counts, so that slots know who was used last

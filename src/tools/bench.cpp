@@ -18,6 +18,7 @@
 #include "engine/generator.h"
 #include "engine/random.h"
 #include "tools/active_bytes.h"
+#include "tools/bench_serve.h"
 #include "tools/machine.h"
 #include "tools/open_model.h"
 #include "tools/options.h"
@@ -178,7 +179,11 @@ void add_bench(CLI::App& program, Command& chosen) {
       "Examples:\n"
       "  hadal bench\n"
       "  hadal bench --model DIR --prompt-tokens 4096 --tokens 128 --json");
-  command->callback([choice, &chosen] { chosen = [choice] { return bench_command(*choice); }; });
+  add_bench_serve(*command, chosen);
+  command->callback([choice, command, &chosen] {
+    // A parent's callback comes after its sub-command's.
+    if (command->get_subcommands().empty()) chosen = [choice] { return bench_command(*choice); };
+  });
 }
 
 }  // namespace hadal

@@ -39,7 +39,7 @@ struct ServeChoice {
   std::string data, thinking = "auto";
   std::optional<double> temperature;
   int64_t slots = kUsualSlots, slice = kUsualSlice, max_output = 4096, body_mb = 64;
-  int64_t drain_seconds = 30, request_seconds = 3600, prefix_mb = 512;
+  int64_t drain_seconds = 30, request_seconds = 3600, prefix_mb = 512, disk_mb = 4096;
   QueueLimits queue;
 };
 
@@ -114,6 +114,23 @@ void drain(const ServeChoice& choice, const sigset_t& signals, Api& api, HttpSer
   wait_until(signals, kFarewellTime, [&] { return server.counts().connections == 0; });
 }
 
+// Beside the accounts.  Null: nothing is kept on disk, which costs time and nothing else.
+std::unique_ptr<PrefixStore> open_store(const ServeChoice& choice, const OpenModel& open,
+                                        const std::string& accounts,
+                                        const std::string& fingerprint) {
+  if (choice.disk_mb == 0) return nullptr;
+  PrefixStoreOptions options;
+  options.folder = (std::filesystem::path(accounts).parent_path() / "prefixes").string();
+  options.fingerprint =
+      fingerprint + "/" + numerics_of(*open.model, *open.ops) + "/" + HADAL_VERSION;
+  options.budget_bytes = choice.disk_mb << 20;
+  options.log = [](const std::string& line) { note_line("hadal: " + line); };
+  Result<std::unique_ptr<PrefixStore>> store = PrefixStore::open(open.config(), options);
+  if (store) return store.take();
+  note_line("hadal: " + store.error().message + "; texts are not kept on disk");
+  return nullptr;
+}
+
 Result<int> serve(ServeChoice choice) {
   const sigset_t signals = held_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -123,8 +140,10 @@ Result<int> serve(ServeChoice choice) {
   TRY_STATUS(check_exposure(choice, *accounts));
   TRY(OpenModel open, open_model(choice.model, {.slots = choice.slots, .max_chunk = choice.slice}));
   TRY(const std::string fingerprint, model_fingerprint(open.folder));
+  const std::unique_ptr<PrefixStore> store = open_store(choice, open, file, fingerprint);
   const SlotWorkerOptions serving{.queue = choice.queue,
-                                  .prefixes = {.budget_bytes = choice.prefix_mb << 20}};
+                                  .prefixes = {.budget_bytes = choice.prefix_mb << 20},
+                                  .store = store.get()};
   auto worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, serving);
   const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
   const ServedModel model{.id = folder.parent_path().filename().string(),
@@ -198,6 +217,11 @@ void add_request_options(CLI::App& command, ServeChoice& choice) {
   command
       .add_option("--prefix-cache", choice.prefix_mb,
                   "MiB for what was read once, so that it need not be read again; 0: none")
+      ->check(CLI::Range(0, 1 << 24))
+      ->capture_default_str();
+  command
+      .add_option("--prefix-disk", choice.disk_mb,
+                  "MiB on disk for the same, beside the accounts; outlasts the program; 0: none")
       ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();
   command.add_option("--queue", choice.queue.most, "Requests that may wait")

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <future>
 #include <random>
 
 #include "../engine/tiny_model.h"
+#include "scratch.h"
 
 namespace hadal {
 namespace {
@@ -371,6 +373,36 @@ TEST_F(SlotWorkerTest, APromptThatLostItsSlotIsNotReadTwice) {
     EXPECT_EQ(ask(other).first.hit, hit);
     ask(request(30, 1, 5 + hit));
   }
+}
+
+TEST_F(SlotWorkerTest, AnotherWorkerGoesOnFromTheDisk) {
+  const ScratchFolder scratch;
+  const auto ask = [&](const std::string& partition, const std::vector<int64_t>& prompt) {
+    Result<std::unique_ptr<PrefixStore>> store = PrefixStore::open(
+        tiny_->model->config(), {.folder = scratch.file("prefixes"), .fingerprint = "f"});
+    EXPECT_TRUE(store) << store.error().message;
+    start(1, 16, {.queue = {}, .prefixes = {}, .store = store->get()});
+    GenerationRequest asked = request(1, 6, 4);
+    asked.prompt = prompt;
+    asked.partition = partition;
+    const auto sink = std::make_shared<Recorder>("");
+    submit(asked, sink);
+    const GenerationEnd end = sink->wait();
+    EXPECT_EQ(sink->ids(), alone(asked));
+    worker_.reset();  // before its store
+    return std::pair{end.hit, sink->ids()};
+  };
+  std::vector<int64_t> text = TinyModel::ids(100);
+  const auto [none, answer] = ask("ann", text);
+  EXPECT_EQ(none, 0);
+  text.insert(text.end(), answer.begin(), answer.end());
+  text.insert(text.end(), {9, 8, 7});
+  EXPECT_EQ(ask("bob", text).first, 0);
+  EXPECT_EQ(ask("ann", text).first, 105);
+  for (const auto& entry : std::filesystem::directory_iterator(scratch.file("prefixes")))
+    if (entry.path().extension() == ".prefixes")
+      std::filesystem::resize_file(entry.path(), entry.file_size() - 1);
+  EXPECT_EQ(ask("bob", text).first, 0) << "what is cut is not used";
 }
 
 TEST_F(SlotWorkerTest, WithoutAPrefixCacheAllIsReadAgain) {
