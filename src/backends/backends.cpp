@@ -18,7 +18,11 @@ struct Backend {
 };
 
 Opened open_cpu(const BackendOptions& options) {
-  return make_cpu_ops({.threads = options.threads, .instruction_set = {}});
+  if (!options.device.empty() && options.device != "fast")
+    return fail("back end cpu has \"", options.device, "\", expected nothing or \"fast\"");
+  return make_cpu_ops(
+      {.threads = options.threads,
+       .arithmetic = options.device.empty() ? Arithmetic::exact : Arithmetic::fast});
 }
 
 Opened open_reference(const BackendOptions&) {
@@ -54,7 +58,7 @@ Result<std::unique_ptr<Ops>> open_backend(const BackendOptions& options) {
   std::string names;
   for (const Backend& backend : backends()) {
     if (backend.name == options.name) {
-      if (!options.device.empty() && backend.name != "torch")
+      if (!options.device.empty() && backend.name == "reference")
         return fail("back end ", backend.name, " has no device \"", options.device, "\"");
       return backend.open(options);
     }

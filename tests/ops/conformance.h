@@ -34,11 +34,12 @@ inline std::unique_ptr<Ops> open_build(const Build& build) {
   return make_cpu_ops({.threads = build.threads, .instruction_set = build.set});
 }
 
-// Every instruction set of this machine with one, two and three threads.
+// Every instruction set of this machine whose exact arithmetic is its own, with one, two and three
+// threads.
 inline std::vector<Build> all_builds() {
   std::vector<Build> builds;
   for (InstructionSet set : kInstructionSetsBestFirst)
-    if (machine_has(set))
+    if (machine_has(set) && cpu::int8_kernels_for(set) == nullptr)
       for (int64_t threads : {1, 2, 3}) builds.push_back({set, threads});
   return builds;
 }

@@ -20,15 +20,26 @@ float* Workspace::floats(Slot slot, int64_t count) {
   return memory.data<float>();
 }
 
-CpuOps::CpuOps(const CpuOptions& options)
-    : kernels_(kernels_for(options.instruction_set.value_or(best_instruction_set()))),
+namespace {
+
+const Int8Table* int8_of(const CpuOptions& options, InstructionSet set) {
+  return options.arithmetic == Arithmetic::fast ? int8_kernels_for(set) : nullptr;
+}
+
+}  // namespace
+
+CpuOps::CpuOps(const CpuOptions& options, InstructionSet set)
+    : kernels_(kernels_for(set)),
+      int8_(int8_of(options, set)),
       pool_(options.threads),
-      name_(std::string("cpu ") + kernels_.name) {}
+      name_(int8_ == nullptr ? std::string("cpu ") + kernels_.name
+                             : std::string("cpu ") + int8_->name + " fast") {}
 
 }  // namespace cpu
 
 std::unique_ptr<Ops> make_cpu_ops(const CpuOptions& options) {
-  return std::make_unique<cpu::CpuOps>(options);
+  return std::make_unique<cpu::CpuOps>(options,
+                                       options.instruction_set.value_or(best_instruction_set()));
 }
 
 }  // namespace hadal

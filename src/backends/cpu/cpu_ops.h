@@ -24,10 +24,16 @@
 
 namespace hadal {
 
+// exact: activations and weights meet as they are.  fast: where a weight is quantised and the
+// machine multiplies bytes, activations become eight bits (int8.h), and a row's bits are still its
+// own.  What that costs in distance and gives in speed stands in bench/README.md.
+enum class Arithmetic : uint8_t { exact, fast };
+
 struct CpuOptions {
   int64_t threads = 0;  // 0: one per core
   // Empty: the best that this machine can run.  A test may ask for less.
-  std::optional<InstructionSet> instruction_set;
+  std::optional<InstructionSet> instruction_set = {};
+  Arithmetic arithmetic = Arithmetic::exact;
 };
 
 std::unique_ptr<Ops> make_cpu_ops(const CpuOptions& options);

@@ -3,15 +3,17 @@
 // the kernels compute.
 //
 //   dense.cpp  rows.cpp  experts.cpp  streams.cpp  pictures.cpp      the verbs, by family
-//   products.cpp                                                     matrix products on the pool
+//   products.cpp  int8_products.cpp                                  matrix products on the pool
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "backends/cpu/cpu_ops.h"
+#include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 #include "base/thread_pool.h"
 #include "ops/ops.h"
@@ -42,16 +44,30 @@ inline int64_t index_at(const Tensor& ids, int64_t i) {
 // types, blocks that are not whole registers): such rows are decoded by ops/weight_rows.h.
 std::optional<Matrix> matrix_of(const Weight& weight);
 
-// Rows of x as products with a weight want them: copied only for packed FP4.
+// Rows of x as products with a weight want them: copied for packed FP4 and for eight bits.
 struct ProductRows {
   Rows rows;
-  Tensor packed;  // holds the copy
+  std::optional<Int8Rows> whole;  // in eight bits, instead of `rows`
+  std::vector<Tensor> held = {};  // the copies
+};
+
+// A part of a product: outputs [first, last) of some of the rows.
+struct Piece {
+  int64_t first = 0, last = 0;
+  int64_t rows = 0;
+  int64_t first_row = 0, row_step = 1;  // row t is first_row + t·row_step, or index[t]
+  const int64_t* index = nullptr;
+  Rows out;  // at output `first`
+  bool add = false;
 };
 
 class CpuOps final : public Ops {
  public:
-  explicit CpuOps(const CpuOptions& options);
+  CpuOps(const CpuOptions& options, InstructionSet set);
   std::string_view name() const override { return name_; }
+  using Ops::prepare;
+  // In the fast mode: a weight whose tiles do not fill E4M3's range stays exact.
+  Weight prepare(const Weight& weight) override;
 
   Tensor embed(const Weight& table, const Tensor& ids) override;
   Tensor linear(const Tensor& x, const Weight& w) override;
@@ -149,10 +165,14 @@ class CpuOps final : public Ops {
 
   ProductRows product_rows(const Weight& weight, const float* x, int64_t rows);
   void pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride);
-  // Outputs [first, last) on this thread; `product.matrix` is filled in here.
-  void multiply_here(const Weight& weight, Product product) const;
+  // The fast mode's products (int8_products.cpp).
+  bool rounds_to_int8(const Weight& weight) const;
+  ProductRows int8_rows(const Weight& weight, const float* x, int64_t rows);
+  void multiply_int8_here(const Weight& weight, const ProductRows& x, const Piece& piece) const;
+  // A piece on this thread.
+  void multiply_here(const Weight& weight, const ProductRows& x, const Piece& piece) const;
   // The same, split over the pool by outputs and rows.
-  void multiply(const Weight& weight, const Product& product);
+  void multiply(const Weight& weight, const ProductRows& x, const Piece& piece);
 
   // out[f][y][x] for rows [begin, end) of all frames' rows.
   struct Convolution;
@@ -162,7 +182,7 @@ class CpuOps final : public Ops {
 
   void round_rows(float* rows, int64_t count, int64_t width, RowFormat format, int64_t tail) const;
   struct ExpertPass;
-  void gate_and_up(const ExpertPass& pass, const Rows& x, int64_t first, int64_t last) const;
+  void gate_and_up(const ExpertPass& pass, const ProductRows& x, int64_t first, int64_t last) const;
   void add_down(const ExpertPass& pass, float* out, int64_t first, int64_t last) const;
   void run_experts(ExpertPass& pass, const float* x, float* out);
 
@@ -170,6 +190,8 @@ class CpuOps final : public Ops {
   Tensor mix_coefficients(const Tensor& x, const Tensor& fn, float epsilon);
 
   const KernelTable& kernels_;
+  const Int8Table* int8_;  // none in exact mode, and where the machine lacks it
+  std::unordered_set<const uint8_t*> kept_exact_;  // values of weights that stay so
   ThreadPool pool_;
   std::string name_;
 };

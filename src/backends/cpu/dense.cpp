@@ -70,12 +70,9 @@ Tensor CpuOps::linear(const Tensor& x, const Weight& w) {
   shape.back() = w.outputs();
   const Tensor out = Tensor::empty(DType::f32, std::move(shape));
   const ProductRows in = product_rows(w, x.data<float>(), rows_of(x));
-  multiply(w, {.matrix = {},
-               .first = 0,
-               .last = w.outputs(),
-               .x = in.rows,
-               .out = {out.data<float>(), w.outputs(), nullptr},
-               .rows = rows_of(x)});
+  multiply(
+      w, in,
+      {.last = w.outputs(), .rows = rows_of(x), .out = {out.data<float>(), w.outputs(), nullptr}});
   return out;
 }
 
@@ -91,13 +88,13 @@ Tensor CpuOps::linear_grouped(const Tensor& x, const Weight& w, int64_t groups) 
     const int64_t group = unit / cuts, cut = unit % cuts;
     const int64_t first = group * outputs + outputs * cut / cuts;
     const int64_t last = group * outputs + outputs * (cut + 1) / cuts;
-    multiply_here(w,
-                  {.matrix = {},
-                   .first = first,
+    multiply_here(w, in,
+                  {.first = first,
                    .last = last,
-                   .x = {in.rows.base + group * in.rows.stride, groups * in.rows.stride, nullptr},
-                   .out = {out.data<float>() + first, groups * outputs, nullptr},
-                   .rows = tokens});
+                   .rows = tokens,
+                   .first_row = group,
+                   .row_step = groups,
+                   .out = {out.data<float>() + first, groups * outputs, nullptr}});
   });
   return out;
 }

@@ -167,21 +167,21 @@ struct CpuOps::ExpertPass {
 };
 
 // hidden[pair][first..last) = weight · swiglu(gate · x, up · x)
-void CpuOps::gate_and_up(const ExpertPass& pass, const Rows& x, int64_t first, int64_t last) const {
+void CpuOps::gate_and_up(const ExpertPass& pass, const ProductRows& x, int64_t first,
+                         int64_t last) const {
   pass.for_experts([&](size_t expert, int64_t start, int64_t count) {
     for (int64_t o = first; o < last; o += kGateOutputs) {
       const int64_t outputs = std::min(kGateOutputs, last - o);
       float* gate = workspace().floats(Workspace::first, count * outputs);
       float* up = workspace().floats(Workspace::second, count * outputs);
-      Product product;
-      product.first = o;
-      product.last = o + outputs;
-      product.x = {x.base, x.stride, pass.pairs.tokens.data() + start};
-      product.rows = count;
-      product.out = {gate, outputs, nullptr};
-      multiply_here(pass.weights.gate[expert], product);
-      product.out = {up, outputs, nullptr};
-      multiply_here(pass.weights.up[expert], product);
+      Piece piece{.first = o,
+                  .last = o + outputs,
+                  .rows = count,
+                  .index = pass.pairs.tokens.data() + start,
+                  .out = {gate, outputs, nullptr}};
+      multiply_here(pass.weights.gate[expert], x, piece);
+      piece.out.base = up;
+      multiply_here(pass.weights.up[expert], x, piece);
       for (int64_t n = 0; n < count; ++n)
         kernels_.swiglu(gate + n * outputs, up + n * outputs, pass.limit,
                         pass.pairs.weights[static_cast<size_t>(start + n)], outputs,
@@ -194,16 +194,14 @@ void CpuOps::gate_and_up(const ExpertPass& pass, const Rows& x, int64_t first, i
 void CpuOps::add_down(const ExpertPass& pass, float* out, int64_t first, int64_t last) const {
   for (int64_t t = 0; t < pass.tokens; ++t)
     std::fill(out + t * pass.width + first, out + t * pass.width + last, 0.0f);
-  const Rows& input = pass.down_input.rows;
   pass.for_experts([&](size_t expert, int64_t start, int64_t count) {
-    Product product;
-    product.first = first;
-    product.last = last;
-    product.x = {input.base + start * input.stride, input.stride, nullptr};
-    product.out = {out + first, pass.width, pass.pairs.tokens.data() + start};
-    product.rows = count;
-    product.add = true;
-    multiply_here(pass.weights.down[expert], product);
+    multiply_here(pass.weights.down[expert], pass.down_input,
+                  {.first = first,
+                   .last = last,
+                   .rows = count,
+                   .first_row = start,
+                   .out = {out + first, pass.width, pass.pairs.tokens.data() + start},
+                   .add = true});
   });
 }
 
@@ -218,7 +216,7 @@ void CpuOps::run_experts(ExpertPass& pass, const float* x, float* out) {
   const ProductRows in = product_rows(pass.weights.gate[any], x, pass.tokens);
   pass.hidden = Tensor::empty(DType::f32, {pairs, pass.inner});
   split_outputs(pass.inner, 2 * pairs * pass.width,
-                [&](int64_t first, int64_t last) { gate_and_up(pass, in.rows, first, last); });
+                [&](int64_t first, int64_t last) { gate_and_up(pass, in, first, last); });
   split_rows(pairs, pass.inner * kCostOfRounding, [&](int64_t begin, int64_t end) {
     round_rows(pass.hidden.data<float>() + begin * pass.inner, end - begin, pass.inner, pass.format,
                0);

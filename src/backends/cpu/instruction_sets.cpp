@@ -2,6 +2,7 @@
 // The one place that asks the processor what it can do.
 #include "backends/cpu/instruction_sets.h"
 
+#include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 #include "base/result.h"
 
@@ -15,6 +16,10 @@ std::string_view instruction_set_name(InstructionSet set) {
       return "avx2";
     case InstructionSet::avx512:
       return "avx512";
+    case InstructionSet::avx512_vnni:
+      return "avx512_vnni";
+    case InstructionSet::avx512_vbmi:
+      return "avx512_vbmi";
   }
   return "?";
 }
@@ -25,10 +30,15 @@ bool machine_has(InstructionSet set) {
   __builtin_cpu_init();
   const bool has_avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
   if (set == InstructionSet::avx2) return has_avx2;
-  if (set == InstructionSet::avx512)
-    return has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
-           __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-           __builtin_cpu_supports("avx512dq") != 0;
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
+                          __builtin_cpu_supports("avx512bw") != 0 &&
+                          __builtin_cpu_supports("avx512vl") != 0 &&
+                          __builtin_cpu_supports("avx512dq") != 0;
+  const bool has_vnni = has_avx512 && __builtin_cpu_supports("avx512vnni") != 0;
+  if (set == InstructionSet::avx512) return has_avx512;
+  if (set == InstructionSet::avx512_vnni) return has_vnni;
+  if (set == InstructionSet::avx512_vbmi)
+    return has_vnni && __builtin_cpu_supports("avx512vbmi") != 0;
 #endif
   return set == InstructionSet::portable;
 }
@@ -42,10 +52,19 @@ InstructionSet best_instruction_set() {
 const cpu::KernelTable& cpu::kernels_for(InstructionSet set) {
   CHECK(machine_has(set), "this machine has no ", instruction_set_name(set));
 #if defined(__x86_64__)
-  if (set == InstructionSet::avx512) return avx512::kTable;
+  if (set >= InstructionSet::avx512) return avx512::kTable;
   if (set == InstructionSet::avx2) return avx2::kTable;
 #endif
   return portable::kTable;
+}
+
+const cpu::Int8Table* cpu::int8_kernels_for(InstructionSet set) {
+  CHECK(machine_has(set), "this machine has no ", instruction_set_name(set));
+#if defined(__x86_64__)
+  if (set == InstructionSet::avx512_vbmi) return &avx512_vbmi::kInt8Table;
+  if (set == InstructionSet::avx512_vnni) return &avx512_vnni::kInt8Table;
+#endif
+  return nullptr;
 }
 
 }  // namespace hadal

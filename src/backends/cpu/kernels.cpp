@@ -28,7 +28,7 @@ constexpr int64_t round_up(int64_t n, int64_t unit) {
 // ---- rows of a matrix, decoded kWidth elements at a time ----------------------------------------
 
 struct RowF32 {
-  static constexpr int64_t kWidth = kLanes, kVectors = 1;
+  static constexpr int64_t kWidth = kLanes, kVectors = 1, kBytes = 4 * kLanes;
   const float* values;
 
   RowF32() = default;
@@ -39,7 +39,7 @@ struct RowF32 {
 
 template <Vec (*widen)(const uint16_t*)>
 struct RowHalf {
-  static constexpr int64_t kWidth = kLanes, kVectors = 1;
+  static constexpr int64_t kWidth = kLanes, kVectors = 1, kBytes = 2 * kLanes;
   const uint16_t* values;
 
   RowHalf() = default;
@@ -55,7 +55,7 @@ using RowBf16 = RowHalf<widen_bf16>;
 using RowF16 = RowHalf<widen_f16>;
 
 struct RowE4m3 {
-  static constexpr int64_t kWidth = kLanes, kVectors = 1;
+  static constexpr int64_t kWidth = kLanes, kVectors = 1, kBytes = kLanes;
   const uint8_t* values;
   const float* scales;
   int64_t block_shift;
@@ -74,7 +74,7 @@ struct RowE4m3 {
 };
 
 struct RowFp4 {
-  static constexpr int64_t kWidth = kFp4Block, kVectors = kFp4Vectors;
+  static constexpr int64_t kWidth = kFp4Block, kVectors = kFp4Vectors, kBytes = kFp4Block / 2;
   const uint8_t* values;
   const float* scales;
 
@@ -156,17 +156,23 @@ __attribute__((noinline)) void accumulate_part(const float* const* x, const Row*
 }
 
 // sums[m][n] = start[m][n] + x[m] · w[n] over [begin, end); without a start from zero.  `begin` is
-// a multiple of Row::kWidth.
+// a multiple of Row::kWidth.  `next`, if given, is fetched from there on, as many bytes as are
+// read: four rows are four short streams, which the machine does not see as the one they are.
 template <typename Row, int64_t M>
 inline __attribute__((always_inline)) void accumulate(const float* const* x, const Row* w,
                                                       int64_t begin, int64_t end,
-                                                      const float* start, float* sums) {
+                                                      const float* start, float* sums,
+                                                      const uint8_t* next = nullptr) {
   Vec held[M][kTileOutputs];
   for (int64_t m = 0; m < M; ++m)
     for (int64_t n = 0; n < kTileOutputs; ++n)
       held[m][n] = start == nullptr ? Vec{} : load(start + (m * kTileOutputs + n) * kLanes);
   int64_t k = begin;
   for (; k + Row::kWidth <= end; k += Row::kWidth) {
+    if (next != nullptr) {
+      for (int64_t byte = 0; byte < kTileOutputs * Row::kBytes; byte += 64) fetch(next + byte);
+      next += kTileOutputs * Row::kBytes;
+    }
     Vec weights[kTileOutputs][Row::kVectors];
     for (int64_t n = 0; n < kTileOutputs; ++n) w[n].decode(k, weights[n]);
     for (int64_t v = 0; v < Row::kVectors; ++v)
@@ -199,9 +205,10 @@ inline void fold_tile(const float* sums, float* out) {
 // out[m·4 + n] = x[m] · w[n], complete.
 template <typename Row, int64_t M>
 inline __attribute__((always_inline)) void multiply_tile(const float* const* x, const Row* w,
-                                                         int64_t depth, float* out) {
+                                                         int64_t depth, float* out,
+                                                         const uint8_t* next = nullptr) {
   alignas(64) float sums[kTileFloats<M>];
-  accumulate<Row, M>(x, w, 0, depth, nullptr, sums);
+  accumulate<Row, M>(x, w, 0, depth, nullptr, sums, next);
   fold_tile<M>(sums, out);
 }
 
@@ -251,7 +258,8 @@ struct DirectProduct {
                    p.matrix.block_shift);
       }
       float outputs[M * kTileOutputs];
-      multiply_tile<Row, M>(x, w, p.matrix.inputs, outputs);
+      multiply_tile<Row, M>(x, w, p.matrix.inputs, outputs,
+                            p.matrix.values + (o + kTileOutputs) * p.matrix.row_bytes);
       for (int64_t m = 0; m < M; ++m)
         write_outputs(p, m, o, smaller(kTileOutputs, p.last - o), outputs + m * kTileOutputs);
     }

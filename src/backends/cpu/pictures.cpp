@@ -78,12 +78,8 @@ void CpuOps::convolve_rows(const Convolution& c, int64_t begin, int64_t end) {
       }
     }
     float* out = c.out + pixel * outputs;
-    multiply_here(c.w, {.matrix = {},
-                        .first = 0,
-                        .last = outputs,
-                        .x = {patches, inputs, nullptr},
-                        .out = {out, outputs, nullptr},
-                        .rows = count});
+    multiply_here(c.w, {.rows = {patches, inputs, nullptr}, .whole = {}},
+                  {.last = outputs, .rows = count, .out = {out, outputs, nullptr}});
     if (c.bias != nullptr)
       for (int64_t i = 0; i < count; ++i)
         kernels_.add(out + i * outputs, c.bias, outputs, out + i * outputs);

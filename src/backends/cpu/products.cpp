@@ -70,17 +70,27 @@ void CpuOps::pack_rows(const float* x, int64_t rows, int64_t width, float* out, 
 }
 
 ProductRows CpuOps::product_rows(const Weight& weight, const float* x, int64_t rows) {
+  if (rounds_to_int8(weight)) return int8_rows(weight, x, rows);
   const int64_t width = weight.inputs();
   const std::optional<Matrix> matrix = matrix_of(weight);
   if (!matrix || matrix->format != Format::fp4)
-    return {Rows{const_cast<float*>(x), width, nullptr}, {}};
+    return {Rows{const_cast<float*>(x), width, nullptr}, {}, {}};
   const int64_t stride = (width + kFp4Block - 1) / kFp4Block * kFp4Block;
   const Tensor packed = Tensor::empty(DType::f32, {rows, stride});
   pack_rows(x, rows, width, packed.data<float>(), stride);
-  return {Rows{packed.data<float>(), stride, nullptr}, packed};
+  return {Rows{packed.data<float>(), stride, nullptr}, {}, {packed}};
 }
 
-void CpuOps::multiply_here(const Weight& weight, Product product) const {
+void CpuOps::multiply_here(const Weight& weight, const ProductRows& x, const Piece& piece) const {
+  if (x.whole) return multiply_int8_here(weight, x, piece);
+  Product product{.matrix = {},
+                  .first = piece.first,
+                  .last = piece.last,
+                  .x = {x.rows.base + piece.first_row * x.rows.stride,
+                        piece.row_step * x.rows.stride, piece.index},
+                  .out = piece.out,
+                  .rows = piece.rows,
+                  .add = piece.add};
   const int64_t inputs = weight.inputs();
   float* scratch = workspace().floats(Workspace::kernel, kernels_.product_scratch(inputs));
   if (const std::optional<Matrix> matrix = matrix_of(weight)) {
@@ -89,38 +99,38 @@ void CpuOps::multiply_here(const Weight& weight, Product product) const {
   }
   // A rare layout: some rows at a time become f32.
   float* dense = workspace().floats(Workspace::dense, kTileOutputs * inputs);
-  Product piece = product;
-  piece.matrix = Matrix{Format::f32, reinterpret_cast<const uint8_t*>(dense),
-                        inputs * static_cast<int64_t>(sizeof(float)), inputs};
+  Product some = product;
+  some.matrix = Matrix{Format::f32, reinterpret_cast<const uint8_t*>(dense),
+                       inputs * static_cast<int64_t>(sizeof(float)), inputs};
   for (int64_t o = product.first; o < product.last; o += kTileOutputs) {
-    piece.first = 0;
-    piece.last = std::min(kTileOutputs, product.last - o);
-    for (int64_t n = 0; n < piece.last; ++n) dequantise_row(weight, o + n, dense + n * inputs);
-    piece.out.base = product.out.base + (o - product.first);
-    kernels_.product(piece, scratch);
+    some.first = 0;
+    some.last = std::min(kTileOutputs, product.last - o);
+    for (int64_t n = 0; n < some.last; ++n) dequantise_row(weight, o + n, dense + n * inputs);
+    some.out.base = product.out.base + (o - product.first);
+    kernels_.product(some, scratch);
   }
 }
 
-void CpuOps::multiply(const Weight& weight, const Product& product) {
-  const int64_t outputs = product.last - product.first;
-  if (product.rows * outputs * weight.inputs() < kCostWorthThreads)
-    return multiply_here(weight, product);
+void CpuOps::multiply(const Weight& weight, const ProductRows& x, const Piece& whole) {
+  const int64_t outputs = whole.last - whole.first;
+  if (whole.rows * outputs * weight.inputs() < kCostWorthThreads)
+    return multiply_here(weight, x, whole);
   // Outputs first: then each weight is decoded by one thread.  Rows only when outputs run out.
-  const int64_t grain = product.rows > kTileOutputs ? kPanelOutputs : kTileOutputs;
+  const int64_t grain = whole.rows > kTileOutputs ? kPanelOutputs : kTileOutputs;
   const int64_t grains = (outputs + grain - 1) / grain;
   const int64_t output_parts = std::min(pool_.threads(), grains);
   const int64_t row_parts =
-      std::clamp<int64_t>(product.rows / kPanelOutputs, 1, pool_.threads() / output_parts);
+      std::clamp<int64_t>(whole.rows / kPanelOutputs, 1, pool_.threads() / output_parts);
   pool_.run(output_parts * row_parts, [&](int64_t part) {
     const int64_t o = part % output_parts, r = part / output_parts;
-    const int64_t row = product.rows * r / row_parts;
-    Product piece = product;
-    piece.first = product.first + grains * o / output_parts * grain;
-    piece.last = std::min(product.last, product.first + grains * (o + 1) / output_parts * grain);
-    piece.rows = product.rows * (r + 1) / row_parts - row;
-    piece.x.base += row * product.x.stride;
-    piece.out.base += row * product.out.stride + (piece.first - product.first);
-    multiply_here(weight, piece);
+    const int64_t row = whole.rows * r / row_parts;
+    Piece piece = whole;
+    piece.first = whole.first + grains * o / output_parts * grain;
+    piece.last = std::min(whole.last, whole.first + grains * (o + 1) / output_parts * grain);
+    piece.rows = whole.rows * (r + 1) / row_parts - row;
+    piece.first_row += row * whole.row_step;
+    piece.out.base += row * whole.out.stride + (piece.first - whole.first);
+    multiply_here(weight, x, piece);
   });
 }
 

@@ -74,12 +74,9 @@ Tensor CpuOps::mix_coefficients(const Tensor& x, const Tensor& fn, float epsilon
   const int64_t tokens = x.size(0), coefficients = fn.size(0), width = fn.size(1);
   CHECK(tokens == 0 || x.row_width() == width, shape_text(x.shape()), " meets ", width);
   const Tensor mu = Tensor::empty(DType::f32, {tokens, coefficients});
-  Product product;
-  product.last = coefficients;
-  product.x = {x.data<float>(), width, nullptr};
-  product.out = {mu.data<float>(), coefficients, nullptr};
-  product.rows = tokens;
-  multiply(Weight{fn, {}}, product);
+  multiply(
+      Weight{fn, {}}, {.rows = {x.data<float>(), width, nullptr}, .whole = {}},
+      {.last = coefficients, .rows = tokens, .out = {mu.data<float>(), coefficients, nullptr}});
   split_rows(tokens, width, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const float squares = kernels_.sum_of_squares(x.data<float>() + t * width, width);

@@ -74,6 +74,10 @@ inline IntVec load_bytes(const uint8_t* p) {
 inline void store(float* p, Vec v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
+// Asks for a line of memory that is read soon.
+inline void fetch(const void* p) {
+  __builtin_prefetch(p);
+}
 inline void store_quad(float* p, Quad v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
