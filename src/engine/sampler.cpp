@@ -56,16 +56,31 @@ double total(const std::vector<Candidate>& candidates) {
                          [](double sum, const Candidate& c) { return sum + c.weight; });
 }
 
-// Likeliest first; no more than top_k, no more than it takes to reach top_p.
+// Likeliest first; no more than top_k, no more than it takes to reach top_p.  A nucleus is usually
+// a few tokens of thousands: they are sorted piece by piece, as far as the sum needs them.
 void cut(std::vector<Candidate>& candidates, const SamplerOptions& options) {
-  const int64_t size = static_cast<int64_t>(candidates.size());
-  const int64_t kept = options.top_k > 0 ? std::min(options.top_k, size) : size;
-  std::partial_sort(candidates.begin(), candidates.begin() + kept, candidates.end(), likelier);
-  candidates.resize(static_cast<size_t>(kept));
+  constexpr size_t kFirstPiece = 64;
+  const auto select = [&](size_t from, size_t to) {
+    const auto at = [&](size_t index) { return candidates.begin() + static_cast<long>(index); };
+    if (to < candidates.size()) std::nth_element(at(from), at(to), candidates.end(), likelier);
+    std::sort(at(from), at(to), likelier);
+  };
+  if (options.top_k > 0 && static_cast<size_t>(options.top_k) < candidates.size()) {
+    select(0, static_cast<size_t>(options.top_k));
+    candidates.resize(static_cast<size_t>(options.top_k));
+  }
   const double goal = options.top_p * total(candidates);
   double sum = 0;
-  size_t count = 0;
-  while (count < candidates.size() && (count == 0 || sum < goal)) sum += candidates[count++].weight;
+  size_t count = 0, sorted = 0, piece = kFirstPiece;
+  while (count < candidates.size() && (count == 0 || sum < goal)) {
+    if (count == sorted) {
+      const size_t next = std::min(candidates.size(), sorted + piece);
+      select(sorted, next);
+      sorted = next;
+      piece *= 4;
+    }
+    sum += candidates[count++].weight;
+  }
   candidates.resize(count);
 }
 
