@@ -112,7 +112,20 @@ class Painter {
         paintings_[job].cells.push_back(drawn[job].cell);
         ids.push_back({drawn[job].cell});
       }
+      if ((cell + 1) % options_.size.columns == 0) show_rows(cell + 1);
       states = read(ids);
+    }
+  }
+
+  // The first `decided` cells of the frame that is painted cell after cell.
+  void show_rows(int64_t decided) {
+    if (!options_.glimpse || decided == options_.size.cells()) return;
+    for (size_t job = 0; job < jobs_.size(); ++job) {
+      const std::span<const int64_t> done =
+          std::span<const int64_t>(paintings_[job].cells).last(static_cast<size_t>(decided));
+      std::vector<int64_t> frame(done.begin(), done.end());
+      frame.resize(static_cast<size_t>(options_.size.cells()), visual_.mask_id);
+      options_.glimpse(job, frame_of(static_cast<int64_t>(job)), frame);
     }
   }
 
@@ -182,11 +195,15 @@ class Painter {
             .top_k = std::min(options_.top_k, visual_.codes),
             .seed = jobs_[static_cast<size_t>(job)].seed};
   }
+  // The latent frame that a job is at.
+  int64_t frame_of(int64_t job) const {
+    const std::vector<int64_t>& cells = paintings_[static_cast<size_t>(job)].cells;
+    return static_cast<int64_t>(cells.size()) / options_.size.cells();
+  }
   // Every draw of a job has a number of its own.
   int64_t draw_number(int64_t job, int64_t cell, int64_t group, int64_t pass) const {
-    const int64_t painted = static_cast<int64_t>(paintings_[static_cast<size_t>(job)].cells.size());
-    const int64_t frame = painted / options_.size.cells();
-    return ((frame * kMostPasses + pass) * options_.size.cells() + cell) * visual_.groups + group;
+    return ((frame_of(job) * kMostPasses + pass) * options_.size.cells() + cell) * visual_.groups +
+           group;
   }
 
   // ---- a frame in passes
@@ -195,7 +212,12 @@ class Painter {
     const size_t count = static_cast<size_t>(options_.size.cells());
     std::vector<std::vector<int64_t>> frames(jobs_.size(),
                                              std::vector<int64_t>(count, visual_.mask_id));
-    for (int64_t pass = 0; pass < options_.passes && !cancelled(); ++pass) decide(frames, pass);
+    for (int64_t pass = 0; pass < options_.passes && !cancelled(); ++pass) {
+      decide(frames, pass);
+      if (!options_.glimpse || pass + 1 == options_.passes) continue;
+      for (size_t job = 0; job < jobs_.size(); ++job)
+        options_.glimpse(job, frame_of(static_cast<int64_t>(job)), frames[job]);
+    }
     if (cancelled()) return;
     for (size_t job = 0; job < jobs_.size(); ++job) {
       paintings_[job].cells.insert(paintings_[job].cells.end(), frames[job].begin(),

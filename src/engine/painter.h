@@ -36,6 +36,10 @@ struct PaintJob {
   uint64_t seed = 0;
 };
 
+// A latent frame of a job that is not finished: cells that are not decided yet are the mask's id.
+using GlimpseSink =
+    std::function<void(size_t job, int64_t frame, std::span<const int64_t> cells_of_frame)>;
+
 struct PaintOptions {
   SpanSize size;
   double guidance = 2;  // 1: none, and half the work
@@ -43,6 +47,7 @@ struct PaintOptions {
   double temperature = 1;
   int64_t top_k = 0;  // of a group's codes; 0: all
   const std::atomic<bool>* cancel = nullptr;
+  GlimpseSink glimpse = {};  // after each row of cells, or pass, that does not finish the frame
 };
 Status check(const PaintOptions& options, const VisualVocabulary& visual);
 

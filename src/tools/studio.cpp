@@ -21,6 +21,41 @@ SpanSize span_size(const PictureRequest& request, const VisualTokenizer& visual)
           visual.latent_frames(request.frames), moving ? std::lround(request.fps) : 0};
 }
 
+Tensor codes_of(const ModelConfig& config, const SpanSize& size, std::span<const int64_t> cells) {
+  const CellIds ids(config);
+  Tensor codes = Tensor::empty(DType::i64, {size.rows, size.columns, config.visual.groups});
+  for (int64_t i = 0; i < codes.count(); ++i)
+    codes.data<int64_t>()[i] =
+        ids.code(cells[static_cast<size_t>(i / config.visual.groups)], i % config.visual.groups);
+  return codes;
+}
+
+// A frame whose undecided cells are the mask's: decoded with any cell in their place, then greyed.
+Picture unfinished(const VisualTokenizer& visual, const ModelConfig& config,
+                   const PictureRequest& request, std::vector<int64_t> cells, VisualStream stream) {
+  constexpr uint8_t kGrey = 128;
+  const SpanSize size = span_size(request, visual);
+  const CellIds ids(config);
+  std::vector<bool> open(cells.size());
+  const auto decided =
+      std::find_if(cells.begin(), cells.end(), [&](int64_t cell) { return ids.is_cell(cell); });
+  const std::vector<int64_t> first_codes(static_cast<size_t>(config.visual.groups), 0);
+  const int64_t filler = decided == cells.end() ? ids.pack(first_codes.data()) : *decided;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    open[i] = !ids.is_cell(cells[i]);
+    if (open[i]) cells[i] = filler;
+  }
+  const Tensor codes = codes_of(config, size, cells);
+  Clip clip = clip_of(visual.decode(codes, request.height, request.width, stream), request.fps);
+  Picture picture = std::move(clip.frames.back());
+  const int64_t side = visual.config().spatial;
+  for (int64_t y = 0; y < picture.height; ++y)
+    for (int64_t x = 0; x < picture.width; ++x)
+      if (open[static_cast<size_t>(y / side * size.columns + x / side)])
+        std::fill_n(picture.pixel(x, y), 3, kGrey);
+  return picture;
+}
+
 }  // namespace
 
 Status check(const PictureRequest& request) {
@@ -109,12 +144,7 @@ Result<std::vector<Picturing>> Studio::paint_batch(const std::vector<PictureOrde
   std::vector<Clip> clips(count);
   std::vector<int64_t> shown(count);  // frames
   const auto finished = [&](size_t job, int64_t frame, std::span<const int64_t> cells) {
-    const CellIds ids(config());
-    Tensor codes = Tensor::empty(DType::i64,
-                                 {options.size.rows, options.size.columns, config().visual.groups});
-    for (int64_t i = 0; i < codes.count(); ++i)
-      codes.data<int64_t>()[i] = ids.code(cells[static_cast<size_t>(i / config().visual.groups)],
-                                          i % config().visual.groups);
+    const Tensor codes = codes_of(config(), options.size, cells);
     const Clip part =
         clip_of(visual->decode(codes, request.height, request.width, streams[job]), request.fps);
     Clip& clip = clips[job];
@@ -124,6 +154,16 @@ Result<std::vector<Picturing>> Studio::paint_batch(const std::vector<PictureOrde
     if (sink) sink(first + job, frame, clip);
     if (!request.keep_frames) clip.frames.clear();
   };
+  if (request.glimpse)
+    options.glimpse = [&](size_t job, int64_t frame, std::span<const int64_t> cells) {
+      const CellIds ids(config());
+      const int64_t decided = std::count_if(cells.begin(), cells.end(),
+                                            [&](int64_t cell) { return ids.is_cell(cell); });
+      request.glimpse({first + job, frame, decided, [&] {
+                         return unfinished(*visual, config(), request, {cells.begin(), cells.end()},
+                                           streams[job]);
+                       }});
+    };
   TRY(std::vector<Painting> paintings,
       hadal::paint(*open.model, *open.ops, jobs, options, finished));
   std::vector<Picturing> made;

@@ -25,6 +25,15 @@ struct PictureOrder {
   uint64_t seed = 0;
 };
 
+// A latent frame that is being painted: how many of its cells are decided, and how it looks so far
+// (what is not decided yet is grey), if someone wants to see.
+struct Glimpse {
+  size_t order = 0;
+  int64_t latent_frame = 0;
+  int64_t cells = 0;
+  std::function<Picture()> look;
+};
+
 struct PictureRequest {
   int64_t width = 64, height = 64;  // pixels
   int64_t frames = 1;               // of the clip; 1: a still
@@ -36,6 +45,7 @@ struct PictureRequest {
   // false: frames are handed to the sink and forgotten, so that a long clip needs no memory.
   bool keep_frames = true;
   const std::atomic<bool>* cancel = nullptr;
+  std::function<void(const Glimpse&)> glimpse = {};
 };
 
 struct Picturing {

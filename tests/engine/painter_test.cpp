@@ -57,6 +57,31 @@ TEST_F(PainterTest, TheSameAloneAndInCompany) {
     }
 }
 
+// Glimpses only add cells, never change one, and end before the frame does.
+TEST_F(PainterTest, GlimpsesFillUpToWhatIsPainted) {
+  for (int64_t passes : {0, 4}) {
+    PaintOptions options{.size = {3, 4, 2, 8}, .passes = passes};
+    const auto plain = painted({job(40, 1), job(50, 9)}, options);
+    std::vector<std::vector<int64_t>> seen(2, std::vector<int64_t>(2, 0));
+    options.glimpse = [&](size_t which, int64_t frame, std::span<const int64_t> cells) {
+      ASSERT_EQ(cells.size(), 12u);
+      int64_t decided = 0;
+      for (size_t i = 0; i < cells.size(); ++i) {
+        if (cells[i] == config_.visual.mask_id) continue;
+        ++decided;
+        EXPECT_EQ(cells[i], plain[which].cells[static_cast<size_t>(frame) * 12 + i]);
+      }
+      EXPECT_GT(decided, seen[which][static_cast<size_t>(frame)]) << passes;
+      EXPECT_LT(decided, 12);
+      seen[which][static_cast<size_t>(frame)] = decided;
+    };
+    const auto watched = painted({job(40, 1), job(50, 9)}, options);
+    EXPECT_EQ(watched[1].cells, plain[1].cells);
+    for (const auto& of_job : seen)
+      for (const int64_t decided : of_job) EXPECT_GT(decided, 0) << passes;
+  }
+}
+
 TEST_F(PainterTest, SeedsCaptionsAndGuidanceMatter) {
   const PaintOptions options{.size = {4, 4}};
   const auto base = painted({job(40, 1)}, options)[0].cells;
