@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "serve/pictures.h"
 #include "serve/text_reply.h"
 #include "serve/web_page.h"
 
@@ -56,10 +57,19 @@ std::string_view key_text(const HttpRequest& head) {
 }  // namespace
 
 struct Api::Route {
-  std::string_view method;
-  std::string_view path;  // one that ends with a slash also means what stands behind it
+  std::string_view method;  // or several, "GET, POST"
+  std::string_view path;    // one that ends with a slash also means what stands behind it
   ApiStatus (Api::*answer)(const Asked& asked);
   bool open = false;  // without a key, and while draining
+
+  bool takes(std::string_view asked) const {
+    for (std::string_view rest = method; !rest.empty();) {
+      const std::string_view one = rest.substr(0, rest.find(", "));
+      if (one == asked) return true;
+      rest.remove_prefix(std::min(one.size() + 2, rest.size()));
+    }
+    return false;
+  }
 };
 
 const Api::Route* Api::find_route(const std::string& full_path) {
@@ -71,6 +81,10 @@ const Api::Route* Api::find_route(const std::string& full_path) {
       Route{"POST", "/messages/count_tokens", &Api::count_tokens},
       Route{"POST", "/responses", &Api::responses},
       Route{"POST", "/responses/input_tokens", &Api::response_tokens},
+      Route{"POST", "/images/generations", &Api::image_generations},
+      Route{"POST", "/images/edits", &Api::image_edits},
+      Route{"GET, POST", "/videos", &Api::videos},
+      Route{"GET, POST, DELETE", "/videos/", &Api::one_video},
       Route{"POST", "/embeddings", &Api::embeddings},
       Route{"POST", "/tokenize", &Api::tokenize},
       Route{"POST", "/detokenize", &Api::detokenize},
@@ -101,9 +115,26 @@ Api::Api(const ServedModel& model, Accounts& accounts, ApiOptions options)
       bookkeeper_(accounts, [this](const Error& error) {
         metrics_.ledger_failed();
         options_.log("ledger: " + error.message + "; the entry is kept and tried again");
-      }) {}
+      }) {
+  if (!options_.artist) return;
+  pictures_ = std::make_unique<Pictures>(*options_.artist, options_.videos,
+                                         VideoJobsHost{.accounts = accounts_,
+                                                       .bookkeeper = bookkeeper_,
+                                                       .model = model_.id,
+                                                       .most_time = options_.request_time,
+                                                       .log = options_.log});
+}
 
-Api::~Api() = default;
+// First what reports to the books, then the books, then what both of them tell.
+Api::~Api() {
+  if (pictures_) pictures_->close();
+  bookkeeper_.close();
+}
+
+void Api::drain() {
+  draining_ = true;
+  if (pictures_) pictures_->drain();
+}
 
 std::string Api::error_body(const HttpRequest& head, int status, const std::string& message) {
   return hadal::error_body({.status = status, .message = message}, family_of(head.path), head.id);
@@ -145,7 +176,7 @@ std::optional<HttpReply> Api::refuse(const HttpRequest& head) {
   if (!route)
     return error_reply({.status = 404, .message = "no such path: " + head.path.substr(0, 200)},
                        family, head.id);
-  if (head.method != route->method) {
+  if (!route->takes(head.method)) {
     HttpReply reply = error_reply(
         {.status = 405, .message = "expected " + std::string(route->method)}, family, head.id);
     reply.headers.emplace_back("Allow", route->method);
@@ -183,6 +214,7 @@ ApiStatus Api::serve(const std::shared_ptr<Exchange>& exchange, const Route& rou
 }
 
 void Api::cut() {
+  if (pictures_) pictures_->cut();
   // Under the lock no reply can forget itself and die.
   const std::lock_guard lock(mutex_);
   for (TextReply* reply : replies_) reply->cut();
@@ -190,7 +222,7 @@ void Api::cut() {
 
 int64_t Api::answering() const {
   const std::lock_guard lock(mutex_);
-  return static_cast<int64_t>(replies_.size());
+  return static_cast<int64_t>(replies_.size()) + (pictures_ ? pictures_->answering() : 0);
 }
 
 void Api::forget(const TextReply& reply) {

@@ -34,13 +34,25 @@
 
 namespace hadal {
 
+class Artist;
+class PictureReply;
+class Pictures;
 class TextReply;
+class VideoJobs;
+class VideoStore;
+enum class ImageTask;
+struct PictureReplyParts;
+struct VideoJob;
 
 struct ApiOptions {
   // After which a request is given up: an answer of 32,768 tokens at ten a second.
   std::chrono::seconds request_time{3600};
   // For lines that an operator must see.
   std::function<void(const std::string& line)> log = [](const std::string&) {};
+  // Who paints, and where videos are kept; both must outlive the API.  Null: the model does not
+  // draw; videos are made only while one waits for them.
+  Artist* artist = nullptr;
+  VideoStore* videos = nullptr;
 };
 
 class Api : public HttpHandler {
@@ -53,12 +65,13 @@ class Api : public HttpHandler {
   std::string error_body(const HttpRequest& head, int status, const std::string& message) override;
 
   void watch(const HttpCounts& counts) { counts_ = &counts; }
-  void drain() { draining_ = true; }
+  void drain();
   void cut();
   // Answers that the model is still at, or that are not written into the ledger yet.
   int64_t answering() const;
 
  private:
+  friend class PictureReply;
   friend class TextReply;
   struct Route;
   static const Route* find_route(const std::string& path);
@@ -68,7 +81,7 @@ class Api : public HttpHandler {
   ApiStatus check_origin(const HttpRequest& head) const;
   ApiStatus serve(const std::shared_ptr<Exchange>& exchange, const Route& route);
 
-  // The answers; each is named by its path.  api_text.cpp and api_small.cpp.
+  // The answers; each is named by its path.  api_text.cpp, api_pictures.cpp and api_small.cpp.
   struct Asked {
     std::shared_ptr<Exchange> exchange;
     std::optional<KeyRecord> key;
@@ -80,6 +93,10 @@ class Api : public HttpHandler {
   ApiStatus count_tokens(const Asked& asked);
   ApiStatus responses(const Asked& asked);
   ApiStatus response_tokens(const Asked& asked);
+  ApiStatus image_generations(const Asked& asked);
+  ApiStatus image_edits(const Asked& asked);
+  ApiStatus videos(const Asked& asked);
+  ApiStatus one_video(const Asked& asked);
   ApiStatus embeddings(const Asked& asked);
   ApiStatus tokenize(const Asked& asked);
   ApiStatus detokenize(const Asked& asked);
@@ -105,6 +122,19 @@ class Api : public HttpHandler {
   ApiStatus complete(const Asked& asked, CompletionCall call);
   ApiStatus answer_text(const Asked& asked, TextJob job);
   ApiStatus admit(const Asked& asked, int64_t tokens);
+  void leave(const Asked& asked);
+
+  ApiResult<Pictures*> pictures_or_refusal();
+  ApiResult<VideoJobs*> videos_or_refusal();
+  ApiStatus check_picture_model(const std::string& name) const;
+  ApiStatus answer_image(const Asked& asked, ImageTask task);
+  ApiStatus answer_picture(const Asked& asked, const std::string& user, PictureReplyParts parts);
+  static std::string owner_of(const Asked& asked);
+  ApiStatus list_videos(const Asked& asked, VideoJobs& videos);
+  ApiStatus video_content(const Asked& asked, VideoJobs& videos, const VideoJob& job);
+  ApiStatus cancel_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
+  ApiStatus delete_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
+  ApiStatus video_sync(const Asked& asked);
   void forget(const TextReply& reply);
 
   const ServedModel& model_;
@@ -117,6 +147,7 @@ class Api : public HttpHandler {
   mutable std::mutex mutex_;
   std::set<TextReply*> replies_;  // each is held by its generation until it forgets itself
   Bookkeeper bookkeeper_;
+  std::unique_ptr<Pictures> pictures_;  // null: the model does not draw
 };
 
 }  // namespace hadal

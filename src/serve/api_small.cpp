@@ -6,6 +6,7 @@
 #include "serve/chat_codec.h"
 #include "serve/completion_codec.h"
 #include "serve/messages_codec.h"
+#include "serve/pictures.h"
 #include "serve/responses_codec.h"
 #include "serve/web_page.h"
 #include "text/utf8.h"
@@ -17,7 +18,12 @@ void reply_json(Exchange& exchange, const OrderedJson& body, int status = 200) {
   exchange.reply({.status = status, .body = dump_json(body)});
 }
 
-OrderedJson model_json(const ServedModel& model) {
+// What comes out of the model, besides text; `modalities` says what goes in.
+OrderedJson output_of(bool draws) {
+  return draws ? OrderedJson{"text", "image", "video"} : OrderedJson::array({"text"});
+}
+
+OrderedJson model_json(const ServedModel& model, bool draws) {
   return {{"id", model.id},
           {"object", "model"},
           {"created", model.created},
@@ -26,6 +32,7 @@ OrderedJson model_json(const ServedModel& model) {
           {"max_output_tokens", model.worker.context() - 1},
           {"modalities", {"text"}},
           {"default_temperature", model.temperature},
+          {"output_modalities", output_of(draws)},
           {"fingerprint", model.fingerprint}};
 }
 
@@ -114,7 +121,8 @@ ApiStatus Api::apply_template(const Asked& asked) {
 
 ApiStatus Api::models(const Asked& asked) {
   reply_json(*asked.exchange,
-             {{"object", "list"}, {"data", OrderedJson::array({model_json(model_)})}});
+             {{"object", "list"},
+              {"data", OrderedJson::array({model_json(model_, pictures_ != nullptr)})}});
   return Ok{};
 }
 
@@ -123,7 +131,7 @@ ApiStatus Api::one_model(const Asked& asked) {
   TextCall call;
   call.model = path.substr(path.find("/models/") + 8);
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
-  reply_json(*asked.exchange, model_json(model_));
+  reply_json(*asked.exchange, model_json(model_, pictures_ != nullptr));
   return Ok{};
 }
 
@@ -158,7 +166,8 @@ ApiStatus Api::health(const Asked& asked) {
 
 ApiStatus Api::metrics_page(const Asked& asked) {
   static const HttpCounts kNone;
-  const MetricsNow now{model_.worker.gauges(), counts_ ? *counts_ : kNone, draining_};
+  const MetricsNow now{model_.worker.gauges(), counts_ ? *counts_ : kNone, draining_,
+                       pictures_ ? pictures_->queue().gauges() : PictureGauges{}};
   asked.exchange->reply(
       {.status = 200, .body = metrics_.text(now), .type = std::string(kMetricsType)});
   return Ok{};

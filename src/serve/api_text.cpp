@@ -3,30 +3,13 @@
 #include "serve/api.h"
 #include "serve/chat_codec.h"
 #include "serve/completion_codec.h"
+#include "serve/header_list.h"
 #include "serve/messages_codec.h"
 #include "serve/random_id.h"
 #include "serve/responses_codec.h"
 #include "serve/text_reply.h"
 
 namespace hadal {
-namespace {
-
-// Names of fields as a header may carry them.
-std::string header_list(const std::vector<std::string>& names) {
-  constexpr size_t kMostNames = 20, kLongestName = 60;
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.[]";
-  std::string list;
-  for (size_t i = 0; i < std::min(names.size(), kMostNames); ++i) {
-    std::string name = names[i].substr(0, kLongestName);
-    for (char& c : name)
-      if (kPlain.find(c) == std::string_view::npos) c = '?';
-    list += (list.empty() ? "" : ", ") + name;
-  }
-  return list;
-}
-
-}  // namespace
 
 ReplyFacts Api::facts_for(const TextCall& call, const ReplyPlan& plan,
                           const std::string& id) const {

@@ -175,6 +175,12 @@ std::string Metrics::text(const MetricsNow& now) const {
   gauge("hadal:http_body_bytes", "Bodies in memory", static_cast<double>(http.body_bytes));
   gauge("hadal:slots", "Requests that can be computed at once",
         static_cast<double>(now.worker.slots));
+  gauge("hadal:pictures_running", "Pictures and videos that are painted",
+        static_cast<double>(now.pictures.running));
+  gauge("hadal:pictures_waiting", "Pictures and videos in the queue",
+        static_cast<double>(now.pictures.waiting));
+  counter("hadal:images_total", "Pictures made", now.pictures.stills);
+  counter("hadal:videos_total", "Videos made", now.pictures.clips);
   gauge("hadal:draining", "1 once no new requests are taken", now.draining ? 1 : 0);
   return text;
 }

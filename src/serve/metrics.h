@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "serve/http_server.h"
+#include "serve/picture_queue.h"
 #include "serve/worker.h"
 
 namespace hadal {
@@ -50,6 +51,7 @@ struct MetricsNow {
   WorkerGauges worker;
   const HttpCounts& http;
   bool draining = false;
+  PictureGauges pictures = {};
 };
 
 class Metrics {

@@ -17,11 +17,13 @@
 #include "engine/fingerprint.h"
 #include "serve/api.h"
 #include "serve/slot_worker.h"
+#include "serve/video_store.h"
 #include "tools/keys.h"
 #include "tools/machine.h"
 #include "tools/open_model.h"
 #include "tools/options.h"
 #include "tools/output.h"
+#include "tools/serve_artist.h"
 
 namespace hadal {
 namespace {
@@ -40,6 +42,7 @@ struct ServeChoice {
   std::optional<double> temperature;
   int64_t slots = kUsualSlots, slice = kUsualSlice, max_output = 4096, body_mb = 64;
   int64_t drain_seconds = 30, request_seconds = 3600, prefix_mb = 512, disk_mb = 4096;
+  int64_t video_mb = 2048, video_hours = 24;
   QueueLimits queue;
 };
 
@@ -131,6 +134,17 @@ std::unique_ptr<PrefixStore> open_store(const ServeChoice& choice, const OpenMod
   return nullptr;
 }
 
+// Beside the accounts; none for a model that does not film.
+Result<std::unique_ptr<VideoStore>> open_videos(const ServeChoice& choice, const Artist* artist,
+                                                const std::string& accounts) {
+  if (!artist) return std::unique_ptr<VideoStore>();
+  VideoStoreLimits limits;
+  limits.files_bytes = choice.video_mb << 20;
+  limits.kept_seconds = choice.video_hours * 3600;
+  const std::filesystem::path folder = std::filesystem::path(accounts).parent_path() / "videos";
+  return VideoStore::open(folder.string(), limits, std::time(nullptr));
+}
+
 Result<int> serve(ServeChoice choice) {
   const sigset_t signals = held_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -145,6 +159,8 @@ Result<int> serve(ServeChoice choice) {
                                   .prefixes = {.budget_bytes = choice.prefix_mb << 20},
                                   .store = store.get()};
   auto worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, serving);
+  TRY(const std::unique_ptr<Artist> artist, open_artist(choice.model));
+  TRY(const std::unique_ptr<VideoStore> videos, open_videos(choice, artist.get(), file));
   const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
   const ServedModel model{.id = folder.parent_path().filename().string(),
                           .end_ids = open.end_ids(),
@@ -158,6 +174,8 @@ Result<int> serve(ServeChoice choice) {
                           .created = std::time(nullptr),
                           .default_output = choice.max_output};
   ApiOptions options{.request_time = std::chrono::seconds(choice.request_seconds)};
+  options.artist = artist.get();
+  options.videos = videos.get();
   options.log = [](const std::string& line) { note_line("hadal: " + line); };
   auto api = std::make_unique<Api>(model, *accounts, options);
   if (!choice.model.quiet) choice.http.log = [](const std::string& line) { note_line(line); };
@@ -188,8 +206,9 @@ void add_server_options(CLI::App& command, ServeChoice& choice) {
   command.add_option("--port", choice.http.port, "0: any that is free")->capture_default_str();
   command.add_option("--tls-cert", choice.http.certificate, "PEM file: serve TLS");
   command.add_option("--tls-key", choice.http.key, "PEM file: the certificate's key");
-  command.add_option("--data", choice.data,
-                     "Folder of the accounts (default: $HADAL_DATA, else ~/.local/share/hadal)");
+  command.add_option(
+      "--data", choice.data,
+      "Folder of accounts and videos (default: $HADAL_DATA, else ~/.local/share/hadal)");
   command.add_option("--max-connections", choice.http.limits.connections, "Open at once")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
@@ -239,6 +258,12 @@ void add_request_options(CLI::App& command, ServeChoice& choice) {
       .add_option("--request-time", choice.request_seconds,
                   "Seconds after which a request is given up")
       ->check(CLI::Range(1, 7 * 86400))
+      ->capture_default_str();
+  command.add_option("--video-mb", choice.video_mb, "MiB that finished videos may take on disk")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
+  command.add_option("--video-hours", choice.video_hours, "Hours for which they can be fetched")
+      ->check(CLI::Range(1, 8760))
       ->capture_default_str();
   command
       .add_option("--thinking", choice.thinking,

@@ -242,5 +242,48 @@ TEST_F(ServeProgram, IsNotOpenToOthersWithoutAKey) {
   EXPECT_NE(log().find("there is no key yet"), std::string::npos) << log();
 }
 
+// With the model in the box, once it draws.
+TEST_F(ServeProgram, DrawsAndFilms) {
+  std::ifstream config(std::string(HADAL_TESTS_DIR) + "/../models/nano/config.json");
+  const json facts = json::parse(config, nullptr, false);
+  if (!facts.contains("hadal") || !facts["hadal"].contains("visual"))
+    GTEST_SKIP() << "models/nano has no visual vocabulary";
+  start();
+  const std::string ask = R"({"prompt":"a large red circle, on white","size":"16x16","seed":5)";
+  const json whole = answer(post_text("/v1/images/generations", ask + "}"));
+  const std::string picture = whole["data"][0]["b64_json"];
+  EXPECT_TRUE(picture.starts_with("iVBORw0KGgo")) << whole;
+  EXPECT_EQ(answer(post_text("/v1/images/generations", ask + "}"))["data"][0]["b64_json"], picture)
+      << "the same seed, the same picture";
+  EXPECT_EQ(answer(post_text("/v1/images/generations",
+                             R"({"prompt":"x","size":"4096x4096"})"))["error"]["param"],
+            "size");
+
+  HttpClient stream = client();
+  stream.send(post_text("/v1/images/generations",
+                        ask + R"(,"stream":true,"partial_images":1,"num_inference_steps":4})"));
+  const std::string events = dechunked(stream.until("\r\n0\r\n\r\n"));
+  EXPECT_NE(events.find("event: image_generation.partial_image\n"), std::string::npos) << events;
+  EXPECT_NE(events.find("event: image_generation.completed\n"), std::string::npos) << events;
+
+  const json job = answer(
+      post_text("/v1/videos", R"({"prompt":"it moves left","size":"16x16","num_frames":5,"seed":5,)"
+                              R"("input_reference":{"image_url":"data:image/png;base64,)" +
+                                  picture + R"("}})"));
+  const std::string path = "/v1/videos/" + job["id"].get<std::string>();
+  json now;
+  EXPECT_TRUE(soon([&] {
+    now = answer(get_text(path));
+    return now["status"] == "completed" || now["status"] == "failed";
+  }));
+  EXPECT_EQ(now["status"], "completed") << now << log();
+  HttpClient film = client();
+  film.send(get_text(path + "/content", "Range: bytes=4-7\r\n"));
+  const std::string part = film.answer();
+  EXPECT_EQ(status_of(part), 206);
+  EXPECT_EQ(body_of(part), "ftyp");
+  EXPECT_EQ(terminate(), 0);
+}
+
 }  // namespace
 }  // namespace hadal

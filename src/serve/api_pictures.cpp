@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+// The API: pictures and videos.
+#include <ctime>
+
+#include "serve/api.h"
+#include "serve/byte_range.h"
+#include "serve/header_list.h"
+#include "serve/image_codec.h"
+#include "serve/picture_reply.h"
+#include "serve/pictures.h"
+#include "serve/random_id.h"
+#include "serve/video_codec.h"
+
+namespace hadal {
+namespace {
+
+constexpr std::string_view kVideos = "/videos/";
+
+ApiError no_such_video(const std::string& id) {
+  return {.status = 404,
+          .message = "no video has the id \"" + id.substr(0, 80) + "\"",
+          .param = "id",
+          .code = "video_not_found"};
+}
+
+void reply_json(Exchange& exchange, const OrderedJson& body, std::vector<HttpHeader> headers = {}) {
+  exchange.reply({.status = 200, .body = dump_json(body), .headers = std::move(headers)});
+}
+
+std::vector<HttpHeader> ignored_headers(const std::vector<std::string>& ignored) {
+  if (ignored.empty()) return {};
+  return {{"x-hadal-ignored-fields", header_list(ignored)}};
+}
+
+ApiResult<VideoPart> part_of(const std::string& name) {
+  if (name.empty() || name == "video") return VideoPart::video;
+  if (name == "thumbnail") return VideoPart::thumbnail;
+  if (name == "spritesheet") return VideoPart::sheet;
+  return bad_field("variant", "expected video, thumbnail or spritesheet");
+}
+
+// A file that never changes, or the part of it that was asked for.
+ApiStatus reply_file(Exchange& exchange, VideoStore& store, const VideoJob& job, VideoPart part) {
+  TRY(const int64_t size, store.size_of(job.id, part));
+  const std::string tag = "\"" + job.id + "-" + std::to_string(static_cast<int>(part)) + "\"";
+  const std::string_view only_if = exchange.request().header("if-range");
+  const bool wants_part = only_if.empty() || only_if == tag;
+  const ByteRange range =
+      read_byte_range(wants_part ? exchange.request().header("range") : "", size);
+  HttpReply reply;
+  reply.type = media_type(part == VideoPart::video ? job.order.kind : FileKind::jpeg);
+  reply.headers = {{"Accept-Ranges", "bytes"}, {"ETag", tag}, {"Cache-Control", "private"}};
+  const std::string whole = "/" + std::to_string(size);
+  if (range.kind == ByteRange::Kind::beyond) {
+    reply = error_reply({.status = 416,
+                         .message = "the file has " + std::to_string(size) +
+                                    " bytes, none of those that were asked for"},
+                        ErrorFamily::openai, exchange.request().id);
+    reply.headers.emplace_back("Content-Range", "bytes *" + whole);
+    exchange.reply(std::move(reply));
+    return Ok{};
+  }
+  TRY(reply.body, store.read(job.id, part, range.first, range.count));
+  if (range.kind == ByteRange::Kind::part) {
+    reply.status = 206;
+    reply.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" +
+                                                    std::to_string(range.first + range.count - 1) +
+                                                    whole);
+  }
+  exchange.reply(std::move(reply));
+  return Ok{};
+}
+
+}  // namespace
+
+// Whether there is someone to ask at all.
+ApiResult<Pictures*> Api::pictures_or_refusal() {
+  if (pictures_) return pictures_.get();
+  return ApiError{.status = 404,
+                  .message = "model: " + model_.id +
+                             " has no visual vocabulary: it makes neither pictures nor videos",
+                  .param = "model",
+                  .code = "model_not_found"};
+}
+
+ApiResult<VideoJobs*> Api::videos_or_refusal() {
+  TRY(Pictures* const pictures, pictures_or_refusal());
+  if (pictures->videos()) return pictures->videos();
+  return ApiError{.status = 404, .message = "this server keeps no videos; /v1/videos/sync answers"};
+}
+
+ApiStatus Api::image_generations(const Asked& asked) {
+  return answer_image(asked, ImageTask::generate);
+}
+
+ApiStatus Api::image_edits(const Asked& asked) {
+  return answer_image(asked, ImageTask::edit);
+}
+
+ApiStatus Api::answer_image(const Asked& asked, ImageTask task) {
+  TRY(Pictures* const pictures, pictures_or_refusal());
+  TRY(const Form form, read_form(asked.exchange->request()));
+  TRY(ImageCall call, read_image_call(form, pictures->artist().limits(), task));
+  TRY_STATUS(check_picture_model(call.model));
+  TRY_STATUS(check_order(pictures->artist(), call.order));
+  return answer_picture(asked, call.user,
+                        {.exchange = asked.exchange,
+                         .key = asked.key,
+                         .writer = make_image_writer(call.facts),
+                         .order = std::move(call.order),
+                         .stream = call.stream,
+                         .headers = ignored_headers(call.ignored)});
+}
+
+ApiStatus Api::check_picture_model(const std::string& name) const {
+  TextCall call;
+  call.model = name;
+  return choose_model(model_, NamesOf::openai, call, nullptr);
+}
+
+ApiStatus Api::answer_picture(const Asked& asked, const std::string& user,
+                              PictureReplyParts parts) {
+  TRY_STATUS(admit(asked, 0));
+  const auto reply = std::make_shared<PictureReply>(*this, std::move(parts));
+  pictures_->add(reply);
+  const Pushed pushed = reply->enqueue(pictures_->queue(), asked.key ? asked.key->id : user);
+  if (pushed == Pushed::yes) return Ok{};
+  pictures_->forget(*reply);
+  leave(asked);
+  metrics_.refused("queue");
+  const bool owner = pushed == Pushed::owner_full;
+  return ApiError{.status = 429,
+                  .message = owner ? "too many of your pictures and videos wait"
+                                   : "the queue of pictures and videos is full",
+                  .code = "queue_full",
+                  .wait_seconds = owner ? 5 : 10};
+}
+
+void Api::leave(const Asked& asked) {
+  if (asked.key)
+    limiter_.leave(asked.key->number, asked.key->limits, 0, std::chrono::steady_clock::now());
+}
+
+ApiStatus Api::videos(const Asked& asked) {
+  TRY(VideoJobs* const videos, videos_or_refusal());
+  if (asked.exchange->request().method == "GET") return list_videos(asked, *videos);
+  TRY(const Form form, read_form(asked.exchange->request()));
+  TRY(VideoCall call, read_video_call(form, pictures_->artist().limits()));
+  TRY_STATUS(check_picture_model(call.model));
+  TRY_STATUS(check_order(pictures_->artist(), call.order));
+  TRY_STATUS(admit(asked, 0));
+  leave(asked);  // the answer comes at once; what waits is bounded by the queue
+  VideoJob job;
+  job.id = make_id("video_");
+  job.owner = owner_of(asked);
+  job.key = asked.key ? asked.key->number : 0;
+  job.order = std::move(call.order);
+  job.created = std::time(nullptr);
+  ApiResult<VideoJob> made = videos->add(std::move(job), asked.key ? asked.key->id : call.user);
+  if (!made) {
+    if (made.error().status == 429) metrics_.refused("queue");
+    return made.error();
+  }
+  reply_json(*asked.exchange, video_json(*made, model_.id, 0), ignored_headers(call.ignored));
+  return Ok{};
+}
+
+std::string Api::owner_of(const Asked& asked) {
+  return asked.key ? asked.key->id : "";
+}
+
+ApiStatus Api::list_videos(const Asked& asked, VideoJobs& videos) {
+  const auto query = read_query(asked.exchange->request().query);
+  const auto field = [&](const char* name) {
+    const auto found = query.find(name);
+    return found == query.end() ? std::string() : found->second;
+  };
+  constexpr int64_t kUsualPage = 20, kLargestPage = 100;
+  int64_t limit = kUsualPage;
+  if (const std::string text = field("limit"); !text.empty()) {
+    const bool digits = text.size() <= 3 && text.find_first_not_of("0123456789") == text.npos;
+    limit = digits ? std::stoi(text) : 0;
+    if (limit < 1 || limit > kLargestPage)
+      return bad_field("limit", "expected 1 to ", kLargestPage);
+  }
+  const std::string order = field("order"), after = field("after");
+  if (!order.empty() && order != "asc" && order != "desc")
+    return bad_field("order", "expected asc or desc");
+  const std::string owner = owner_of(asked);
+  if (!after.empty()) {
+    TRY(const std::optional<VideoJob> there, videos.store().find(after, owner));
+    if (!there) return bad_field("after", "names no video");
+  }
+  TRY_STATUS(videos.store().sweep(std::time(nullptr)));
+  TRY(const VideoStore::Page page, videos.store().list(owner, limit, after, order == "asc"));
+  OrderedJson data = OrderedJson::array();
+  for (const VideoJob& job : page.jobs)
+    data.push_back(video_json(job, model_.id, videos.progress(job.id)));
+  const auto id_of = [](const VideoJob& job) { return OrderedJson(job.id); };
+  OrderedJson body = {{"object", "list"}, {"data", std::move(data)}};
+  body["first_id"] = page.jobs.empty() ? OrderedJson() : id_of(page.jobs.front());
+  body["last_id"] = page.jobs.empty() ? OrderedJson() : id_of(page.jobs.back());
+  body["has_more"] = page.more;
+  reply_json(*asked.exchange, body);
+  return Ok{};
+}
+
+// What stands behind /videos/: "sync", an id, or an id and a word.
+ApiStatus Api::one_video(const Asked& asked) {
+  const HttpRequest& request = asked.exchange->request();
+  const std::string rest = request.path.substr(request.path.find(kVideos) + kVideos.size());
+  const bool posts = request.method == "POST", gets = request.method == "GET";
+  if (rest == "sync" && posts) return video_sync(asked);
+  TRY(VideoJobs* const videos, videos_or_refusal());
+  const size_t slash = std::min(rest.find('/'), rest.size());
+  const std::string id = rest.substr(0, slash),
+                    word = rest.substr(std::min(slash + 1, rest.size()));
+  if (slash < rest.size() && word != "content" && word != "cancel")
+    return ApiError{.status = 404, .message = "no such path: videos/{id}/" + word.substr(0, 80)};
+  TRY_STATUS(videos->store().sweep(std::time(nullptr)));
+  TRY(const std::optional<VideoJob> job, videos->store().find(id, owner_of(asked)));
+  if (!job) return no_such_video(id);
+  if (word == "content" && gets) return video_content(asked, *videos, *job);
+  if (word == "cancel" && posts) return cancel_video(asked, *videos, *job);
+  if (word.empty() && gets) {
+    reply_json(*asked.exchange, video_json(*job, model_.id, videos->progress(id)));
+    return Ok{};
+  }
+  if (word.empty() && request.method == "DELETE") return delete_video(asked, *videos, *job);
+  return ApiError{.status = 405, .message = request.method + " is not what this path takes"};
+}
+
+ApiStatus Api::video_content(const Asked& asked, VideoJobs& videos, const VideoJob& job) {
+  const auto query = read_query(asked.exchange->request().query);
+  const auto variant = query.find("variant");
+  TRY(const VideoPart part, part_of(variant == query.end() ? "" : variant->second));
+  if (job.status != VideoStatus::completed) {
+    const OrderedJson now = video_json(job, model_.id, 0);
+    return ApiError{.status = 409,
+                    .message = "the video is " + now["status"].get<std::string>() +
+                               ", its content is there once it is completed",
+                    .param = "id",
+                    .code = "video_not_ready"};
+  }
+  if (!job.has_files)
+    return ApiError{
+        .status = 410, .message = "the video has expired", .param = "id", .code = "video_expired"};
+  return reply_file(*asked.exchange, videos.store(), job, part);
+}
+
+ApiStatus Api::cancel_video(const Asked& asked, VideoJobs& videos, const VideoJob& job) {
+  if (job.status == VideoStatus::completed || job.status == VideoStatus::failed)
+    return ApiError{
+        .status = 409, .message = "the video is over already", .param = "id", .code = "video_over"};
+  videos.cancel(job.id);
+  TRY(const std::optional<VideoJob> now, videos.store().find(job.id, job.owner));
+  reply_json(*asked.exchange, video_json(now ? *now : job, model_.id, videos.progress(job.id)));
+  return Ok{};
+}
+
+ApiStatus Api::delete_video(const Asked& asked, VideoJobs& videos, const VideoJob& job) {
+  TRY_STATUS(videos.store().remove(job.id));
+  videos.cancel(job.id);
+  reply_json(*asked.exchange, {{"id", job.id}, {"object", "video.deleted"}, {"deleted", true}});
+  return Ok{};
+}
+
+ApiStatus Api::video_sync(const Asked& asked) {
+  TRY(Pictures* const pictures, pictures_or_refusal());
+  TRY(const Form form, read_form(asked.exchange->request()));
+  TRY(VideoCall call, read_video_call(form, pictures->artist().limits()));
+  TRY_STATUS(check_picture_model(call.model));
+  TRY_STATUS(check_order(pictures->artist(), call.order));
+  call.order.gallery = false;
+  const std::string type = media_type(call.order.kind);
+  return answer_picture(asked, call.user,
+                        {.exchange = asked.exchange,
+                         .key = asked.key,
+                         .writer = make_file_writer(type),
+                         .order = std::move(call.order),
+                         .json = false,
+                         .headers = ignored_headers(call.ignored)});
+}
+
+}  // namespace hadal

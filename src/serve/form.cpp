@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Bodies that may carry files.
+#include "serve/form.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "media/kind.h"
+#include "serve/base64.h"
+#include "serve/multipart.h"
+#include "serve/request_reader.h"
+
+namespace hadal {
+namespace {
+
+constexpr std::array<std::string_view, 12> kNumbers = {
+    "n",     "seed",          "guidance_scale", "num_inference_steps", "output_compression",
+    "top_k", "width",         "height",         "num_frames",          "temperature",
+    "fps",   "partial_images"};
+constexpr std::string_view kFlag = "stream";
+// Larger pictures than any camera's; the sandbox that decodes them has limits of its own.
+constexpr size_t kMostPictureBytes = 32 << 20;
+
+template <typename Number>
+bool read_whole(std::string_view text, OrderedJson& value) {
+  Number number{};
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  if (text.empty() || read.ec != std::errc() || read.ptr != end) return false;
+  value = number;
+  return true;
+}
+
+OrderedJson field_value(const std::string& name, std::string_view text) {
+  OrderedJson value = std::string(text);
+  if (name == kFlag && (text == "true" || text == "false")) return text == "true";
+  if (std::find(kNumbers.begin(), kNumbers.end(), name) == kNumbers.end()) return value;
+  if (!read_whole<int64_t>(text, value)) read_whole<double>(text, value);
+  return value;
+}
+
+ApiResult<Form> form_of_parts(const std::vector<FormPart>& parts) {
+  Form form;
+  for (const FormPart& part : parts) {
+    std::string name = part.name;
+    if (name.ends_with("[]")) name.resize(name.size() - 2);
+    if (part.is_file) {
+      form.files[name].emplace_back(part.bytes);
+    } else {
+      if (form.fields.contains(name)) return bad_field(name, "is given twice");
+      form.fields[name] = field_value(name, part.bytes);
+    }
+  }
+  return form;
+}
+
+ApiResult<std::string> picture_of_url(const OrderedJson& value, const std::string& where) {
+  if (value.is_array()) {
+    if (value.size() != 1) return bad_field(where, value.size(), " pictures, expected one");
+    return picture_of_url(value[0], where + "[0]");
+  }
+  if (value.is_object()) {
+    if (value.contains("file_id"))
+      return bad_field(where, "files are not kept here: send its data");
+    if (!value.contains("image_url")) return bad_field(where, "expected {\"image_url\": …}");
+    return picture_of_url(value["image_url"], where + ".image_url");
+  }
+  if (!value.is_string())
+    return bad_field(where, "found ", json_kind(value), ", expected a data URL");
+  std::optional<std::string> bytes = from_data_url(value.get_ref<const std::string&>());
+  if (!bytes)
+    return bad_field(where,
+                     "expected a URL that holds the picture, data:image/png;base64,…; nothing "
+                     "is fetched from addresses");
+  return std::move(*bytes);
+}
+
+ApiStatus check_picture(const std::string& bytes, const std::string& name) {
+  const FileKind kind =
+      kind_of_bytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  const bool still = kind == FileKind::png || kind == FileKind::jpeg || kind == FileKind::webp ||
+                     kind == FileKind::gif;
+  if (!still) return bad_field(name, "is no PNG, JPEG, WebP or GIF");
+  if (bytes.size() > kMostPictureBytes)
+    return bad_field(name, "has ", bytes.size(), " bytes, at most ", kMostPictureBytes);
+  return Ok{};
+}
+
+}  // namespace
+
+ApiResult<Form> read_form(const HttpRequest& request) {
+  const std::string_view type = request.header("content-type");
+  if (is_multipart(type)) {
+    TRY(const std::vector<FormPart> parts, read_multipart(type, request.body));
+    return form_of_parts(parts);
+  }
+  Form form;
+  TRY(form.fields, parse_body(request.body));
+  return form;
+}
+
+ApiResult<std::optional<std::string>> read_picture(const Form& form, JsonFields& fields,
+                                                   const std::string& name) {
+  std::optional<std::string> picture;
+  const OrderedJson& value = fields.any(name);
+  if (const auto files = form.files.find(name); files != form.files.end()) {
+    if (files->second.size() > 1)
+      return bad_field(name, files->second.size(), " pictures, expected one");
+    picture = files->second.front();
+  } else if (!value.is_null()) {
+    TRY(picture, picture_of_url(value, name));
+  }
+  if (picture) {
+    TRY_STATUS(check_picture(*picture, name));
+  }
+  return picture;
+}
+
+ApiResult<FormSize> read_size(const std::string& text, const std::string& name) {
+  const size_t cross = text.find('x');
+  OrderedJson width, height;
+  if (cross == std::string::npos || !read_whole<int64_t>(text.substr(0, cross), width) ||
+      !read_whole<int64_t>(text.substr(cross + 1), height))
+    return bad_field(name, "expected WIDTHxHEIGHT in pixels, or auto");
+  return FormSize{width.get<int64_t>(), height.get<int64_t>()};
+}
+
+std::map<std::string, std::string, std::less<>> read_query(std::string_view query) {
+  std::map<std::string, std::string, std::less<>> fields;
+  while (!query.empty()) {
+    const std::string_view one = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(one.size() + 1, query.size()));
+    const size_t equals = std::min(one.find('='), one.size());
+    std::string name, value;
+    if (percent_decoded(one.substr(0, equals), name) &&
+        percent_decoded(one.substr(std::min(equals + 1, one.size())), value))
+      fields[name] = value;
+  }
+  return fields;
+}
+
+}  // namespace hadal

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The body of a request that may carry files: JSON, or multipart/form-data with the same fields.
+//
+//   TRY(const Form form, read_form(exchange.request()));
+//   JsonFields fields(form.fields, "");
+//   TRY(std::optional<std::string> picture, read_picture(form, fields, "input_reference"));
+//
+// A form's fields are text.  Those that the APIs mean as numbers or flags become such; whether they
+// are right is for who reads them to say.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/http_message.h"
+#include "serve/json_fields.h"
+
+namespace hadal {
+
+struct Form {
+  OrderedJson fields = OrderedJson::object();
+  std::map<std::string, std::vector<std::string>, std::less<>> files;  // by field; "image[]": image
+
+  bool has_file(std::string_view name) const { return files.find(name) != files.end(); }
+};
+
+ApiResult<Form> read_form(const HttpRequest& request);
+
+// The one picture under a name: a file of the form; or a data URL, bare or as {"image_url": …}, or
+// a list of one of these.  Its kind is told by its bytes.  Addresses and ids are refused: nothing
+// is fetched on a client's behalf.
+ApiResult<std::optional<std::string>> read_picture(const Form& form, JsonFields& fields,
+                                                   const std::string& name);
+
+// Both numbers of "64x48".
+struct FormSize {
+  int64_t width = 0, height = 0;
+};
+ApiResult<FormSize> read_size(const std::string& text, const std::string& name);
+
+// The fields of a query, "limit=20&after=video_1"; the last of a name counts.
+std::map<std::string, std::string, std::less<>> read_query(std::string_view query);
+
+}  // namespace hadal

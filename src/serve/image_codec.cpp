@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+// Pictures, in and out.
+#include "serve/image_codec.h"
+
+#include "serve/accounts.h"
+#include "serve/base64.h"
+#include "serve/random_id.h"
+#include "serve/reply_writer.h"
+
+namespace hadal {
+namespace {
+
+constexpr size_t kMostPrompt = 32'000;  // bytes, as OpenAI has it; captions are far shorter
+constexpr size_t kMostUser = 512;       // bytes
+
+ApiStatus read_side(JsonFields& fields, std::string_view name, int64_t& side) {
+  TRY(const std::optional<int64_t> given, fields.integer(name, 1, 1 << 16));
+  side = given.value_or(side);
+  return Ok{};
+}
+
+// Fields of other painters, whose absence would change what is painted.
+ApiStatus refuse_unknown_arts(JsonFields& fields) {
+  TRY_STATUS(fields.only("negative_prompt", {""}, "this model is guided by its prompt alone"));
+  TRY_STATUS(fields.only("true_cfg_scale", {1}, "guidance_scale is what there is"));
+  TRY_STATUS(fields.only("lora", {OrderedJson::array()}, "no other weights are loaded"));
+  TRY_STATUS(fields.only("strength", {}, "a given picture is kept as it is"));
+  return Ok{};
+}
+
+ApiStatus read_format(JsonFields& fields, ImageCall& call) {
+  TRY(const std::optional<std::string> format, fields.text("output_format"));
+  call.facts.format = format.value_or("png");
+  if (call.facts.format == "png")
+    call.order.kind = FileKind::png;
+  else if (call.facts.format == "jpeg")
+    call.order.kind = FileKind::jpeg;
+  else
+    return bad_field("output_format", "expected png or jpeg, which is what can be written here");
+  return fields.only("output_compression", {100}, "files are written at their best quality");
+}
+
+// What may be asked for, but means nothing here; named in the reply's header.
+ApiResult<std::vector<std::string>> read_manners(JsonFields& fields) {
+  std::vector<std::string> ignored;
+  for (const std::string name : {"quality", "style", "moderation", "input_fidelity"}) {
+    TRY(const std::optional<std::string> manner, fields.text(name));
+    if (manner && *manner != "auto") ignored.push_back(name);
+  }
+  TRY(const std::optional<std::string> form, fields.text("response_format"));
+  if (form && *form != "b64_json" && *form != "url")
+    return bad_field("response_format", "expected b64_json, or url");
+  // Nothing is kept that an address could lead to: the picture itself comes in its place.
+  if (form == "url") ignored.emplace_back("response_format");
+  TRY_STATUS(fields.only("background", {"auto", "opaque"}, "pictures have no transparent pixels"));
+  return ignored;
+}
+
+ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limits,
+                     ArtOrder& order) {
+  if (form.has_file("mask") || fields.has("mask"))
+    return bad_field("mask", "not supported: this model cannot paint a part of a picture anew");
+  const bool listed = fields.has("images");
+  TRY(std::optional<std::string> picture, read_picture(form, fields, listed ? "images" : "image"));
+  if (!picture) return bad_field("image", "is missing, expected a picture");
+  order.first_frame = std::move(*picture);
+  order.ends_as_still = true;
+  TRY(const std::optional<int64_t> frames, fields.integer("num_frames", 2, 1 << 16));
+  order.frames = frames.value_or(limits.usual_frames);
+  return Ok{};
+}
+
+class ImageWriter : public PictureWriter {
+ public:
+  explicit ImageWriter(ImageFacts facts) : facts_(std::move(facts)) {}
+
+  std::string preview(int64_t picture, int64_t number, std::string_view png) override {
+    OrderedJson event = event_of("partial_image");
+    event["output_format"] = "png";
+    event["partial_image_index"] = number;
+    event["image_index"] = picture;
+    event["b64_json"] = to_base64(png);
+    return sse(event, event_name("partial_image"));
+  }
+  std::string end(const Artwork& work, const std::optional<Bill>& bill) override {
+    std::string text;
+    for (size_t i = 0; i < work.files.size(); ++i) {
+      OrderedJson event = event_of("completed");
+      event["output_format"] = facts_.format;
+      event["image_index"] = i;
+      event["seed"] = work.files[i].seed;
+      event["b64_json"] = to_base64(work.files[i].bytes);
+      // Once for all: who adds up the events' usage must not count anything twice.
+      if (i + 1 == work.files.size()) event["usage"] = usage(work, bill);
+      text += sse(event, event_name("completed"));
+    }
+    return text;
+  }
+  std::string failed(const ApiError& error) override {
+    OrderedJson event = OrderedJson::parse(error_body(error, ErrorFamily::openai, {}));
+    event["type"] = "error";
+    return sse(event, "error");
+  }
+  HttpReply whole(const Artwork& work, const std::optional<Bill>& bill) override {
+    OrderedJson body = {{"created", facts_.created}, {"data", OrderedJson::array()}};
+    for (const ArtFile& file : work.files)
+      body["data"].push_back({{"b64_json", to_base64(file.bytes)}, {"seed", file.seed}});
+    add_look(body);
+    body["output_format"] = facts_.format;
+    body["usage"] = usage(work, bill);
+    return {.status = 200, .body = dump_json(body)};
+  }
+
+ private:
+  std::string event_name(const std::string& what) const {
+    return (facts_.task == ImageTask::edit ? "image_edit." : "image_generation.") + what;
+  }
+  OrderedJson event_of(const std::string& what) const {
+    OrderedJson event = {{"type", event_name(what)}, {"created_at", facts_.created}};
+    add_look(event);
+    return event;
+  }
+  void add_look(OrderedJson& body) const {
+    body["background"] = "opaque";
+    body["quality"] = facts_.quality;
+    body["size"] = facts_.size;
+  }
+  static OrderedJson usage(const Artwork& work, const std::optional<Bill>& bill) {
+    const int64_t input = work.text_tokens + work.given_cells;
+    OrderedJson usage = {
+        {"input_tokens", input},
+        {"output_tokens", work.output_cells},
+        {"total_tokens", input + work.output_cells},
+        {"input_tokens_details",
+         {{"text_tokens", work.text_tokens}, {"image_tokens", work.given_cells}}},
+        {"output_tokens_details", {{"text_tokens", 0}, {"image_tokens", work.output_cells}}}};
+    if (bill) usage["cost"] = {{"currency", bill->currency}, {"amount", money_text(bill->amount)}};
+    return usage;
+  }
+
+  ImageFacts facts_;
+};
+
+class FileWriter : public PictureWriter {
+ public:
+  explicit FileWriter(std::string type) : type_(std::move(type)) {}
+  std::string preview(int64_t, int64_t, std::string_view) override { return ""; }
+  std::string end(const Artwork&, const std::optional<Bill>&) override { return ""; }
+  std::string failed(const ApiError&) override { return ""; }
+  HttpReply whole(const Artwork& work, const std::optional<Bill>& bill) override {
+    HttpReply reply{.status = 200, .body = work.files.at(0).bytes, .type = type_};
+    reply.headers.emplace_back("x-hadal-seed", std::to_string(work.files[0].seed));
+    if (bill)
+      reply.headers.emplace_back("x-hadal-cost", money_text(bill->amount) + " " + bill->currency);
+    return reply;
+  }
+
+ private:
+  std::string type_;
+};
+
+}  // namespace
+
+ApiStatus read_order(JsonFields& fields, const ArtLimits& limits, ArtOrder& order) {
+  TRY(order.prompt, fields.needed_text("prompt"));
+  if (order.prompt.empty() || order.prompt.size() > kMostPrompt)
+    return bad_field("prompt", "has ", order.prompt.size(), " bytes, expected 1 to ", kMostPrompt);
+  FormSize size{limits.usual_width, limits.usual_height};
+  TRY(const std::optional<std::string> named, fields.text("size"));
+  if (named && *named != "auto") {
+    TRY(size, read_size(*named, "size"));
+  }
+  TRY_STATUS(read_side(fields, "width", size.width));
+  TRY_STATUS(read_side(fields, "height", size.height));
+  order.width = size.width;
+  order.height = size.height;
+  // Without a seed each request has its own, short enough to be typed.
+  const std::string random = random_bytes(4);
+  uint64_t own = 0;
+  for (const char byte : random) own = own << 8 | static_cast<uint8_t>(byte);
+  TRY(const std::optional<int64_t> seed, fields.integer("seed", 0, INT64_MAX - limits.most_count));
+  order.seed = seed ? static_cast<uint64_t>(*seed) : own;
+  TRY(const std::optional<double> guidance, fields.number("guidance_scale", 0, 100));
+  order.guidance = guidance.value_or(order.guidance);
+  TRY(const std::optional<int64_t> passes, fields.integer("num_inference_steps", 0, 1000));
+  order.passes = passes.value_or(0);
+  TRY(const std::optional<double> temperature, fields.number("temperature", 0, 2));
+  order.temperature = temperature.value_or(order.temperature);
+  TRY(const std::optional<int64_t> top_k, fields.integer("top_k", 0, 1 << 20));
+  order.top_k = top_k.value_or(0);
+  return refuse_unknown_arts(fields);
+}
+
+ApiResult<std::string> read_user(JsonFields& fields) {
+  TRY(const std::optional<std::string> user, fields.text("user"));
+  TRY(const std::optional<std::string> user_id, fields.text("user_id"));
+  const std::string name = user_id.value_or(user.value_or(""));
+  if (name.size() > kMostUser)
+    return bad_field(user_id ? "user_id" : "user", "has ", name.size(), " bytes, at most ",
+                     kMostUser);
+  return name;
+}
+
+ApiStatus check_order(const Artist& artist, const ArtOrder& order) {
+  const std::optional<ArtFault> fault = artist.fault_of(order);
+  if (fault) return bad_field(fault->field, fault->message);
+  return Ok{};
+}
+
+ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, ImageTask task) {
+  JsonFields fields(form.fields, "");
+  ImageCall call;
+  TRY_STATUS(read_order(fields, limits, call.order));
+  TRY(const std::optional<std::string> model, fields.text("model"));
+  call.model = model.value_or("");
+  TRY(call.user, read_user(fields));
+  TRY(const std::optional<int64_t> count, fields.integer("n", 1, limits.most_count));
+  call.order.count = count.value_or(1);
+  TRY_STATUS(read_format(fields, call));
+  TRY(call.ignored, read_manners(fields));
+  TRY(const std::optional<bool> stream, fields.flag("stream"));
+  call.stream = stream.value_or(false);
+  TRY(const std::optional<int64_t> previews, fields.integer("partial_images", 0, 3));
+  call.order.previews = previews.value_or(0);
+  if (call.order.previews > 0 && !call.stream)
+    return bad_field("partial_images", "is ", call.order.previews, " without stream");
+  if (task == ImageTask::edit) {
+    TRY_STATUS(read_given(form, fields, limits, call.order));
+  }
+  call.facts = {.task = task,
+                .created = std::time(nullptr),
+                .size = std::to_string(call.order.width) + "x" + std::to_string(call.order.height),
+                .format = call.facts.format};
+  for (const std::string& name : fields.unread()) call.ignored.push_back(name);
+  for (const auto& [name, files] : form.files)
+    if (task == ImageTask::generate || name != "image") call.ignored.push_back(name);
+  return call;
+}
+
+std::unique_ptr<PictureWriter> make_image_writer(ImageFacts facts) {
+  return std::make_unique<ImageWriter>(std::move(facts));
+}
+
+std::unique_ptr<PictureWriter> make_file_writer(std::string type) {
+  return std::make_unique<FileWriter>(std::move(type));
+}
+
+}  // namespace hadal

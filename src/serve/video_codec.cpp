@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Videos, in and out.
+#include "serve/video_codec.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+#include "serve/image_codec.h"
+
+namespace hadal {
+namespace {
+
+constexpr double kMostSeconds = 3600;
+constexpr double kMostRate = 240;  // frames a second
+
+// "4", as OpenAI has it, or 4.
+ApiResult<std::optional<double>> read_seconds(JsonFields& fields) {
+  const OrderedJson& value = fields.any("seconds");
+  if (!value.is_string()) return fields.number("seconds", 0, kMostSeconds);
+  const std::string& text = value.get_ref<const std::string&>();
+  double seconds = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, seconds);
+  if (read.ec != std::errc() || read.ptr != end || !(seconds >= 0 && seconds <= kMostSeconds))
+    return bad_field("seconds", "expected a number up to ", kMostSeconds);
+  return std::optional<double>(seconds);
+}
+
+ApiStatus read_length(JsonFields& fields, const ArtLimits& limits, ArtOrder& order) {
+  TRY(const std::optional<double> fps, fields.number("fps", 1, kMostRate));
+  TRY(const std::optional<int64_t> frames, fields.integer("num_frames", 2, 1 << 16));
+  TRY(const std::optional<double> seconds, read_seconds(fields));
+  order.fps = fps.value_or(limits.usual_fps);
+  order.frames = frames.value_or(limits.usual_frames);
+  if (!seconds) return Ok{};
+  if (frames) return bad_field("seconds", "is given beside num_frames");
+  order.frames = std::lround(*seconds * order.fps);
+  if (order.frames < 2)
+    return bad_field("seconds", "is ", *seconds, ": a video has at least 2 frames, here of 1/",
+                     order.fps, " s");
+  return Ok{};
+}
+
+ApiStatus read_kind(JsonFields& fields, ArtOrder& order) {
+  TRY(const std::optional<std::string> format, fields.text("output_format"));
+  for (const FileKind kind : {FileKind::mp4, FileKind::webm, FileKind::gif})
+    if (media_type(kind).ends_with("/" + format.value_or("mp4"))) {
+      order.kind = kind;
+      return Ok{};
+    }
+  return bad_field("output_format", "expected mp4, webm or gif");
+}
+
+std::string_view status_name(VideoStatus status) {
+  switch (status) {
+    case VideoStatus::queued:
+      return "queued";
+    case VideoStatus::running:
+      return "in_progress";
+    case VideoStatus::completed:
+      return "completed";
+    case VideoStatus::failed:
+      return "failed";
+  }
+  CHECK(false, "no such status");
+}
+
+OrderedJson time_json(int64_t seconds) {
+  return seconds == 0 ? OrderedJson() : OrderedJson(seconds);
+}
+
+int64_t percent(const VideoJob& job, double part) {
+  if (job.status == VideoStatus::completed) return 100;
+  // 100 is said of what can be fetched.
+  return job.status == VideoStatus::running ? std::min<int64_t>(99, std::lround(100 * part)) : 0;
+}
+
+}  // namespace
+
+std::string media_type(FileKind kind) {
+  switch (kind) {
+    case FileKind::mp4:
+      return "video/mp4";
+    case FileKind::webm:
+      return "video/webm";
+    case FileKind::gif:
+      return "image/gif";
+    case FileKind::jpeg:
+      return "image/jpeg";
+    default:
+      return "image/png";
+  }
+}
+
+ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits) {
+  JsonFields fields(form.fields, "");
+  VideoCall call;
+  TRY_STATUS(read_order(fields, limits, call.order));
+  TRY(const std::optional<std::string> model, fields.text("model"));
+  call.model = model.value_or("");
+  TRY(call.user, read_user(fields));
+  TRY_STATUS(fields.only("n", {1}, "a job is one video"));
+  TRY_STATUS(read_length(fields, limits, call.order));
+  TRY_STATUS(read_kind(fields, call.order));
+  TRY(std::optional<std::string> reference, read_picture(form, fields, "input_reference"));
+  call.order.first_frame = std::move(reference).value_or("");
+  call.order.gallery = true;
+  call.ignored = fields.unread();
+  for (const auto& [name, files] : form.files)
+    if (name != "input_reference") call.ignored.push_back(name);
+  return call;
+}
+
+OrderedJson video_json(const VideoJob& job, const std::string& model, double part) {
+  const ArtOrder& order = job.order;
+  std::array<char, 32> seconds{};
+  std::snprintf(seconds.data(), seconds.size(), "%g",
+                static_cast<double>(order.frames) / order.fps);
+  OrderedJson error;
+  if (job.status == VideoStatus::failed)
+    error = {{"code", job.error_code}, {"message", job.error_message}};
+  return {{"id", job.id},
+          {"object", "video"},
+          {"model", model},
+          {"status", status_name(job.status)},
+          {"progress", percent(job, part)},
+          {"created_at", job.created},
+          {"completed_at", time_json(job.status == VideoStatus::completed ? job.completed : 0)},
+          {"expires_at", time_json(job.expires)},
+          {"prompt", order.prompt},
+          {"size", std::to_string(order.width) + "x" + std::to_string(order.height)},
+          {"seconds", seconds.data()},
+          {"remixed_from_video_id", nullptr},
+          {"error", std::move(error)},
+          {"seed", order.seed},
+          {"num_frames", order.frames},
+          {"fps", order.fps}};
+}
+
+}  // namespace hadal

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+// Orders to files.
+#include "tools/serve_artist.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include "engine/fingerprint.h"
+#include "media/read.h"
+#include "media/write.h"
+#include "tools/contact_sheet.h"
+#include "tools/visual_prompts.h"
+
+namespace hadal {
+namespace {
+
+// Positions of all sequences of one order: what its caches may take beside the answers'.
+constexpr int64_t kMostPositions = 1 << 16;
+constexpr int64_t kMostCount = 10;  // as OpenAI has it
+// Of the studio's own session, which writes nothing here: a painting makes its caches itself.
+constexpr int64_t kContext = 64;
+constexpr int64_t kSheetPictures = 16, kSheetColumns = 4;
+
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
+class StudioArtist : public Artist {
+ public:
+  StudioArtist(Studio studio, std::string fingerprint)
+      : studio_(std::move(studio)), fingerprint_(std::move(fingerprint)) {}
+
+  ArtLimits limits() const override {
+    const VisualVocabulary& visual = studio_.config().visual;
+    const int64_t cell = studio_.visual->config().spatial;
+    ArtLimits limits;
+    limits.longest_side = std::min<int64_t>(4096, visual.max_frame_cells * cell);
+    limits.most_count = kMostCount;
+    limits.most_frames = studio_.visual->frames(kMostPositions);
+    // As large as a quarter of the largest frame: what models/nano was shown.
+    const double side = std::sqrt(static_cast<double>(visual.max_frame_cells) / 4);
+    limits.usual_width = limits.usual_height =
+        cell * std::max<int64_t>(1, static_cast<int64_t>(side));
+    return limits;
+  }
+
+  std::optional<ArtFault> fault_of(const ArtOrder& order) const override;
+  Result<Artwork> make(const ArtOrder& order, ArtSink& sink,
+                       const std::atomic<bool>& cancel) override;
+
+ private:
+  PictureRequest request_of(const ArtOrder& order) const;
+  int64_t latent_frames(const ArtOrder& order) const {
+    return studio_.visual->latent_frames(order.frames);
+  }
+  int64_t frame_cells(const ArtOrder& order) const {
+    return studio_.visual->cells(order.width) * studio_.visual->cells(order.height);
+  }
+  Result<std::vector<PictureOrder>> orders_of(const ArtOrder& order);
+  Result<ArtFile> file_of(const ArtOrder& order, uint64_t seed, Clip clip) const;
+  Metadata metadata_of(const ArtOrder& order, uint64_t seed) const;
+
+  Studio studio_;
+  std::string fingerprint_;
+};
+
+std::optional<ArtFault> StudioArtist::fault_of(const ArtOrder& order) const {
+  const auto fault = [](const char* field, const auto&... parts) {
+    return ArtFault{field, detail::join_text(parts...)};
+  };
+  const VisualVocabulary& visual = studio_.config().visual;
+  const int64_t cell = studio_.visual->config().spatial, longest = limits().longest_side;
+  const auto side_fits = [&](int64_t side) { return side >= 8 && side <= longest; };
+  if (!side_fits(order.width) || !side_fits(order.height) ||
+      frame_cells(order) > visual.max_frame_cells)
+    return fault("size", "is ", order.width, "x", order.height, ", this model draws up to ",
+                 visual.max_frame_cells, " cells of ", cell, "x", cell, " pixels, ",
+                 cell * static_cast<int64_t>(std::sqrt(visual.max_frame_cells)), "x",
+                 cell * static_cast<int64_t>(std::sqrt(visual.max_frame_cells)), " for example");
+  const int64_t most_passes = std::min<int64_t>(64, frame_cells(order));
+  if (order.passes > most_passes)
+    return fault("num_inference_steps", "is ", order.passes, ", expected 0 to ", most_passes,
+                 " for this size");
+  if (order.frames < 1) return fault("num_frames", "is ", order.frames, ", expected 1 or more");
+  const int64_t sequences = order.count * (order.guidance == 1 ? 1 : 2);
+  const int64_t context = studio_.config().max_positions;
+  const int64_t words = static_cast<int64_t>(studio_.open.tokenizer->encode(order.prompt).size());
+  const int64_t given = order.first_frame.empty() ? 0 : frame_cells(order) + kLongestSize;
+  const int64_t positions =
+      words + given + 2 * kLongestSize + latent_frames(order) * (frame_cells(order) + 1);
+  if (positions > context || positions > kMostPositions / sequences)
+    return fault(order.frames > 1 ? "num_frames" : "n", "this order takes ", sequences,
+                 " sequences of ", positions, " positions, at most ",
+                 std::min(context, kMostPositions / sequences), " of each fit");
+  return std::nullopt;
+}
+
+PictureRequest StudioArtist::request_of(const ArtOrder& order) const {
+  PictureRequest request;
+  request.width = order.width;
+  request.height = order.height;
+  request.frames = order.frames;
+  request.fps = order.fps;
+  request.guidance = order.guidance;
+  request.passes = order.passes;
+  request.temperature = order.temperature;
+  request.top_k = order.top_k;
+  return request;
+}
+
+Result<std::vector<PictureOrder>> StudioArtist::orders_of(const ArtOrder& order) {
+  std::optional<CellClip> first;
+  if (!order.first_frame.empty()) {
+    TRY(const Clip clip,
+        read_media_bytes(order.first_frame, "the given picture",
+                         {.width = order.width, .height = order.height, .frames = 1}));
+    first = studio_.encode(clip);
+  }
+  std::vector<PictureOrder> orders;
+  for (int64_t i = 0; i < order.count; ++i)
+    orders.push_back({order.prompt, first, order.seed + static_cast<uint64_t>(i)});
+  return orders;
+}
+
+// Of which previews are due: evenly over the painting, the finished picture not counted.
+class Previews {
+ public:
+  Previews(const ArtOrder& order, ArtSink& sink) : each_(order.previews), sink_(sink) {}
+
+  template <typename Look>
+  void offer(size_t picture, double part, const Look& look) {
+    int64_t& shown = shown_[picture];
+    if (shown >= each_ || part * static_cast<double>(each_ + 1) < static_cast<double>(shown + 1))
+      return;
+    Clip still;
+    still.frames.push_back(look());
+    const Result<std::string> png = encode_media(still, FileKind::png, {});
+    if (png) sink_.preview(static_cast<int64_t>(picture), shown++, *png);
+  }
+
+ private:
+  int64_t each_;
+  ArtSink& sink_;
+  std::map<size_t, int64_t> shown_;
+};
+
+Result<Artwork> StudioArtist::make(const ArtOrder& order, ArtSink& sink,
+                                   const std::atomic<bool>& cancel) {
+  TRY(const std::vector<PictureOrder> orders, orders_of(order));
+  PictureRequest request = request_of(order);
+  request.cancel = &cancel;
+  Previews previews(order, sink);
+  const int64_t cells = frame_cells(order);
+  const double all = static_cast<double>(latent_frames(order) * cells);
+  request.glimpse = [&](const Glimpse& glimpse) {
+    const double part = static_cast<double>(glimpse.latent_frame * cells + glimpse.cells) / all;
+    if (glimpse.order == 0) sink.progress(part);
+    previews.offer(glimpse.order, part, glimpse.look);
+  };
+  TRY(std::vector<Picturing> made,
+      studio_.paint(orders, request, [&](size_t picture, int64_t frame, const Clip& clip) {
+        const double part = static_cast<double>((frame + 1) * cells) / all;
+        if (picture == 0) sink.progress(part);
+        if (part < 1) previews.offer(picture, part, [&] { return clip.frames.back(); });
+      }));
+  Artwork work;
+  if (cancel) return work;
+  for (size_t i = 0; i < made.size(); ++i) {
+    const PictureOrder& one = orders[i];
+    TRY(ArtFile file, file_of(order, one.seed, std::move(made[i].clip)));
+    work.files.push_back(std::move(file));
+    work.text_tokens += static_cast<int64_t>(studio_.open.tokenizer->encode(one.caption).size());
+    const int64_t given = one.first_frame ? cells : 0;
+    work.given_cells += given;
+    work.output_cells += static_cast<int64_t>(made[i].cells.cells.size()) - given;
+  }
+  return work;
+}
+
+Metadata StudioArtist::metadata_of(const ArtOrder& order, uint64_t seed) const {
+  return {{"prompt", order.prompt},
+          {"seed", std::to_string(seed)},
+          {"model", fingerprint_},
+          {"size", std::to_string(order.width) + "x" + std::to_string(order.height)},
+          {"frames", std::to_string(order.frames)},
+          {"fps", short_number(order.fps)},
+          {"guidance", short_number(order.guidance)},
+          {"temperature", short_number(order.temperature)},
+          {"top_k", std::to_string(order.top_k)},
+          {"passes", std::to_string(order.passes)}};
+}
+
+Result<ArtFile> StudioArtist::file_of(const ArtOrder& order, uint64_t seed, Clip clip) const {
+  if (clip.frames.empty()) return fail_machine("a painting without frames");
+  ArtFile file;
+  file.seed = seed;
+  if (order.ends_as_still) clip.frames.erase(clip.frames.begin(), clip.frames.end() - 1);
+  TRY(file.bytes, encode_media(clip, order.kind, metadata_of(order, seed)));
+  if (!order.gallery) return file;
+  Clip still;
+  still.frames.push_back(clip.frames.front());
+  TRY(file.thumbnail, encode_media(still, FileKind::jpeg, {}));
+  const int64_t count = static_cast<int64_t>(clip.frames.size());
+  const int64_t shown = std::min(count, kSheetPictures);
+  std::vector<Picture> pictures;
+  for (int64_t i = 0; i < shown; ++i)
+    pictures.push_back(clip.frames[static_cast<size_t>(i * count / shown)]);
+  still.frames = {contact_sheet(pictures, kSheetColumns)};
+  TRY(file.sheet, encode_media(still, FileKind::jpeg, {}));
+  return file;
+}
+
+}  // namespace
+
+std::unique_ptr<Artist> make_artist(Studio studio, std::string fingerprint) {
+  return std::make_unique<StudioArtist>(std::move(studio), std::move(fingerprint));
+}
+
+Result<std::unique_ptr<Artist>> open_artist(const ModelChoice& choice) {
+  TRY(const std::string folder, model_folder(choice));
+  TRY(const ModelConfig config, ModelConfig::open(folder));
+  if (!config.visual.drawn() || !VisualTokenizer::is_in(folder)) return std::unique_ptr<Artist>();
+  ModelChoice quiet = choice;
+  quiet.quiet = true;  // what there is to say of the model has been said
+  quiet.context = kContext;
+  TRY(Studio studio, open_studio(quiet));
+  TRY(const std::string fingerprint, model_fingerprint(folder));
+  return make_artist(std::move(studio), fingerprint);
+}
+
+}  // namespace hadal
