@@ -13,6 +13,7 @@
 #include "text/bpe_trainer.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
+#include "tools/data_checkpoint.h"
 #include "tools/data_names.h"
 #include "tools/data_pages.h"
 #include "tools/data_scenes.h"
@@ -180,6 +181,7 @@ void add_data(CLI::App& program, Command& chosen) {
   add_page_data(*data, chosen);
   add_visual_data(*data, chosen);
   add_show_data(*data, chosen);
+  add_checkpoint_data(*data, chosen);
 }
 
 }  // namespace hadal

@@ -8,6 +8,7 @@
 
 #include "backends/backends.h"
 #include "tools/eval_bpb.h"
+#include "tools/eval_modes.h"
 #include "tools/eval_ngram.h"
 #include "tools/eval_tokenizer.h"
 #include "tools/eval_visual.h"
@@ -65,6 +66,7 @@ void add_eval(CLI::App& program, Command& chosen) {
   eval->require_subcommand(1);
   add_goldens(*eval, chosen);
   add_bpb(*eval, chosen);
+  add_modes(*eval, chosen);
   add_ngram(*eval, chosen);
   add_tokenizer(*eval, chosen);
   add_visual_eval(*eval, chosen);

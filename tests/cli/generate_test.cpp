@@ -160,14 +160,48 @@ TEST(Program, VersionHelpAndDoctorSucceed) {
   EXPECT_NE(doctor.out.find("back end      cpu"), std::string::npos) << doctor.out;
 }
 
-TEST(Program, BenchShowsWhatTheShortcutSaves) {
-  const Ran ran = run_program({"bench", "--model", golden("v41-tiny"), "--prompt-tokens", "64",
-                               "--tokens", "4", "--rounds", "1", "--json"});
+TEST(Program, BenchShowsSpeedsBesideTheirBounds) {
+  const std::string file = scratch_file("");
+  const std::vector<std::string> arguments = {
+      "bench",      "--model", golden("v41-tiny"), "--prefill", "64,128", "--contexts", "0,32",
+      "--tokens",   "4",       "--rounds",         "1",         "--json", file,         "--svg",
+      file + ".svg"};
+  const Ran ran = run_program(arguments);
   ASSERT_EQ(ran.code, 0) << ran.err;
-  const json figures = json::parse(ran.out);
-  for (const char* key : {"prefill_tokens_per_second", "shortcut_tokens_per_second",
-                          "decode_tokens_per_second", "active_bytes", "bandwidth_bytes_per_second"})
+  const json figures = json::parse(read_whole(file));
+  for (const char* key : {"read_bytes_per_second", "load_seconds", "resident_bytes", "active_bytes",
+                          "operations_per_token"})
     EXPECT_GT(figures[key].get<double>(), 0) << key;
+  ASSERT_EQ(figures["prefill"].size(), 2U);
+  EXPECT_EQ(figures["prefill"][1]["tokens"], 128);
+  for (const char* key : {"tokens_per_second", "shortcut_tokens_per_second", "share_of_peak"})
+    EXPECT_GT(figures["prefill"][1][key].get<double>(), 0) << key;
+  ASSERT_EQ(figures["decode"].size(), 2U);
+  EXPECT_GT(figures["decode"][1]["share_of_bandwidth"].get<double>(), 0);
+  EXPECT_GT(figures["decode"][1]["cache_bytes_read"].get<double>(),
+            figures["decode"][0]["cache_bytes_read"].get<double>());
+  EXPECT_NE(read_whole(file + ".svg").find("</svg>"), std::string::npos);
+  const Ran again =
+      run_program({"bench", "--model", golden("v41-tiny"), "--prefill", "64", "--contexts", "32",
+                   "--tokens", "2", "--rounds", "1", "--compare", file});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(again.out.find(" x "), std::string::npos) << again.out;
+  EXPECT_EQ(run_program({"bench", "--cpu-time", "--threads", "2"}).code, 2);
+}
+
+TEST(Program, RandomCheckpointsLoadAndDependOnTheirSeed) {
+  const std::string folder = scratch_file("") + ".d", other = folder + "2";
+  const std::string config = golden("v4-tiny-fp8") + "/config.json";
+  for (const auto& [out, seed] : {std::pair{folder, "1"}, std::pair{other, "2"}})
+    ASSERT_EQ(
+        run_program({"data", "checkpoint", "--config", config, "--out", out, "--seed", seed}).code,
+        0);
+  EXPECT_NE(read_whole(folder + "/model-1.safetensors"),
+            read_whole(other + "/model-1.safetensors"));
+  const Ran bench = run_program({"bench", "--model", folder, "--prefill", "40", "--contexts", "8",
+                                 "--tokens", "2", "--rounds", "1"});
+  EXPECT_EQ(bench.code, 0) << bench.err;
+  for (const std::string& made : {folder, other}) std::filesystem::remove_all(made);
 }
 
 }  // namespace

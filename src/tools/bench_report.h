@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// The figures of `hadal bench` as a table, as JSON, as a plot, and beside those of an older run.
+//
+//   out.write(bench_table(figures, old ? &*old : nullptr));
+//
+// The JSON is read again by read_bench(), which trusts nothing in it.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "tools/bench_measure.h"
+
+namespace hadal {
+
+// With `old`: every rate's factor against the same line of that run.
+std::string bench_table(const BenchFigures& figures, const BenchFigures* old);
+std::string bench_json(const BenchFigures& figures);
+std::string bench_svg(const BenchFigures& figures);
+Result<BenchFigures> read_bench(const std::string& path);
+
+}  // namespace hadal
