@@ -16,7 +16,7 @@ namespace hadal {
 namespace {
 
 constexpr std::string_view kFormat = "hadal-session";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
 constexpr std::string_view kSumPrefix = "xxh3:";
 constexpr std::string_view kCachePrefix = "cache.";
 // Far above what a norm or a rounded row can be, far below what overflows when it is squared.

@@ -2,14 +2,15 @@
 // A session in a file: safetensors, so that any tool can look inside; no entry is trusted.
 //
 //   metadata  format          "hadal-session"
-//             version         "1"
+//             version         "2"  (in version 1 all rows were floats)
 //             fingerprint     of the model (fingerprint.h)
 //             numerics        back end and rounding
 //             needed_from     decimal; see Session
 //             note            the caller's text
 //             xxh3:<tensor>   16 hex digits: XXH3-64 of its name, format, shape and bytes
 //             xxh3            the same over all other entries of the metadata
-//   tensors   cache.<name>    as Cache::save names them; cache.tokens i64 [length] are the ids
+//   tensors   cache.<name>    as Cache::save names them, f32 or packed (u8, ops/packed_rows.h);
+//             cache.tokens    i64 [length]: the ids
 //             session.logits  f32 [vocab]; absent where none were computed
 //             session.marks   i64 [length]: 0, or a checksum of the embedding that was given for
 //                             this token (an image's); absent where none was

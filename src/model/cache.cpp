@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/checked.h"
+#include "ops/packed_rows.h"
 
 namespace hadal {
 namespace {
@@ -31,7 +32,29 @@ int64_t entries_seen(const Span& span, int64_t position, int64_t ratio) {
   return (span.two_way ? span.start : position + 1) / ratio;
 }
 
+// Bytes of packed rows that were stored; floats are looked at by who read them (session_file.cpp).
+Status check_packed(const std::string& name, const Tensor& rows, const RowLayout& layout) {
+  if (rows.dtype() != DType::u8) return Ok{};
+  const PackedRow packed(layout);
+  for (int64_t row = 0; row < rows.size(0); ++row)
+    if (!packed.holds_numbers(rows.data<uint8_t>() + row * packed.bytes))
+      return fail("cache: ", name, ": row ", row, " is no numbers, expected finite ones");
+  return Ok{};
+}
+
 }  // namespace
+
+CacheLayouts cache_layouts(const ModelConfig& config, const CacheOptions& options) {
+  const int64_t head = config.head_width, index = config.index_width;
+  if (options.rounding == Rounding::none) return {{head}, {head}, {index}};
+  const RowLayout keys{index, RowFormat::fp4_32};
+  if (config.family == Family::v41)
+    return {{head, RowFormat::fp8_32}, {head, RowFormat::fp4_e4m3_16}, keys};
+  const bool narrow = options.tail == RotaryTail::bf16;
+  const RowLayout row{head, narrow ? RowFormat::fp8_64_bf16 : RowFormat::fp8_64_tail,
+                      config.rope_width};
+  return {row, row, keys};
+}
 
 void Batch::append(int64_t slot, int64_t start, const std::vector<int64_t>& tokens, bool two_way) {
   spans.push_back({slot, rows(), static_cast<int64_t>(tokens.size()), start, two_way});
@@ -55,19 +78,20 @@ Cache::Cache(const ModelConfig& config, Ops& ops, const CacheOptions& options)
 
 void Cache::make_pools(int64_t layer) {
   LayerCache& pools = layers[static_cast<size_t>(layer)];
-  pools.window = ops_.make_pool(options_.slots * ring_, config_.head_width);
+  const CacheLayouts layouts = cache_layouts(config_, options_);
+  pools.window = ops_.make_row_pool(options_.slots * ring_, layouts.window);
   if (layer >= config_.layers || !config_.is_kv_source(layer)) return;
   const int64_t ratio = config_.ratio(layer);
   const int64_t entries = options_.slots * entries_of(ratio);
   const int64_t states = options_.slots * state_ring_of(ratio);
   const int64_t halves = overlapping_ratio(ratio) ? 2 : 1;
-  pools.compressed = ops_.make_pool(entries, config_.head_width);
+  pools.compressed = ops_.make_row_pool(entries, layouts.compressed);
   if (ratio > 1) {
     pools.state_values = ops_.make_pool(states, halves * config_.head_width);
     pools.state_scores = ops_.make_pool(states, halves * config_.head_width);
   }
   if (!config_.is_index_source(layer)) return;
-  pools.index_keys = ops_.make_pool(entries, config_.index_width);
+  pools.index_keys = ops_.make_row_pool(entries, layouts.index_keys);
   if (config_.family == Family::v4) {
     pools.index_state_values = ops_.make_pool(states, halves * config_.index_width);
     pools.index_state_scores = ops_.make_pool(states, halves * config_.index_width);
@@ -250,22 +274,28 @@ std::vector<Cache::LiveRows> Cache::live_rows(int64_t slot, int64_t length) {
   std::vector<LiveRows> live;
   for (size_t layer = 0; layer < layers.size(); ++layer) {
     LayerCache& pools = layers[layer];
-    const std::string name = "layers." + std::to_string(layer) + ".";
-    live.push_back({name + "window", &pools.window, ring_ids(ring_, config_.window_reach())});
+    const auto add = [&](const char* name, Pool& pool, const std::vector<int64_t>& ids) {
+      const std::string full = "layers." + std::to_string(layer) + "." + name;
+      if (pool.defined()) live.push_back({full, &pool.rows, pool.layout, ids});
+    };
+    const auto add_states = [&](const char* name, Tensor& rows, const std::vector<int64_t>& ids) {
+      const std::string full = "layers." + std::to_string(layer) + "." + name;
+      if (rows.defined()) live.push_back({full, &rows, {rows.size(1)}, ids});
+    };
+    add("window", pools.window, ring_ids(ring_, config_.window_reach()));
     if (!pools.compressed.defined()) continue;
     const int64_t ratio = config_.compress_ratios[layer];
     std::vector<int64_t> entries;
     for (int64_t j = 0; j < length / ratio; ++j) entries.push_back(slot * entries_of(ratio) + j);
     const int64_t reach = (overlapping_ratio(ratio) ? 2 : 1) * ratio - 1;
     const std::vector<int64_t> states = ring_ids(state_ring_of(ratio), reach);
-    live.push_back({name + "compressed", &pools.compressed, entries});
-    live.push_back({name + "index_keys", &pools.index_keys, entries});
-    live.push_back({name + "state_values", &pools.state_values, states});
-    live.push_back({name + "state_scores", &pools.state_scores, states});
-    live.push_back({name + "index_state_values", &pools.index_state_values, states});
-    live.push_back({name + "index_state_scores", &pools.index_state_scores, states});
+    add("compressed", pools.compressed, entries);
+    add("index_keys", pools.index_keys, entries);
+    add_states("state_values", pools.state_values, states);
+    add_states("state_scores", pools.state_scores, states);
+    add_states("index_state_values", pools.index_state_values, states);
+    add_states("index_state_scores", pools.index_state_scores, states);
   }
-  std::erase_if(live, [](const LiveRows& rows) { return !rows.pool->defined(); });
   return live;
 }
 
@@ -277,7 +307,7 @@ std::vector<std::pair<std::string, Tensor>> Cache::save(int64_t slot, int64_t le
                      Tensor::of_ints({length}, {tokens.begin(), tokens.begin() + length}));
   for (const LiveRows& rows : live_rows(slot, length)) {
     const Tensor ids = Tensor::of_ints({static_cast<int64_t>(rows.ids.size())}, rows.ids);
-    saved.emplace_back(rows.name, ops_.to_host(ops_.take_rows(*rows.pool, ids)));
+    saved.emplace_back(rows.name, ops_.to_host(ops_.take_rows(*rows.rows, ids)));
   }
   return saved;
 }
@@ -302,12 +332,13 @@ Status Cache::load(int64_t slot, int64_t length, const std::map<std::string, Ten
   const std::vector<LiveRows> live = live_rows(slot, length);
   std::vector<Tensor> values;  // all of it is checked before any of it is used
   for (const LiveRows& rows : live) {
-    TRY(Tensor value,
-        find(rows.name, DType::f32, {static_cast<int64_t>(rows.ids.size()), rows.pool->size(1)}));
+    TRY(Tensor value, find(rows.name, rows.rows->dtype(),
+                           {static_cast<int64_t>(rows.ids.size()), rows.rows->size(1)}));
+    TRY_STATUS(check_packed(rows.name, value, rows.layout));
     values.push_back(std::move(value));
   }
   for (size_t i = 0; i < live.size(); ++i)
-    ops_.write_rows(*live[i].pool,
+    ops_.write_rows(*live[i].rows,
                     Tensor::of_ints({static_cast<int64_t>(live[i].ids.size())}, live[i].ids),
                     values[i]);
   sequences_[static_cast<size_t>(slot)] = {};

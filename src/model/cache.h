@@ -11,8 +11,11 @@
 //   compressed pool, ratio m        entry j (tokens m·j … m·j+m-1) at row j of the slot's region
 //   state pools, ratio m > 1        pooling inputs of recent tokens, a ring of k·m-1+max_chunk
 //                                   rows rounded up to whole groups (k = 2 where groups overlap)
-// The rings are long enough for every query of a chunk to find the rows that its own position
-// calls for: so a chunk of any size sees exactly what token-by-token decoding sees (§3.4).
+// Windows, compressed rows and index keys are rounded as the model was trained with (§3.6) and, on
+// a back end that packs, held in those bytes; pooling inputs are floats.  Pools are reserved for
+// all positions, and take memory where rows were written. The rings are long enough for every query
+// of a chunk to find the rows that its own position calls for: so a chunk of any size sees exactly
+// what token-by-token decoding sees (§3.4).
 #pragma once
 
 #include <cstdint>
@@ -82,16 +85,31 @@ struct Plan {
   std::map<int64_t, GroupPlan> groups;  // by ratio
 };
 
+// Which roundings of the official inference code are computed (§3.6, §8.3): none, or those of
+// cached rows, index queries and of activations that meet quantised weights.
+enum class Rounding { none, published };
+// The rotary channels of V4's rows: BF16 as the published kernels hold them, or the f32 that the
+// goldens were computed with.
+enum class RotaryTail { bf16, f32 };
+
 struct CacheOptions {
   int64_t slots = 1;
-  int64_t max_positions = 0;  // 0: the model's own limit
-  int64_t max_chunk = 512;    // most rows of one sequence in one batch
+  int64_t max_positions = 0;                // 0: the model's own limit
+  int64_t max_chunk = 512;                  // most rows of one sequence in one batch
+  Rounding rounding = Rounding::published;  // must be the model's
+  RotaryTail tail = RotaryTail::bf16;
 };
 
+// What the rows of a model's pools are.
+struct CacheLayouts {
+  RowLayout window, compressed, index_keys;
+};
+CacheLayouts cache_layouts(const ModelConfig& config, const CacheOptions& options);
+
 struct LayerCache {
-  Tensor window;                      // [slots·ring, K]
-  Tensor compressed;                  // layers that own compressed rows: [slots·entries, K]
-  Tensor index_keys;                  // … and index keys: [slots·entries, index width]
+  Pool window;                        // [slots·ring, K]
+  Pool compressed;                    // layers that own compressed rows: [slots·entries, K]
+  Pool index_keys;                    // … and index keys: [slots·entries, index width]
   Tensor state_values, state_scores;  // pooling inputs
   Tensor index_state_values, index_state_scores;  // V4's indexer has a compressor of its own
 };
@@ -122,7 +140,8 @@ class Cache {
   // A pool of one layer, and where a slot's live rows are in it.
   struct LiveRows {
     std::string name;
-    Tensor* pool;
+    Tensor* rows;
+    RowLayout layout;
     std::vector<int64_t> ids;
   };
 

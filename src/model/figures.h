@@ -49,8 +49,8 @@ struct StoredFigures {
 };
 StoredFigures count_stored(const ModelConfig& config);
 
-// One sequence's cache in the packed rows that the papers count (§3.7).  This program's own rows
-// are wider: engine/cache_size.h.
+// One sequence's cache in the packed rows that the papers count (§3.7).  What a cache
+// takes here, with rings long enough for whole chunks, says engine/cache_size.h.
 struct PackedCache {
   double bytes_per_token = 0;      // compressed rows and index keys
   int64_t window_bytes = 0;        // of the layers

@@ -24,10 +24,6 @@
 
 namespace hadal {
 
-// Which roundings of the official inference code are computed (§3.6, §8.3): none, or those of
-// cached rows, index queries and of activations that meet quantised weights.
-enum class Rounding { none, published };
-
 struct ModelOptions {
   Rounding rounding = Rounding::published;
   // Attend to every visible compressed row instead of the indexer's choice: the dense warm-up of
@@ -106,6 +102,7 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   ModelOptions& options() { return options_; }
+  const ModelOptions& options() const { return options_; }
   void watch(Observer* observer) { observer_ = observer; }
 
  protected:

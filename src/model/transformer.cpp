@@ -12,13 +12,7 @@ FamilyTraits traits_of(Family family) {
   if (family == Family::v4) {
     traits.normalise_query_heads = true;
     traits.rotate_index = true;
-    traits.window = RowFormat::fp8_64_tail;
-    traits.compressed = RowFormat::fp8_64_tail;
-    traits.index = RowFormat::fp4_32;
   } else {
-    traits.window = RowFormat::fp8_32;
-    traits.compressed = RowFormat::fp4_e4m3_16;
-    traits.index = RowFormat::fp4_32;
     traits.weight_epsilon = 1e-20f;
   }
   return traits;
@@ -31,6 +25,7 @@ Transformer::Transformer(const ModelConfig& config, ModelWeights weights, Ops& o
       traits_(traits_of(config.family)) {}
 
 Pass Transformer::begin(const Batch& batch, Cache& cache) const {
+  CHECK(cache.options().rounding == options_.rounding, "a cache of another rounding");
   cache.note(batch);
   return {batch, cache.plan(batch, options_.dense_selection), batch.ids_T(), batch.wanted, cache};
 }
@@ -87,10 +82,17 @@ void Transformer::keep_window_rows(int64_t layer, const LayerWeights& w, const T
                                    Pass& pass) {
   Tensor row_TK = norm(linear(x_TD, w.attention.row), w.attention.row_norm);
   row_TK = ops_.rope(row_TK, pass.plan.positions, w.rope, Turn::forward);
-  row_TK = rounded(row_TK, traits_.window);
-  see(layer, "attn.kv", row_TK);
-  ops_.write_rows(pass.cache.layers[static_cast<size_t>(layer)].window, pass.plan.write_ids_T,
-                  row_TK);
+  keep(layer, "attn.kv", row_TK, pass.plan.write_ids_T,
+       pass.cache.layers[static_cast<size_t>(layer)].window);
+}
+
+void Transformer::keep(int64_t layer, std::string_view name, const Tensor& rows, const Tensor& ids,
+                       Pool& pool) const {
+  const RowLayout& layout = pool.layout;
+  if (observer_)
+    see(layer, name,
+        layout.format == RowFormat::f32 ? rows : ops_.round_to(rows, layout.format, layout.tail));
+  ops_.keep_rows(pool, ids, rows);
 }
 
 Tensor Transformer::compress(const CompressorWeights& w, const Tensor& x_TD, const GroupPlan& plan,
@@ -109,37 +111,45 @@ Tensor Transformer::compress(const CompressorWeights& w, const Tensor& x_TD, con
 
 void Transformer::keep_compressed_rows(int64_t layer, const LayerWeights& w,
                                        const Tensor& latent_GK, const GroupPlan& plan, Pass& pass) {
-  Tensor row_GK = ops_.rope(latent_GK, plan.entry_positions, w.rope, Turn::forward);
-  row_GK = rounded(row_GK, traits_.compressed);
-  see(layer, "attn.compressed_kv", row_GK);
-  ops_.write_rows(pass.cache.layers[static_cast<size_t>(layer)].compressed, plan.entry_ids_G,
-                  row_GK);
+  const Tensor row_GK = ops_.rope(latent_GK, plan.entry_positions, w.rope, Turn::forward);
+  keep(layer, "attn.compressed_kv", row_GK, plan.entry_ids_G,
+       pass.cache.layers[static_cast<size_t>(layer)].compressed);
 }
 
 void Transformer::keep_index_keys(int64_t layer, const LayerWeights& w, Tensor key_GI,
                                   const GroupPlan& plan, Pass& pass) {
   key_GI = ops_.rope(key_GI, plan.entry_positions, w.rope, Turn::forward);
   if (traits_.rotate_index) key_GI = ops_.hadamard(key_GI);
-  key_GI = rounded(key_GI, traits_.index);
-  see(layer, "attn.indexer.k", key_GI);
-  ops_.write_rows(pass.cache.layers[static_cast<size_t>(layer)].index_keys, plan.entry_ids_G,
-                  key_GI);
+  keep(layer, "attn.indexer.k", key_GI, plan.entry_ids_G,
+       pass.cache.layers[static_cast<size_t>(layer)].index_keys);
 }
 
-Tensor Transformer::index_scores(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
-                                 const Tensor& latent_TR, const Tensor& keys, const GroupPlan& plan,
-                                 const Pass& pass) const {
+IndexQuery Transformer::index_query(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
+                                    const Tensor& latent_TR, const GroupPlan& plan,
+                                    const Pass& pass) const {
   // The indexer learns from its own loss alone: nothing flows back through its inputs (§10.4).
   const int64_t heads = config_.index_heads, width = config_.index_width;
   Tensor q_THI = linear(ops_.detach(latent_TR), w.indexer.query_up)
                      .reshaped({pass.batch.rows(), heads, width});
   q_THI = ops_.rope(q_THI, pass.plan.positions, w.rope, Turn::forward);
   if (traits_.rotate_index) q_THI = ops_.hadamard(q_THI);
-  q_THI = rounded(q_THI, traits_.index);
+  q_THI = rounded(q_THI, RowFormat::fp4_32);
   see(layer, "attn.indexer.q", q_THI);
-  const Tensor w_TH = linear(ops_.detach(x_TD), w.indexer.heads);
-  const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(width * heads)));
-  return ops_.score(q_THI, w_TH, keys, plan.first_T, plan.count_T, scale);
+  IndexQuery query;
+  query.q_THK = q_THI;
+  query.w_TH = linear(ops_.detach(x_TD), w.indexer.heads);
+  query.first_T = plan.first_T;
+  query.count_T = plan.count_T;
+  query.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(width * heads)));
+  query.limit = config_.index_topk;
+  return query;
+}
+
+Tensor Transformer::index_scores(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
+                                 const Tensor& latent_TR, const Pool& keys, const GroupPlan& plan,
+                                 const Pass& pass) const {
+  const IndexQuery query = index_query(layer, w, x_TD, latent_TR, plan, pass);
+  return ops_.score(query.q_THK, query.w_TH, keys, query.first_T, query.count_T, query.scale);
 }
 
 Tensor Transformer::attend(int64_t layer, const LayerWeights& w, const Tensor& latent_TR,

@@ -23,10 +23,7 @@ struct Pass {
 struct FamilyTraits {
   bool normalise_query_heads = false;  // V4's weightless norm of every query head
   bool rotate_index = false;           // V4's Hadamard rotation of index queries and keys
-  RowFormat window = RowFormat::f32;
-  RowFormat compressed = RowFormat::f32;
-  RowFormat index = RowFormat::f32;
-  float weight_epsilon = 0;  // in the sum of the chosen routing weights
+  float weight_epsilon = 0;            // in the sum of the chosen routing weights
 };
 FamilyTraits traits_of(Family family);
 
@@ -53,6 +50,9 @@ class Transformer : public Model {
   // ---- attention, in the order of §3.1
   Tensor query_latent(const LayerWeights& w, const Tensor& x_TD) const;  // [T, R]
   void keep_window_rows(int64_t layer, const LayerWeights& w, const Tensor& x_TD, Pass& pass);
+  // Rows into a pool, which rounds them; observers see what it then holds.
+  void keep(int64_t layer, std::string_view name, const Tensor& rows, const Tensor& ids,
+            Pool& pool) const;
   // Pools the groups that this batch completes -> [G, width], normalised, not yet rotated.
   Tensor compress(const CompressorWeights& w, const Tensor& x_TD, const GroupPlan& plan,
                   Tensor& state_values, Tensor& state_scores, int64_t width);
@@ -62,8 +62,13 @@ class Transformer : public Model {
                        Pass& pass);
   // Indexer scores of every visible entry -> [T, N].
   Tensor index_scores(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
-                      const Tensor& latent_TR, const Tensor& keys, const GroupPlan& plan,
+                      const Tensor& latent_TR, const Pool& keys, const GroupPlan& plan,
                       const Pass& pass) const;
+  // What the indexer asks of them; the rows that it chooses are the same either way.
+  IndexQuery index_query(int64_t layer, const LayerWeights& w, const Tensor& x_TD,
+                         const Tensor& latent_TR, const GroupPlan& plan, const Pass& pass) const;
+  // Whether somebody wants the scores themselves: an observer, or attention to all entries.
+  bool wants_scores() const { return observer_ != nullptr || options_.dense_selection; }
   Tensor attend(int64_t layer, const LayerWeights& w, const Tensor& latent_TR,
                 const Sight& compressed, const Tensor& scores_TN, const Pass& pass) const;
 

@@ -75,6 +75,11 @@ class V4 final : public Transformer {
         compress(w.indexer.compressor, ops_.detach(x_TD), plan, cache.index_state_values,
                  cache.index_state_scores, config_.index_width);
     keep_index_keys(layer, w, key_GI, plan, pass);
+    if (!wants_scores()) {
+      const IndexQuery query = index_query(layer, w, x_TD, latent_TR, plan, pass);
+      const Tensor ids_TN = ops_.choose_entries(query, cache.index_keys).ids_TN;
+      return attend(layer, w, latent_TR, {cache.compressed, ids_TN}, {}, pass);
+    }
     const Tensor scores_TN = index_scores(layer, w, x_TD, latent_TR, cache.index_keys, plan, pass);
     see(layer, "attn.indexer.score", scores_TN);
     const Tensor ids_TN = options_.dense_selection

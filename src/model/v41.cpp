@@ -116,7 +116,19 @@ class V41 final : public Transformer {
               Flow& flow, Pass& pass) {
     const GroupPlan& plan = groups_of(layer, pass);
     const int64_t source = config_.kv_source_of(layer);
-    const Tensor& keys = pass.cache.layers[static_cast<size_t>(source)].index_keys;
+    const Pool& keys = pass.cache.layers[static_cast<size_t>(source)].index_keys;
+    if (!wants_scores()) {
+      IndexQuery query = index_query(layer, w, x_TD, latent_TR, plan, pass);
+      query.block = std::max<int64_t>(1, config_.candidate_block_size);
+      if (layer == config_.candidate_source)
+        query.keep = config_.candidate_blocks;
+      else
+        query.kept_TB = flow.kept_TB;
+      const IndexChoice choice = ops_.choose_entries(query, keys);
+      flow.choice_TN = choice.ids_TN;
+      if (choice.kept_TB.defined()) flow.kept_TB = choice.kept_TB;
+      return;
+    }
     Tensor scores_TN = index_scores(layer, w, x_TD, latent_TR, keys, plan, pass);
     if (layer == config_.candidate_source) {
       flow.kept_TB = ops_.candidates(scores_TN, plan.count_T, config_.candidate_block_size,

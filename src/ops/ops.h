@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/tensor.h"
@@ -41,6 +42,7 @@ enum class RowFormat {
   fp8_128,      // E4M3 in blocks of 128
   fp4_32,       // E2M1 in blocks of 32
   fp4_e4m3_16,  // E2M1 in blocks of 16, the scale itself rounded to E4M3
+  fp8_64_bf16,  // as fp8_64_tail, and the tail in BF16
 };
 
 // A matrix [O, I] (or a table of rows) as it lies in the checkpoint.
@@ -76,10 +78,49 @@ struct RopeTable {
 };
 enum class Turn { forward, back };
 
+// What the rows of a pool are.
+struct RowLayout {
+  int64_t width = 0;
+  RowFormat format = RowFormat::f32;
+  int64_t tail = 0;  // of the formats that have one
+
+  bool operator==(const RowLayout&) const = default;
+};
+
+// Rows of a cache.  A row is rounded to the layout's format when it is kept; a back end holds it
+// packed in that format (u8, ops/packed_rows.h) or as floats of the same values.
+struct Pool {
+  Tensor rows;  // u8 [R, packed bytes] or f32 [R, K]
+  RowLayout layout;
+
+  Pool() = default;
+  Pool(const Tensor& plain)  // NOLINT(google-explicit-constructor): any matrix is a pool
+      : rows(plain), layout{plain.defined() ? plain.size(-1) : 0} {}
+  Pool(Tensor rows_, const RowLayout& layout_) : rows(std::move(rows_)), layout(layout_) {}
+
+  bool defined() const { return rows.defined(); }
+  bool packed() const { return rows.defined() && rows.dtype() == DType::u8; }
+};
+
 // Rows of a pool that each of T queries looks at.
 struct Sight {
-  Tensor rows_RK;  // the pool
-  Tensor ids_TN;   // i64 rows of it, -1 = nothing; empty when there is nothing to see
+  Pool pool;
+  Tensor ids_TN;  // i64 rows of it, -1 = nothing; empty when there is nothing to see
+};
+
+// What an indexer asks (§3.4, §3.5).  At most one of `keep` and `kept_TB` is set.
+struct IndexQuery {
+  Tensor q_THK, w_TH;
+  Tensor first_T, count_T;  // entries that each query may see: pool rows first[t] + j, j < count[t]
+  float scale = 1;
+  int64_t limit = 0;  // entries to choose
+  int64_t block = 1;  // entries of a candidate block
+  int64_t keep = 0;   // above 0: the best so many blocks are asked for, too
+  Tensor kept_TB;     // only entries of these blocks may be chosen
+};
+struct IndexChoice {
+  Tensor ids_TN;   // as pick() gives them
+  Tensor kept_TB;  // as candidates() gives them, where they were asked for
 };
 
 // One router (§4.1).
@@ -137,6 +178,13 @@ class Ops {
   virtual Tensor make_pool(int64_t rows, int64_t width) {
     return Tensor::zeros(DType::f32, {rows, width});
   }
+  // Whether pools of a format are held packed here, instead of as floats.
+  virtual bool packs(RowFormat format) const {
+    (void)format;
+    return false;
+  }
+  // The same for rows of a format.  Memory is taken where rows are written, not before.
+  Pool make_row_pool(int64_t rows, const RowLayout& layout);
 
   // ---- dense
   // table [V, D], ids [T] -> [T, D];  ids [T, N] -> [T, N·D].  Dequantised, not otherwise rounded.
@@ -169,7 +217,10 @@ class Ops {
 
   // ---- rows: the caches
   // pool[ids[t]] = rows[t]; id -1 writes nothing.  The one verb that changes an argument.
+  // Rows of any element type; pools of a format are written by keep_rows.
   virtual void write_rows(Tensor& pool_RK, const Tensor& ids_T, const Tensor& rows_TK) = 0;
+  // The same, the rows rounded to the pool's format first, as round_to does.
+  virtual void keep_rows(Pool& pool_RK, const Tensor& ids_T, const Tensor& rows_TK);
   // Compressor pooling (§3.3, §3.5): for each group the channel-wise softmax of the scores over
   // its N member rows, times the values -> [G, width].  Pools are [R, k·width] with k = 1, or
   // k = 2 (overlap): then the first N/2 members give their first half, the others their second.
@@ -178,7 +229,7 @@ class Ops {
                        int64_t width) = 0;
   // Indexer scores (§3.4, §3.5): out[t][j] = scale · Σ_h w[t][h] · relu(q[t][h] · keys[first[t]+j])
   // for j < count[t], else -inf; N = the largest count (at least 1).
-  virtual Tensor score(const Tensor& q_THK, const Tensor& w_TH, const Tensor& keys_RK,
+  virtual Tensor score(const Tensor& q_THK, const Tensor& w_TH, const Pool& keys_RK,
                        const Tensor& first_T, const Tensor& count_T, float scale) = 0;
   // Candidate pool (§3.5): max over blocks of scores, the block of the last visible entry
   // forced in, the best `keep` blocks above -inf -> u8 [T, ceil(N/block)].
@@ -189,6 +240,9 @@ class Ops {
   // The best `limit` entries of each row above -inf, as pool rows first[t]+j, ascending, then -1
   // -> i64 [T, min(limit, N)].  Ties: the lower j.
   virtual Tensor pick(const Tensor& scores_TN, const Tensor& first_T, int64_t limit) = 0;
+  // score, then candidates or mask_scores, then pick, as far as the query asks for them.  A back
+  // end may go without the scores of all entries in memory; the choice is the same.
+  virtual IndexChoice choose_entries(const IndexQuery& query, const Pool& keys_RK);
   // Attention over rows by index (§3.1 steps 7): keys are values; one softmax over both sights;
   // sink[h] joins the denominator alone, unscaled.  A query that sees nothing gives 0.
   virtual Tensor attend(const Tensor& q_THK, const Sight& window, const Sight& compressed,

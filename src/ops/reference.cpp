@@ -258,8 +258,9 @@ class ReferenceOps final : public Ops {
     return out;
   }
 
-  Tensor score(const Tensor& q, const Tensor& w, const Tensor& keys, const Tensor& first,
+  Tensor score(const Tensor& q, const Tensor& w, const Pool& pool, const Tensor& first,
                const Tensor& count, float scale) override {
+    const Tensor& keys = pool.rows;
     const int64_t tokens = q.size(0), heads = q.size(1), width = q.size(2);
     int64_t entries = 1;
     for (int64_t t = 0; t < tokens; ++t) entries = std::max(entries, index_at(count, t));
@@ -667,7 +668,7 @@ class ReferenceOps final : public Ops {
       const int64_t entries = sight->ids_TN.size(1);
       for (int64_t n = 0; n < entries; ++n) {
         const int64_t id = index_at(sight->ids_TN, t * entries + n);
-        if (id >= 0) rows.push_back(sight->rows_RK.data<float>() + id * width);
+        if (id >= 0) rows.push_back(sight->pool.rows.data<float>() + id * width);
       }
     }
     return rows;

@@ -7,7 +7,10 @@
 
 namespace hadal {
 
-// In place over `width` channels; `tail` is used by fp8_64_tail alone.
+// In place over `width` channels; `tail` is used by formats that have one.
 void round_row(float* row, int64_t width, RowFormat format, int64_t tail);
+
+// The scale of one block of a format: what its values are divided by before they are rounded.
+float row_scale(const float* block, int64_t width, RowFormat format);
 
 }  // namespace hadal

@@ -112,7 +112,10 @@ int64_t best_id(const float* logits, int64_t count) {
 }
 
 Cache cache_for(const Model& model, Ops& ops, int64_t tokens) {
-  return Cache(model.config(), ops, {.slots = 1, .max_positions = tokens, .max_chunk = tokens});
+  CacheOptions options{.slots = 1, .max_positions = tokens, .max_chunk = tokens};
+  options.tail = RotaryTail::f32;
+  options.rounding = model.options().rounding;
+  return Cache(model.config(), ops, options);
 }
 
 void run_prompt(Model& model, Ops& ops, const std::string& prefix, const Ids& ids,

@@ -133,7 +133,7 @@ Json cache_json(const ModelConfig& config) {
     options.max_positions = context;
     contexts.push_back({{"positions", context},
                         {"packed_bytes", packed.at(context)},
-                        {"bytes", cache_bytes(config, options)}});
+                        {"bytes", cache_bytes(config, options, Holding::packed)}});
   }
   return {{"packed_bytes_per_token", packed.bytes_per_token},
           {"packed_window_bytes", packed.window_bytes},
@@ -237,7 +237,7 @@ void print_cache(const Json& figures, std::ostream& out) {
       << decimal_bytes(cache["packed_state_bytes"]) << " compressor state";
   if (cache["packed_draft_window_bytes"] > 0)
     out << ", " << decimal_bytes(cache["packed_draft_window_bytes"]) << " draft windows";
-  out << "\n\nMemory      packed cache    with weights    cache here (f32)\n";
+  out << "\n\nMemory      packed cache    with weights    cache here\n";
   for (const Json& context : cache["contexts"]) {
     const int64_t positions = context["positions"];
     const std::string name = positions >= 1048576 ? std::to_string(positions >> 20) + "M"
@@ -245,7 +245,7 @@ void print_cache(const Json& figures, std::ostream& out) {
     const double packed = context["packed_bytes"];
     out << "  " << padded(name, 8) << left_padded(decimal_bytes(packed), 14)
         << left_padded(decimal_bytes(packed + weights), 16)
-        << left_padded(decimal_bytes(context["bytes"]), 20) << "\n";
+        << left_padded(decimal_bytes(context["bytes"]), 14) << "\n";
   }
 }
 

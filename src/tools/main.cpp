@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "tools/bench.h"
+#include "tools/bench_context.h"
 #include "tools/chat.h"
 #include "tools/command.h"
 #include "tools/data.h"
@@ -38,6 +39,7 @@ void add_commands(CLI::App& program, Command& chosen) {
   add_inspect(program, chosen);
   add_eval(program, chosen);
   add_bench(program, chosen);
+  add_bench_context(program, chosen);
   add_serve(program, chosen);
   add_keys(program, chosen);
   add_doctor(program, chosen);

@@ -19,14 +19,6 @@ namespace {
 // Enough for a long conversation, little enough that nobody reserves gigabytes unasked.
 constexpr int64_t kUsualContext = 32768;
 
-Result<std::unique_ptr<Ops>> open_ops(const ModelChoice& choice) {
-  const std::string asked = choice.backend.empty() ? built_backends().front() : choice.backend;
-  const size_t colon = asked.find(':');
-  BackendOptions options{.name = asked.substr(0, colon), .threads = choice.threads};
-  if (colon != std::string::npos) options.device = asked.substr(colon + 1);
-  return open_backend(options);
-}
-
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& folder,
                                                   const ModelConfig& config, bool needed) {
   const std::string path = folder + "/tokenizer.json";
@@ -39,21 +31,30 @@ Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& folder,
 }
 
 // How many positions to reserve.
-Result<int64_t> choose_context(const ModelConfig& config, int64_t asked, CacheOptions options) {
+Result<int64_t> choose_context(const ModelConfig& config, int64_t asked, CacheOptions options,
+                               Holding holding) {
   if (asked > config.max_positions)
     return fail("--context is ", asked, ", the model was made for at most ", config.max_positions);
   options.max_positions = asked > 0 ? asked : std::min(kUsualContext, config.max_positions);
   const int64_t available = machine_memory().available_bytes;
-  const int64_t fits = largest_context(config, options, available);
+  const int64_t fits = largest_context(config, options, holding, available);
   if (fits >= options.max_positions) return options.max_positions;
   if (asked == 0 && fits > 0) return fits;
   return fail_machine("context ", options.max_positions, " needs ",
-                      bytes_text(cache_bytes(config, options)), " for its cache, ",
+                      bytes_text(cache_bytes(config, options, holding)), " for its cache, ",
                       bytes_text(available), " is available; ",
                       fits > 0 ? "--context " + std::to_string(fits) + " fits" : "nothing fits");
 }
 
 }  // namespace
+
+Result<std::unique_ptr<Ops>> open_ops(const ModelChoice& choice) {
+  const std::string asked = choice.backend.empty() ? built_backends().front() : choice.backend;
+  const size_t colon = asked.find(':');
+  BackendOptions options{.name = asked.substr(0, colon), .threads = choice.threads};
+  if (colon != std::string::npos) options.device = asked.substr(colon + 1);
+  return open_backend(options);
+}
 
 Dialect OpenModel::dialect() const {
   if (config().family == Family::v41) return Dialect::v41;
@@ -75,16 +76,18 @@ Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& optio
   TRY(const ModelConfig config, ModelConfig::open(open.folder));
   TRY(open.tokenizer, open_tokenizer(open.folder, config, options.needs_tokenizer));
   CacheOptions cache{.slots = options.slots, .max_positions = 0, .max_chunk = options.max_chunk};
-  TRY(cache.max_positions, choose_context(config, choice.context, cache));
+  cache.rounding = choice.rounding == "none" ? Rounding::none : Rounding::published;
+  TRY(open.ops, open_ops(choice));
+  const Holding holding = open.ops->packs(RowFormat::fp4_32) ? Holding::packed : Holding::floats;
+  TRY(cache.max_positions, choose_context(config, choice.context, cache, holding));
 
   std::vector<int32_t> token_map;
   if (config.engram.present()) {
     TRY(token_map, compressed_token_map(*open.tokenizer, config.vocab));
   }
-  TRY(open.ops, open_ops(choice));
   ProgressLine progress("loading " + open.folder, choice.quiet);
   ModelOptions model_options;
-  model_options.rounding = choice.rounding == "none" ? Rounding::none : Rounding::published;
+  model_options.rounding = cache.rounding;
   model_options.progress = [&](int64_t done, int64_t all) { progress.show(done, all); };
   TRY(open.model, Model::open(open.folder, *open.ops, model_options, token_map));
   open.model->options().progress = nullptr;

@@ -41,6 +41,9 @@ struct OpenModel {
   std::vector<int64_t> end_ids() const;
 };
 
+// The back end that was named, or the best.
+Result<std::unique_ptr<Ops>> open_ops(const ModelChoice& choice);
+
 Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& options);
 
 }  // namespace hadal

@@ -25,7 +25,7 @@ at::Tensor scores_of(const at::Tensor& logits, Scoring scoring, double temperatu
 // Logits of a layer's attention on some rows; -inf where there is no row.  [T, H, N]
 at::Tensor attention_logits(const at::Tensor& q_THK, const Sight& sight, float scale) {
   at::Tensor ids_TN = unwrap(sight.ids_TN);
-  at::Tensor rows_TNK = unwrap(sight.rows_RK)
+  at::Tensor rows_TNK = unwrap(sight.pool.rows)
                             .detach()
                             .index_select(0, ids_TN.clamp_min(0).view(-1))
                             .view({ids_TN.size(0), ids_TN.size(1), -1});

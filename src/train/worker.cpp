@@ -57,9 +57,11 @@ void Worker::clear() {
 }
 
 Cache Worker::cache_for(const Lesson& lesson) {
-  return Cache(
-      model_config_, *ops_,
-      {.slots = lesson.slots, .max_positions = lesson.longest, .max_chunk = lesson.longest});
+  return Cache(model_config_, *ops_,
+               {.slots = lesson.slots,
+                .max_positions = lesson.longest,
+                .max_chunk = lesson.longest,
+                .rounding = config_.rounding});
 }
 
 namespace {

@@ -158,6 +158,11 @@ TEST_F(SessionFile, ForgedNumbersAreRefused) {
   forged.cache.erase(forged.cache.begin());
   expect_refused(forged, "missing");
   forged = *stored;
+  Tensor& window = forged.cache["layers.0.window"];
+  window = Tensor::zeros(DType::u8, window.shape());
+  window.data<uint8_t>()[window.count() - 1] = 0xff;  // a scale that is NaN
+  expect_refused(forged, "cache: layers.0.window: row");
+  forged = *stored;
   forged.needed_from = 51;
   expect_refused(forged, "needed_from is \"51\", expected 0 to 50");
 }

@@ -55,7 +55,9 @@ class Equalities : public testing::TestWithParam<Case> {
   }
 
   Cache cache(int64_t slots = 1) const {
-    return Cache(model_->config(), *ops_, {.slots = slots, .max_positions = 256, .max_chunk = 160});
+    return Cache(
+        model_->config(), *ops_,
+        {.slots = slots, .max_positions = 256, .max_chunk = 160, .rounding = GetParam().rounding});
   }
 
   // Logits of every position of ids[from…], fed in chunks of the given sizes, the last repeated.
@@ -139,7 +141,9 @@ TEST_P(Equalities, ResumedFromASavedCacheIsFresh) {
     read(first, head, 0, {50});
     const auto saved = first.save(0, static_cast<int64_t>(cut));
     // Into another slot of a cache with other rings.
-    Cache second(model_->config(), *ops_, {.slots = 2, .max_positions = 200, .max_chunk = 150});
+    Cache second(
+        model_->config(), *ops_,
+        {.slots = 2, .max_positions = 200, .max_chunk = 150, .rounding = GetParam().rounding});
     const Status loaded = second.load(1, static_cast<int64_t>(cut), {saved.begin(), saved.end()});
     ASSERT_TRUE(loaded) << loaded.error().message;
     expect_same_bits(read(second, ids, cut, {29}, 1), read(first, ids, cut, {150}),

@@ -2,8 +2,8 @@
 // CpuOps: what the families of verbs share.  A verb's function checks shapes and splits the work;
 // the kernels compute.
 //
-//   dense.cpp  rows.cpp  experts.cpp  streams.cpp  pictures.cpp      the verbs, by family
-//   products.cpp  int8_products.cpp                                  matrix products on the pool
+//   dense.cpp  rows.cpp  index.cpp  experts.cpp  streams.cpp  pictures.cpp    the verbs, by family
+//   products.cpp  int8_products.cpp                                matrix products on the pool
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/row_kernels.h"
 #include "base/thread_pool.h"
 #include "ops/ops.h"
 
@@ -28,6 +29,8 @@ class Workspace {
 
   float* floats(Slot slot, int64_t count);
   std::vector<const float*> pointers;
+  std::vector<const uint8_t*> rows;  // of a pool
+  std::vector<int64_t> ids;
   std::vector<float> values;
 
  private:
@@ -83,15 +86,18 @@ class CpuOps final : public Ops {
   Tensor gelu(const Tensor& x) override;
   Tensor take_rows(const Tensor& x, const Tensor& ids) override;
 
+  bool packs(RowFormat format) const override { return format != RowFormat::f32; }
   void write_rows(Tensor& pool, const Tensor& ids, const Tensor& rows) override;
+  void keep_rows(Pool& pool, const Tensor& ids, const Tensor& rows) override;
   Tensor blend(const Tensor& values, const Tensor& scores, const Tensor& ids,
                int64_t width) override;
-  Tensor score(const Tensor& q, const Tensor& w, const Tensor& keys, const Tensor& first,
+  Tensor score(const Tensor& q, const Tensor& w, const Pool& keys, const Tensor& first,
                const Tensor& count, float scale) override;
   Tensor candidates(const Tensor& scores, const Tensor& count, int64_t block,
                     int64_t keep) override;
   Tensor mask_scores(const Tensor& scores, const Tensor& kept, int64_t block) override;
   Tensor pick(const Tensor& scores, const Tensor& first, int64_t limit) override;
+  IndexChoice choose_entries(const IndexQuery& query, const Pool& keys) override;
   Tensor attend(const Tensor& q, const Sight& window, const Sight& compressed, const Tensor& sink,
                 float scale) override;
 
@@ -189,7 +195,16 @@ class CpuOps final : public Ops {
   // μ of §2.1 [T, coefficients].
   Tensor mix_coefficients(const Tensor& x, const Tensor& fn, float epsilon);
 
+  // score() and choose_entries() over packed keys (index.cpp).
+  struct KeyScan;
+  std::optional<KeyScan> key_scan(const IndexQuery& query, const Pool& keys);
+  void scan_tile(KeyScan& scan, int64_t tile, int64_t segment) const;
+  void score_floats(const IndexQuery& query, const Pool& keys, int64_t t, int64_t begin,
+                    int64_t end, float* out) const;
+
   const KernelTable& kernels_;
+  const AttendKernels& attend_kernels_;
+  const ScoreKernels& score_kernels_;
   const Int8Table* int8_;  // none in exact mode, and where the machine lacks it
   std::unordered_set<const uint8_t*> kept_exact_;  // values of weights that stay so
   ThreadPool pool_;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backends/cpu/cpu_verbs.h"
+#include "base/number_formats.h"
 #include "ops/weight_rows.h"
 
 namespace hadal::cpu {
@@ -165,6 +166,11 @@ void CpuOps::round_rows(float* rows, int64_t count, int64_t width, RowFormat for
     case RowFormat::f32:
       return;
     case RowFormat::fp8_64_tail:
+      return round(width - tail, 64, Rounding::e4m3);
+    case RowFormat::fp8_64_bf16:
+      for (int64_t i = 0; i < count; ++i)
+        for (int64_t k = width - tail; k < width; ++k)
+          rows[i * width + k] = bf16_to_float(float_to_bf16(rows[i * width + k]));
       return round(width - tail, 64, Rounding::e4m3);
     case RowFormat::fp8_32:
       return round(width, 32, Rounding::e4m3);

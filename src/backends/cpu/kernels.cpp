@@ -442,176 +442,7 @@ void product(const Product& p, float* scratch) {
   }
 }
 
-// ---- attention ----------------------------------------------------------------------------------
-
 constexpr float kMinusInfinity = -__builtin_inff();
-// Rows whose probabilities meet them at once: 64 rows × 64 channels stay in the first-level cache,
-// and partial sums of 64 terms keep long sums exact enough.
-constexpr int64_t kSightBlock = 64;
-
-int64_t attend_scratch(int64_t heads, int64_t count) {
-  return heads * round_up(count, 16);
-}
-
-// logits[h][j] = scale · q[h] · rows[j] for one tile.
-struct LogitTile {
-  const Attention& a;
-  int64_t head, row;
-  float* logits;
-  int64_t stride;
-
-  template <int64_t M>
-  void run() const {
-    const float* x[M];
-    for (int64_t m = 0; m < M; ++m) x[m] = a.q + (head + m) * a.width;
-    RowF32 w[kTileOutputs];
-    for (int64_t n = 0; n < kTileOutputs; ++n) w[n].values = a.rows[smaller(row + n, a.count - 1)];
-    float dots[M * kTileOutputs];
-    multiply_tile<RowF32, M>(x, w, a.width, dots);
-    for (int64_t m = 0; m < M; ++m)
-      for (int64_t n = 0; n < kTileOutputs; ++n)
-        logits[(head - a.first + m) * stride + row + n] = dots[m * kTileOutputs + n] * a.scale;
-  }
-};
-
-// Logits of one head become e^(logit - top); returns 1 / their sum with the sink's.
-float exponentiate(float* logits, int64_t count, int64_t stride, const float* sink) {
-  for (int64_t j = count; j < stride; ++j) logits[j] = kMinusInfinity;
-  Vec largest = broadcast(sink != nullptr ? *sink : kMinusInfinity);
-  for (int64_t j = 0; j < stride; j += kLanes) largest = larger(largest, load(logits + j));
-  const Vec top = broadcast(largest_lane(largest));
-  Vec sum = {};
-  for (int64_t j = 0; j < stride; j += kLanes) {
-    const Vec p = exponential(load(logits + j) - top);
-    store(logits + j, p);
-    sum += p;
-  }
-  float total = sum_lanes(sum);
-  if (sink != nullptr) total += exponential(broadcast(*sink) - top)[0];
-  return 1.0f / total;
-}
-
-// out[h][channels] += Σ_j p[h][j] · rows[j][channels] over one block of rows.
-struct AverageTile {
-  const Attention& a;
-  const float* probabilities;
-  int64_t stride, head, begin, end, channel;
-
-  template <int64_t M>
-  void run() const {
-    const int64_t left = smaller(a.width - channel, kTileOutputs * kLanes);
-    const int64_t whole = left / kLanes;
-    if (whole == 4) average<M, 4>(kLanes);
-    if (whole == 3) average<M, 3>(kLanes);
-    if (whole == 2) average<M, 2>(kLanes);
-    if (whole == 1) average<M, 1>(kLanes);
-    if (left % kLanes != 0)
-      AverageTile{a, probabilities, stride, head, begin, end, channel + whole * kLanes}
-          .template average<M, 1>(left % kLanes);
-  }
-
-  // V registers of channels, or the first `lanes` channels of one.
-  template <int64_t M, int64_t V>
-  void average(int64_t lanes) const {
-    Vec sums[M][V] = {};
-    const float* p = probabilities + (head - a.first) * stride;
-    for (int64_t j = begin; j < end; ++j) {
-      const float* row = a.rows[j] + channel;
-      Vec values[V];
-      for (int64_t v = 0; v < V; ++v)
-        values[v] = V > 1 || lanes == kLanes ? load(row + v * kLanes) : load_part(row, lanes);
-      for (int64_t m = 0; m < M; ++m) {
-        const Vec share = broadcast(p[m * stride + j]);
-        for (int64_t v = 0; v < V; ++v) sums[m][v] = madd(share, values[v], sums[m][v]);
-      }
-    }
-    for (int64_t m = 0; m < M; ++m) {
-      float* out = a.out + (head + m) * a.width + channel;
-      if (V == 1 && lanes < kLanes)
-        store_part(out, load_part(out, lanes) + sums[m][0], lanes);
-      else
-        for (int64_t v = 0; v < V; ++v)
-          store(out + v * kLanes, load(out + v * kLanes) + sums[m][v]);
-    }
-  }
-};
-
-void scale_row(float* row, int64_t width, float factor) {
-  for (int64_t i = 0; i < width; ++i) row[i] *= factor;
-}
-
-void attend(const Attention& a, float* scratch) {
-  for (int64_t i = a.first * a.width; i < a.last * a.width; ++i) a.out[i] = 0.0f;
-  if (a.count == 0) return;
-  const int64_t stride = round_up(a.count, 16);
-  for (int64_t row = 0; row < a.count; row += kTileOutputs)
-    for (int64_t head = a.first; head < a.last; head += kTileRows)
-      with_rows<kTileRows>(smaller(kTileRows, a.last - head),
-                           LogitTile{a, head, row, scratch, stride});
-  for (int64_t head = a.first; head < a.last; ++head) {
-    float* logits = scratch + (head - a.first) * stride;
-    const float inverse =
-        exponentiate(logits, a.count, stride, a.sinks != nullptr ? a.sinks + head : nullptr);
-    scale_row(logits, a.count, inverse);
-  }
-  for (int64_t begin = 0; begin < a.count; begin += kSightBlock)
-    for (int64_t channel = 0; channel < a.width; channel += kTileOutputs * kLanes)
-      for (int64_t head = a.first; head < a.last; head += kTileRows)
-        with_rows<kTileRows>(smaller(kTileRows, a.last - head),
-                             AverageTile{a, scratch, stride, head, begin,
-                                         smaller(begin + kSightBlock, a.count), channel});
-}
-
-// ---- indexer ------------------------------------------------------------------------------------
-
-// Keys that meet the heads at a time: 16 keys of 128 floats are a quarter of a first-level cache.
-constexpr int64_t kKeyBlock = 16;
-
-// For one tile of heads: matches[m·4 + n] += weights[m] · relu(q[m] · key[n]), whole tiles of keys.
-// Heads m, m + M, … are summed apart and meet at the end.
-struct MatchTile {
-  const Scores& s;
-  int64_t head, first_key, keys;
-  float* matches;  // [tiles of keys][kTileRows · 4]
-
-  template <int64_t M>
-  void run() const {
-    const float* x[M];
-    float weights[M * kTileOutputs];
-    for (int64_t m = 0; m < M; ++m) {
-      x[m] = s.q + (head + m) * s.width;
-      for (int64_t n = 0; n < kTileOutputs; ++n)
-        weights[m * kTileOutputs + n] = s.weights[head + m];
-    }
-    for (int64_t key = 0; key < keys; key += kTileOutputs) {
-      RowF32 w[kTileOutputs];
-      for (int64_t n = 0; n < kTileOutputs; ++n)
-        w[n].values = s.keys + smaller(first_key + key + n, s.count - 1) * s.width;
-      float dots[M * kTileOutputs];
-      multiply_tile<RowF32, M>(x, w, s.width, dots);
-      float* sums = matches + key * kTileRows;
-      for (int64_t i = 0; i < M * kTileOutputs; ++i)
-        sums[i] += weights[i] * (dots[i] > 0.0f ? dots[i] : 0.0f);
-    }
-  }
-};
-
-void score(const Scores& s) {
-  for (int64_t block = 0; block < s.count; block += kKeyBlock) {
-    float matches[kKeyBlock * kTileRows] = {};
-    const int64_t keys = smaller(kKeyBlock, s.count - block);
-    for (int64_t head = 0; head < s.heads; head += kTileRows)
-      with_rows<kTileRows>(smaller(kTileRows, s.heads - head),
-                           MatchTile{s, head, block, keys, matches});
-    for (int64_t key = 0; key < keys; ++key) {
-      const float* sums =
-          matches + key / kTileOutputs * kTileOutputs * kTileRows + key % kTileOutputs;
-      float total = 0;
-      for (int64_t m = 0; m < kTileRows; ++m) total += sums[m * kTileOutputs];
-      s.out[block + key] = total * s.scale;
-    }
-  }
-}
 
 // ---- compressor ---------------------------------------------------------------------------------
 
@@ -698,6 +529,10 @@ void swiglu(const float* gate, const float* up, float limit, float factor, int64
     const Vec silu = g / (1.0f + exponential(-g));
     access.put(out + i, silu * u * factor);
   });
+}
+
+void scale_row(float* row, int64_t width, float factor) {
+  for (int64_t i = 0; i < width; ++i) row[i] *= factor;
 }
 
 void hadamard(float* row, int64_t width) {
@@ -797,9 +632,6 @@ const KernelTable kTable = {
     product_scratch,
     decode,
     pack_pairs,
-    attend,
-    attend_scratch,
-    score,
     blend,
     rms_norm,
     sum_of_squares,

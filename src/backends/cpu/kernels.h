@@ -46,29 +46,6 @@ struct Product {
   bool add = false;
 };
 
-// One query: heads [first, last) of q and out meet `count` rows.
-struct Attention {
-  const float* q = nullptr;
-  float* out = nullptr;
-  int64_t first = 0, last = 0;
-  int64_t width = 0;
-  const float* const* rows = nullptr;
-  int64_t count = 0;
-  const float* sinks = nullptr;  // may be null
-  float scale = 1;
-};
-
-// One query of the indexer against keys [0, count).
-struct Scores {
-  const float* q = nullptr;
-  const float* weights = nullptr;
-  int64_t heads = 0, width = 0;
-  const float* keys = nullptr;
-  int64_t count = 0;
-  float scale = 1;
-  float* out = nullptr;
-};
-
 // One group of the compressor: members' values and scores, already at the right half.
 struct Blend {
   const float* const* values = nullptr;
@@ -89,9 +66,6 @@ struct KernelTable {
   // Even, then odd elements of each block of 32, zeros after the end: x as fp4 products want it.
   void (*pack_pairs)(const float* x, int64_t width, float* out);
 
-  void (*attend)(const Attention& attention, float* scratch);
-  int64_t (*attend_scratch)(int64_t heads, int64_t count);
-  void (*score)(const Scores& scores);
   void (*blend)(const Blend& blend);
 
   // Over rows of `width` floats.

@@ -1,53 +1,32 @@
 // SPDX-License-Identifier: MIT
-// Verbs over cached rows: writing, compressing, indexing, attending.
+// Verbs over cached rows: writing, compressing, attending.
 #include <algorithm>
 #include <cstring>
-#include <functional>
-#include <limits>
 
 #include "backends/cpu/cpu_verbs.h"
+#include "ops/packed_rows.h"
 
 namespace hadal::cpu {
 namespace {
 
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 constexpr int64_t kCostOfExponential = 8;
-
-// Keys that one thread scores at a time: their rows of 128 floats fill an L2 cache half.
-constexpr int64_t kScoreChunk = 1024;
-
-// Calls take(index), ascending, for the best `limit` scores above -inf; ties: the lower index.
-// Finds the worst score that still belongs to them, then passes once over the row.
-template <typename Take>
-void take_best(const float* scores, int64_t count, int64_t limit, std::vector<float>& sorted,
-               const Take& take) {
-  sorted.clear();
-  for (int64_t i = 0; i < count; ++i)
-    if (scores[i] > kMinusInfinity) sorted.push_back(scores[i]);
-  const int64_t taken = std::min(limit, static_cast<int64_t>(sorted.size()));
-  if (taken <= 0) return;
-  std::nth_element(sorted.begin(), sorted.begin() + (taken - 1), sorted.end(), std::greater<>());
-  const float worst = sorted[static_cast<size_t>(taken - 1)];
-  int64_t ties = taken - std::count_if(sorted.begin(), sorted.begin() + taken,
-                                       [worst](float score) { return score > worst; });
-  for (int64_t i = 0; i < count; ++i) {
-    if (scores[i] > worst)
-      take(i);
-    else if (scores[i] == worst && ties-- > 0)
-      take(i);
-  }
-}
+constexpr int64_t kCostOfPacking = 8;
 
 // The rows that query t sees, without the gaps: padding must not change how sums are grouped.
-void gather_sight(const Sight& sight, int64_t t, int64_t width, std::vector<const float*>& rows) {
+void gather_sight(const Sight& sight, const RowShape& shape, int64_t t,
+                  std::vector<const uint8_t*>& rows) {
   if (!sight.ids_TN.defined() || sight.ids_TN.count() == 0) return;
   const int64_t entries = sight.ids_TN.size(1);
   for (int64_t n = 0; n < entries; ++n) {
     const int64_t id = index_at(sight.ids_TN, t * entries + n);
     if (id < 0) continue;
-    DCHECK(id < sight.rows_RK.size(0), "row ", id, " of a pool of ", sight.rows_RK.size(0));
-    rows.push_back(sight.rows_RK.data<float>() + id * width);
+    DCHECK(id < sight.pool.rows.size(0), "row ", id, " of a pool of ", sight.pool.rows.size(0));
+    rows.push_back(sight.pool.rows.raw() + id * shape.bytes);
   }
+}
+
+RowShape shape_of(const Sight& sight) {
+  return sight.pool.defined() ? row_shape(sight.pool) : RowShape{};
 }
 
 int64_t entries_of(const Sight& sight) {
@@ -58,15 +37,30 @@ int64_t entries_of(const Sight& sight) {
 
 void CpuOps::write_rows(Tensor& pool, const Tensor& ids, const Tensor& rows) {
   const int64_t width = pool.row_width();
-  CHECK(ids.count() == 0 || rows.row_width() == width, shape_text(rows.shape()), " into ",
-        shape_text(pool.shape()));
+  CHECK(ids.count() == 0 || (rows.row_width() == width && rows.dtype() == pool.dtype()),
+        shape_text(rows.shape()), " into ", shape_text(pool.shape()));
+  const int64_t bytes = width * element_bytes(pool.dtype());
   for (int64_t t = 0; t < ids.count(); ++t) {
     const int64_t id = index_at(ids, t);
     CHECK(id < pool.size(0), "row ", id, " of a pool of ", pool.size(0));
     if (id >= 0)
-      std::memcpy(pool.data<float>() + id * width, rows.data<float>() + t * width,
-                  static_cast<size_t>(width) * sizeof(float));
+      std::memcpy(pool.raw() + id * bytes, rows.raw() + t * bytes, static_cast<size_t>(bytes));
   }
+}
+
+void CpuOps::keep_rows(Pool& pool, const Tensor& ids, const Tensor& rows) {
+  if (!pool.packed()) return Ops::keep_rows(pool, ids, rows);
+  const PackedRow packed(pool.layout);
+  const int64_t width = pool.layout.width;
+  CHECK(ids.count() == 0 || rows.row_width() == width, shape_text(rows.shape()), " into ",
+        shape_text(pool.rows.shape()));
+  split_rows(ids.count(), width * kCostOfPacking, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t id = index_at(ids, t);
+      CHECK(id < pool.rows.size(0), "row ", id, " of a pool of ", pool.rows.size(0));
+      if (id >= 0) packed.pack(rows.data<float>() + t * width, pool.rows.raw() + id * packed.bytes);
+    }
+  });
 }
 
 Tensor CpuOps::blend(const Tensor& values, const Tensor& scores, const Tensor& ids, int64_t width) {
@@ -93,81 +87,6 @@ Tensor CpuOps::blend(const Tensor& values, const Tensor& scores, const Tensor& i
   return out;
 }
 
-Tensor CpuOps::score(const Tensor& q, const Tensor& w, const Tensor& keys, const Tensor& first,
-                     const Tensor& count, float scale) {
-  const int64_t tokens = q.size(0), heads = q.size(1), width = q.size(2);
-  int64_t entries = 1;
-  for (int64_t t = 0; t < tokens; ++t) entries = std::max(entries, index_at(count, t));
-  const Tensor out = Tensor::empty(DType::f32, {tokens, entries});
-  const int64_t chunks = (entries + kScoreChunk - 1) / kScoreChunk;
-  deal(tokens * chunks, std::min(entries, kScoreChunk) * heads * width, [&](int64_t unit) {
-    const int64_t t = unit / chunks, begin = unit % chunks * kScoreChunk;
-    const int64_t end = std::min(begin + kScoreChunk, entries);
-    const int64_t seen = std::clamp(index_at(count, t), begin, end);
-    float* row = out.data<float>() + t * entries;
-    std::fill(row + seen, row + end, kMinusInfinity);
-    if (seen > begin)
-      kernels_.score({q.data<float>() + t * heads * width, w.data<float>() + t * heads, heads,
-                      width, keys.data<float>() + (index_at(first, t) + begin) * width,
-                      seen - begin, scale, row + begin});
-  });
-  return out;
-}
-
-Tensor CpuOps::candidates(const Tensor& scores, const Tensor& count, int64_t block, int64_t keep) {
-  const int64_t tokens = scores.size(0), entries = scores.size(1);
-  const int64_t blocks = (entries + block - 1) / block;
-  const Tensor out = Tensor::zeros(DType::u8, {tokens, blocks});
-  split_rows(tokens, entries, [&](int64_t begin, int64_t end) {
-    float* best = workspace().floats(Workspace::first, blocks);
-    for (int64_t t = begin; t < end; ++t) {
-      const float* row = scores.data<float>() + t * entries;
-      for (int64_t b = 0; b < blocks; ++b)
-        best[b] = *std::max_element(row + b * block, row + std::min(entries, (b + 1) * block));
-      if (const int64_t visible = index_at(count, t); visible > 0)
-        best[(visible - 1) / block] = -kMinusInfinity;
-      uint8_t* kept = out.data<uint8_t>() + t * blocks;
-      take_best(best, blocks, keep, workspace().values, [kept](int64_t b) { kept[b] = 1; });
-    }
-  });
-  return out;
-}
-
-Tensor CpuOps::mask_scores(const Tensor& scores, const Tensor& kept, int64_t block) {
-  const int64_t tokens = scores.size(0), entries = scores.size(1);
-  const int64_t blocks = tokens == 0 ? 0 : kept.size(1);
-  const Tensor out = Tensor::empty(DType::f32, scores.shape());
-  split_rows(tokens, entries, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      float* row = out.data<float>() + t * entries;
-      const float* in = scores.data<float>() + t * entries;
-      const uint8_t* keep = kept.data<uint8_t>() + t * blocks;
-      std::fill_n(row, entries, kMinusInfinity);
-      for (int64_t b = 0; b < blocks && b * block < entries; ++b)
-        if (keep[b] != 0)
-          std::copy(in + b * block, in + std::min(entries, (b + 1) * block), row + b * block);
-    }
-  });
-  return out;
-}
-
-Tensor CpuOps::pick(const Tensor& scores, const Tensor& first, int64_t limit) {
-  const int64_t tokens = scores.size(0), entries = scores.size(1);
-  const int64_t width = std::min(limit, entries);
-  const Tensor out = Tensor::empty(DType::i64, {tokens, width});
-  split_rows(tokens, 4 * entries, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      int64_t* next = out.data<int64_t>() + t * width;
-      int64_t* const row_end = next + width;
-      const int64_t base = index_at(first, t);
-      take_best(scores.data<float>() + t * entries, entries, limit, workspace().values,
-                [&](int64_t j) { *next++ = base + j; });
-      std::fill(next, row_end, -1);
-    }
-  });
-  return out;
-}
-
 Tensor CpuOps::attend(const Tensor& q, const Sight& window, const Sight& compressed,
                       const Tensor& sink, float scale) {
   const int64_t tokens = q.size(0), heads = q.size(1), width = q.size(2);
@@ -176,21 +95,28 @@ Tensor CpuOps::attend(const Tensor& q, const Sight& window, const Sight& compres
   // A few queries are cut by heads, in whole tiles; each piece gathers its rows again.
   const int64_t tiles = (heads + 3) / 4;
   const int64_t cuts = tokens >= 4 * pool_.threads() ? 1 : std::min(pool_.threads(), tiles);
+  const RowShape near = shape_of(window), far = shape_of(compressed);
   deal(tokens * cuts, 2 * entries * width * heads / std::max<int64_t>(cuts, 1), [&](int64_t unit) {
     const int64_t t = unit / cuts, cut = unit % cuts;
-    std::vector<const float*>& rows = workspace().pointers;
+    std::vector<const uint8_t*>& rows = workspace().rows;
     rows.clear();
-    gather_sight(window, t, width, rows);
-    gather_sight(compressed, t, width, rows);
-    const int64_t count = static_cast<int64_t>(rows.size());
-    const int64_t first = tiles * cut / cuts * 4;
-    const int64_t last = std::min(heads, tiles * (cut + 1) / cuts * 4);
-    float* scratch =
-        workspace().floats(Workspace::kernel, kernels_.attend_scratch(last - first, count));
-    kernels_.attend(
-        {q.data<float>() + t * heads * width, out.data<float>() + t * heads * width, first, last,
-         width, rows.data(), count, sink.defined() ? sink.data<float>() : nullptr, scale},
-        scratch);
+    gather_sight(window, near, t, rows);
+    Attention job;
+    job.near_count = static_cast<int64_t>(rows.size());
+    gather_sight(compressed, far, t, rows);
+    job.count = static_cast<int64_t>(rows.size());
+    job.rows = rows.data();
+    job.near = &near;
+    job.far = &far;
+    job.q = q.data<float>() + t * heads * width;
+    job.out = out.data<float>() + t * heads * width;
+    job.first = tiles * cut / cuts * 4;
+    job.last = std::min(heads, tiles * (cut + 1) / cuts * 4);
+    job.width = width;
+    job.sinks = sink.defined() ? sink.data<float>() : nullptr;
+    job.scale = scale;
+    const int64_t scratch = attend_kernels_.scratch(job.last - job.first, job.count, width);
+    attend_kernels_.attend(job, workspace().floats(Workspace::kernel, scratch));
   });
   return out;
 }

@@ -307,6 +307,13 @@ inline Vec widen_e8m0(const uint8_t* p) {
   return floats_of(bits);
 }
 
+inline float widen_e8m0_one(uint8_t code) {
+  const uint32_t bits = code == 0 ? 0x00400000u : code == 0xff ? 0x7fc00000u : (uint32_t)code << 23;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 // A block of 32 packed E2M1 codes times its scale: the even elements, then the odd ones.
 constexpr int64_t kFp4Block = 32;
 constexpr int64_t kFp4Vectors = kFp4Block / kLanes;
@@ -336,6 +343,21 @@ inline void widen_fp4(const uint8_t* p, float scale, Vec* out) {
   for (int64_t i = 0; i < kFp4Block / 2; ++i) {
     out[i / kLanes][i % kLanes] = kFp4Values[p[i] & 15] * scale;
     out[(kFp4Block / 2 + i) / kLanes][i % kLanes] = kFp4Values[p[i] >> 4] * scale;
+  }
+#endif
+}
+
+// Sixteen of them in their own order.
+inline void widen_fp4_in_order(const uint8_t* p, float scale, float* out) {
+#if defined(__AVX512F__)
+  // Every byte to the low half of eight; its high nibble to the low bits of the upper half.
+  const __m512i pairs = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i*)p));
+  const __m512i codes = _mm512_or_si512(pairs, _mm512_slli_epi64(pairs, 28));
+  store(out, _mm512_permutexvar_ps(codes, load(kFp4Values) * scale));  // the low four bits alone
+#else
+  for (int64_t i = 0; i < 8; ++i) {
+    out[2 * i] = kFp4Values[p[i] & 15] * scale;
+    out[2 * i + 1] = kFp4Values[p[i] >> 4] * scale;
   }
 #endif
 }

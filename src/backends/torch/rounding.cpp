@@ -59,6 +59,7 @@ at::Tensor round_blocks(const at::Tensor& blocks, RowFormat format) {
 int64_t block_of(RowFormat format) {
   switch (format) {
     case RowFormat::fp8_64_tail:
+    case RowFormat::fp8_64_bf16:
       return 64;
     case RowFormat::fp8_128:
       return 128;
@@ -96,7 +97,8 @@ struct RoundThrough : torch::autograd::Function<RoundThrough> {
 
 at::Tensor round_composed(const at::Tensor& x, RowFormat format, int64_t tail) {
   const int64_t width = x.size(-1);
-  const int64_t rounded = format == RowFormat::fp8_64_tail ? width - tail : width;
+  const bool tailed = format == RowFormat::fp8_64_tail || format == RowFormat::fp8_64_bf16;
+  const int64_t rounded = tailed ? width - tail : width;
   if (rounded <= 0 || x.numel() == 0) return x.clone();
   const int64_t block = block_of(format), blocks = (rounded + block - 1) / block;
   at::Tensor rows = x.to(at::kFloat).reshape({-1, width});
@@ -105,9 +107,9 @@ at::Tensor round_composed(const at::Tensor& x, RowFormat format, int64_t tail) {
   const at::Tensor result = round_blocks(padded.view({-1, blocks, block}), format)
                                 .view({-1, blocks * block})
                                 .narrow(1, 0, rounded);
-  return at::cat({result, rows.narrow(1, rounded, width - rounded)}, 1)
-      .view(x.sizes())
-      .to(x.scalar_type());
+  at::Tensor rest = rows.narrow(1, rounded, width - rounded);
+  if (format == RowFormat::fp8_64_bf16) rest = rest.to(at::kBFloat16).to(at::kFloat);
+  return at::cat({result, rest}, 1).view(x.sizes()).to(x.scalar_type());
 }
 
 at::Tensor round_through(const at::Tensor& x, RowFormat format, int64_t tail) {

@@ -73,9 +73,9 @@ Tensor TorchOps::blend(const Tensor& values_R, const Tensor& scores_R, const Ten
 }
 
 // Neighbouring queries that start at the same row (one sequence of a packed batch) share a product.
-Tensor TorchOps::score(const Tensor& q_, const Tensor& w_, const Tensor& keys_,
-                       const Tensor& first_, const Tensor& count_, float scale) {
-  const at::Tensor q_THK = real(q_), w_TH = real(w_), keys_RK = real(keys_);
+Tensor TorchOps::score(const Tensor& q_, const Tensor& w_, const Pool& pool, const Tensor& first_,
+                       const Tensor& count_, float scale) {
+  const at::Tensor q_THK = real(q_), w_TH = real(w_), keys_RK = real(pool.rows);
   const at::Tensor first = host_ints(first_), count = host_ints(count_);
   if (fused_) return wrap(fused_score(q_THK, w_TH, keys_RK, first, count, scale));
   const int64_t tokens = q_THK.size(0), heads = q_THK.size(1), width = q_THK.size(2);
@@ -152,7 +152,7 @@ Tensor TorchOps::attend(const Tensor& q_, const Sight& window, const Sight& comp
   const int64_t tokens = q_THK.size(0), heads = q_THK.size(1);
   if (fused_) {
     const auto sight_of = [&](const Sight& sight) {
-      return sight.ids_TN.defined() ? FusedSight{real(sight.rows_RK), ints(sight.ids_TN)}
+      return sight.ids_TN.defined() ? FusedSight{real(sight.pool.rows), ints(sight.ids_TN)}
                                     : FusedSight{};
     };
     return wrap(fused_attend(q_THK, sight_of(window), sight_of(compressed), real(sink_H), scale));
@@ -161,7 +161,7 @@ Tensor TorchOps::attend(const Tensor& q_, const Sight& window, const Sight& comp
   for (const Sight* sight : {&window, &compressed}) {
     if (!sight->ids_TN.defined() || sight->ids_TN.size(1) == 0) continue;
     const at::Tensor ids_TN = ints(sight->ids_TN);
-    rows.push_back(gather_rows(real(sight->rows_RK), ids_TN));
+    rows.push_back(gather_rows(real(sight->pool.rows), ids_TN));
     logits.push_back((at::bmm(q_THK, rows.back().transpose(1, 2)) * scale)
                          .masked_fill(ids_TN.lt(0).unsqueeze(1), -kInfinity));
   }

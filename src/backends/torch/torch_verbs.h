@@ -40,8 +40,8 @@ class TorchOps final : public Ops {
   void write_rows(Tensor& pool_RK, const Tensor& ids_T, const Tensor& rows_TK) override;
   Tensor blend(const Tensor& values_R, const Tensor& scores_R, const Tensor& ids_GN,
                int64_t width) override;
-  Tensor score(const Tensor& q_THK, const Tensor& w_TH, const Tensor& keys_RK,
-               const Tensor& first_T, const Tensor& count_T, float scale) override;
+  Tensor score(const Tensor& q_THK, const Tensor& w_TH, const Pool& keys_RK, const Tensor& first_T,
+               const Tensor& count_T, float scale) override;
   Tensor candidates(const Tensor& scores_TN, const Tensor& count_T, int64_t block,
                     int64_t keep) override;
   Tensor mask_scores(const Tensor& scores_TN, const Tensor& kept_TB, int64_t block) override;
