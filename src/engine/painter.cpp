@@ -29,7 +29,10 @@ class Painter {
         opening_(span_opening(visual_, options.size)),
         paintings_(jobs.size()),
         cache_(model.config(), ops,
-               {.slots = slots(), .max_positions = longest(), .max_chunk = longest()}) {}
+               {.slots = slots(),
+                .max_positions = longest(),
+                .max_chunk = longest(),
+                .rounding = model.options().rounding}) {}
 
   std::vector<Painting> run(const FrameSink& sink) {
     const auto begin = std::chrono::steady_clock::now();

@@ -168,7 +168,10 @@ class Bench {
 
     Serving(Bench& bench, int64_t slots, int64_t context)
         : cache(bench.open_.config(), *bench.open_.ops,
-                {.slots = slots, .max_positions = context, .max_chunk = bench.choice_.slice}),
+                {.slots = slots,
+                 .max_positions = context,
+                 .max_chunk = bench.choice_.slice,
+                 .rounding = bench.open_.model->options().rounding}),
           worker(std::make_unique<SlotWorker>(
               *bench.open_.model, *bench.open_.ops, cache,
               SlotWorkerOptions{.queue = {.most = kQueue, .most_of_one = kQueue},
