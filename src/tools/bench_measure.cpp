@@ -53,7 +53,7 @@ double cache_bytes_kept(const ModelConfig& config) {
   constexpr int64_t kFew = 8192, kMany = 2 * kFew;
   if (config.max_positions < kMany) return 0;
   const auto bytes = [&](int64_t positions) {
-    return static_cast<double>(cache_bytes(config, {.max_positions = positions}));
+    return static_cast<double>(cache_bytes(config, {.max_positions = positions}, Holding::packed));
   };
   return (bytes(kMany) - bytes(kFew)) / (kMany - kFew);
 }
