@@ -70,7 +70,7 @@ Result<PictureRequest> request_of(const DrawTask& task, FileKind kind) {
                 request.frames);
   request.guidance = draw.guidance;
   request.passes = draw.passes;
-  request.temperature = task.sampling.temperature.value_or(1);
+  request.temperature = task.sampling.temperature.value_or(kUsualTemperature);
   request.top_k = task.sampling.top_k;
   request.cancel = &interrupt_flag();
   request.keep_frames = !comes_frame_by_frame(kind);

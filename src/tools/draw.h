@@ -27,7 +27,7 @@ struct DrawChoice {
   std::optional<int64_t> frames;
   std::optional<double> seconds;
   double fps = 8;
-  double guidance = 2;
+  double guidance = kUsualGuidance;
   int64_t passes = 0;
   int64_t count = 1;
   std::string timeline;  // file; empty: none

@@ -36,7 +36,7 @@ struct VisualEvalOptions {
   std::string names, out, json;
   int64_t count = 300;
   uint64_t seed = 1;
-  double guidance = 2, temperature = 1;
+  double guidance = kUsualGuidance, temperature = kUsualTemperature;
   int64_t passes = 0, top_k = 0;
 };
 

@@ -19,6 +19,10 @@
 
 namespace hadal {
 
+// What nano draws best with, of guidance 1 to 3 and temperatures 0.05 to 1 (models/nano/visual).
+constexpr double kUsualGuidance = 1.5;
+constexpr double kUsualTemperature = 0.1;
+
 struct PictureOrder {
   std::string caption;
   std::optional<CellClip> first_frame;  // of a clip that goes on from it
@@ -38,9 +42,9 @@ struct PictureRequest {
   int64_t width = 64, height = 64;  // pixels
   int64_t frames = 1;               // of the clip; 1: a still
   double fps = 8;
-  double guidance = 2;
+  double guidance = kUsualGuidance;
   int64_t passes = 0;
-  double temperature = 1;
+  double temperature = kUsualTemperature;
   int64_t top_k = 0;
   // false: frames are handed to the sink and forgotten, so that a long clip needs no memory.
   bool keep_frames = true;
