@@ -20,7 +20,7 @@
 namespace hadal {
 
 // What nano draws best with, of guidance 1 to 3 and temperatures 0.05 to 1 (models/nano/visual).
-constexpr double kUsualGuidance = 1.5;
+constexpr double kUsualGuidance = 1;
 constexpr double kUsualTemperature = 0.1;
 
 struct PictureOrder {
