@@ -24,10 +24,8 @@ constexpr int64_t kMostFrames = int64_t{1} << 32;
 
 Result<VisualTokenizerConfig> network_of(const std::string& path) {
   std::string name = path + "/visual_tokenizer.json";
-  if (!is_folder(path)) {
-    name = path.ends_with(".json") ? path.substr(0, path.size() - 5) : path;
-    name += ".visual_tokenizer.json";
-  }
+  if (!is_folder(path) && path.ends_with(".json"))
+    name = path.substr(0, path.size() - 5) + "/visual_tokenizer.json";
   TRY(const std::string text, read_file(name, kLongestNetwork));
   return VisualTokenizerConfig::parse(text, name);
 }

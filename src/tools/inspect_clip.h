@@ -28,8 +28,8 @@ struct ClipChoice {
 
 void add_clip_options(CLI::App& command, ClipChoice& choice);
 
-// `path` is the model's folder, with visual_tokenizer.json, or NAME.json beside
-// NAME.visual_tokenizer.json: pixels of a cell and frames of a latent frame stand there.
+// `path` is the folder of a model with its visual_tokenizer.json, or NAME.json beside such a folder
+// NAME: pixels of a cell and frames of a latent frame stand there.
 Result<nlohmann::ordered_json> clip_json(const ClipChoice& choice, const ModelConfig& config,
                                          const std::string& path);
 void print_clip(const nlohmann::ordered_json& figures, std::ostream& out);

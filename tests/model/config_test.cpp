@@ -53,7 +53,8 @@ std::vector<std::string> all_configs() {
         "v41-tiny/config.json", "v41-tiny-fp8/config.json", "v41-vision-tiny/config.json"})
     paths.push_back(kGoldens + name);
   for (const auto& entry : std::filesystem::directory_iterator(kPresets))
-    paths.push_back(entry.path().string());
+    if (entry.is_regular_file())  // beside them lie folders of what belongs to one
+      paths.push_back(entry.path().string());
   for (const char* name : {"dense.json", "v4-dspark.json"})
     paths.push_back(kTests + "/corpus/config/" + name);
   return paths;

@@ -48,12 +48,28 @@ if [ ! -e "$work/text.shard" ]; then  # a part of the text, so that it is not fo
         --out "$work/text.shard"
 fi
 
+# The second stage: half text, drawn from all of it, so that the words are as good as before.
+shard mix_shapes_draw --gallery "$shapes" --first 10000 --count 4000 --task draw
+shard mix_shapes_read --gallery "$shapes" --first 16000 --count 1500 --task describe
+shard mix_motion_draw --gallery "$motion" --first 1000 --count 800 --task draw
+shard mix_motion_animate --gallery "$motion" --first 4000 --count 250 --task animate
+shard mix_motion_read --gallery "$motion" --first 5000 --count 300 --task describe
+shard mix_names_draw --gallery "$names" "$names" --task draw
+if [ ! -e "$work/mix_text.shard" ]; then
+    lines=$(wc -l <"$text/train.jsonl")
+    shuf --random-source=<(yes 7) -n $((lines * 15 / 100)) "$text/train.jsonl" >"$work/mix_text.jsonl"
+    "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/mix_text.jsonl" \
+        --out "$work/mix_text.shard"
+fi
+
 # Threads that wait without spinning: micro-batches have one thread each.
 export OMP_WAIT_POLICY=passive
 "$hadal" train "$here/generator_train.json" --resume
+"$hadal" train "$here/generator_mix.json" --resume
 for file in model.safetensors config.json; do
-    cp "$work/generator/$file" "$here/../$file"
+    cp "$work/generator_mix/$file" "$here/../$file"
 done
 cp "$work/generator/log.jsonl" "$here/generator_log.jsonl"
 cp "$work/generator/loss.svg" "$here/generator_loss.svg"
+cp "$work/generator_mix/log.jsonl" "$here/generator_mix_log.jsonl"
 "$here/evaluate.sh" "$hadal"
