@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -82,14 +81,6 @@ Times timed(int64_t rounds, const Work& work) {
     best.processor_ms = std::min(best.processor_ms, processor_ms() - used);
   }
   return best;
-}
-
-// Second word of /proc/self/statm, in pages; 0 where the system does not say.
-int64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  int64_t all = 0, resident = 0;
-  file >> all >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
 }
 
 // Rows that stand for a context that nobody read.

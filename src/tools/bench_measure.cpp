@@ -2,15 +2,13 @@
 // Rounds and medians.
 #include "tools/bench_measure.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
 #include "engine/cache_size.h"
 #include "engine/random.h"
 #include "model/figures.h"
+#include "ops/packed_rows.h"
 #include "tools/active_bytes.h"
 #include "tools/machine.h"
 #include "tools/open_model.h"
@@ -32,19 +30,21 @@ std::vector<int64_t> made_up_ids(const ModelConfig& config, int64_t count, int64
   return ids;
 }
 
-// Rows of attention and keys of the indexer that one token behind `context` others reads, as this
-// program keeps them: f32.
+// Rows of attention and keys of the indexer that one token behind `context` others reads, in the
+// published formats: what the CPU holds.
 int64_t cache_bytes_read(const ModelConfig& config, int64_t context) {
-  constexpr int64_t kElement = sizeof(float);
+  const CacheLayouts layouts = cache_layouts(config, {});
+  const int64_t window_row = row_bytes(layouts.window, true);
+  const int64_t entry_row = row_bytes(layouts.compressed, true);
+  const int64_t key_row = row_bytes(layouts.index_keys, true);
   int64_t bytes = 0;
   for (int64_t layer = 0; layer < config.layers; ++layer) {
-    int64_t rows = std::min(config.window, context + 1);
+    bytes += std::min(config.window, context + 1) * window_row;
     const int64_t ratio = config.ratio(layer);
     const int64_t entries = ratio > 0 ? context / ratio : 0;
     const bool chosen = config.index_source_of(layer) >= 0;
-    rows += chosen ? std::min(entries, config.index_topk) : entries;
-    bytes += rows * config.head_width * kElement;
-    if (config.is_index_source(layer)) bytes += entries * config.index_width * kElement;
+    bytes += (chosen ? std::min(entries, config.index_topk) : entries) * entry_row;
+    if (config.is_index_source(layer)) bytes += entries * key_row;
   }
   return bytes;
 }
@@ -56,14 +56,6 @@ double cache_bytes_kept(const ModelConfig& config) {
     return static_cast<double>(cache_bytes(config, {.max_positions = positions}, Holding::packed));
   };
   return (bytes(kMany) - bytes(kFew)) / (kMany - kFew);
-}
-
-// What this process holds in memory now, pages of mapped files that were read among it.
-int64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  int64_t all = 0, resident = 0;
-  file >> all >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
 }
 
 // One kind of speed over the rounds, and its share of the bound of the same round.

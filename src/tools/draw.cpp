@@ -21,7 +21,9 @@
 #include "media/read.h"
 #include "media/terminal.h"
 #include "media/write.h"
+#include "tools/figures_text.h"
 #include "tools/interrupt.h"
+#include "tools/machine.h"
 #include "tools/output.h"
 
 namespace hadal {
@@ -120,12 +122,6 @@ class Preview {
   int64_t pictures_, latent_frames_;
 };
 
-std::string short_number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", value);
-  return text;
-}
-
 Metadata metadata_for(const DrawTask& task, const PictureRequest& request, uint64_t seed,
                       const std::string& fingerprint) {
   return {{"prompt", task.prompt},
@@ -133,9 +129,9 @@ Metadata metadata_for(const DrawTask& task, const PictureRequest& request, uint6
           {"model", fingerprint},
           {"size", task.draw.size},
           {"frames", std::to_string(request.frames)},
-          {"fps", short_number(request.fps)},
-          {"guidance", short_number(request.guidance)},
-          {"temperature", short_number(request.temperature)},
+          {"fps", formatted("%g", request.fps)},
+          {"guidance", formatted("%g", request.guidance)},
+          {"temperature", formatted("%g", request.temperature)},
           {"top_k", std::to_string(request.top_k)},
           {"passes", std::to_string(request.passes)}};
 }
@@ -211,15 +207,6 @@ class PictureFiles {
   Status status_ = Ok{};
 };
 
-// Of this process, in memory now.
-int64_t resident_now() {
-  long long size = 0, resident = 0;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "r"),
-                                                             std::fclose);
-  if (!file || std::fscanf(file.get(), "%lld %lld", &size, &resident) != 2) return 0;
-  return resident * sysconf(_SC_PAGESIZE);
-}
-
 // What every latent frame took, as lines of JSON.
 class Timeline {
  public:
@@ -236,7 +223,7 @@ class Timeline {
     std::fprintf(
         file_.get(), "{\"picture\":%zu,\"latent_frame\":%lld,\"seconds\":%.6f,\"resident\":%lld}\n",
         order, static_cast<long long>(frame), std::chrono::duration<double>(now - last_).count(),
-        static_cast<long long>(resident_now()));
+        static_cast<long long>(resident_bytes()));
     std::fflush(file_.get());
     last_ = now;
   }

@@ -137,6 +137,13 @@ std::string program_folder() {
   return error ? "" : program.parent_path().string();
 }
 
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");  // pages: of the address space, resident, …
+  int64_t all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
 std::string bytes_text(int64_t bytes) {
   constexpr std::array<const char*, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
   double amount = static_cast<double>(bytes);

@@ -21,6 +21,10 @@ int64_t machine_cores();                     // that this process may use
 std::string processor_name();                // as /proc/cpuinfo says
 std::vector<std::string> processor_flags();  // those that kernels care for
 
+// What this process holds in memory now, pages of mapped files that were read among it; 0 if the
+// system does not say.
+int64_t resident_bytes();
+
 // The folder that holds the running program; empty if the system does not say.
 std::string program_folder();
 

@@ -11,6 +11,7 @@
 #include "media/read.h"
 #include "media/write.h"
 #include "tools/contact_sheet.h"
+#include "tools/figures_text.h"
 #include "tools/visual_prompts.h"
 
 namespace hadal {
@@ -22,12 +23,6 @@ constexpr int64_t kMostCount = 10;  // as OpenAI has it
 // Of the studio's own session, which writes nothing here: a painting makes its caches itself.
 constexpr int64_t kContext = 64;
 constexpr int64_t kSheetPictures = 16, kSheetColumns = 4;
-
-std::string short_number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", value);
-  return text;
-}
 
 class StudioArtist : public Artist {
  public:
@@ -187,9 +182,9 @@ Metadata StudioArtist::metadata_of(const ArtOrder& order, uint64_t seed) const {
           {"model", fingerprint_},
           {"size", std::to_string(order.width) + "x" + std::to_string(order.height)},
           {"frames", std::to_string(order.frames)},
-          {"fps", short_number(order.fps)},
-          {"guidance", short_number(order.guidance)},
-          {"temperature", short_number(order.temperature)},
+          {"fps", formatted("%g", order.fps)},
+          {"guidance", formatted("%g", order.guidance)},
+          {"temperature", formatted("%g", order.temperature)},
           {"top_k", std::to_string(order.top_k)},
           {"passes", std::to_string(order.passes)}};
 }
