@@ -56,6 +56,9 @@ struct Batch {
   // compressors have read them: layers of the decoder half may skip rows that no later layer and
   // no later token can see (§1.3).  Set by who knows the end of the prompt.
   std::vector<int64_t> needed_from;
+  // A number a row (or none at all) that Engram's hash takes in: 0 leaves the n-gram as it is, any
+  // other makes it one that was never met.  Training only (train/lesson.h).
+  std::vector<uint64_t> engram_salt_T;
   GivenRows given;
 
   // One span more.

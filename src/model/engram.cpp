@@ -126,7 +126,7 @@ std::vector<EngramHash> engram_hashes(const EngramConfig& config) {
 }
 
 void engram_rows(const EngramHash& hash, const std::vector<int64_t>& history, int64_t pad,
-                 int64_t* rows) {
+                 int64_t* rows, uint64_t salt) {
   const size_t orders = hash.multipliers.size() - 1;
   const size_t heads = hash.primes.size() / orders;
   // Unsigned: published ids and multipliers never overflow; a hostile vocabulary may wrap.
@@ -134,7 +134,7 @@ void engram_rows(const EngramHash& hash, const std::vector<int64_t>& history, in
     const int64_t id = history[s] < 0 ? pad : history[s];
     return static_cast<uint64_t>(id) * static_cast<uint64_t>(hash.multipliers[s]);
   };
-  uint64_t folded = product(0);
+  uint64_t folded = product(0) ^ salt;
   for (size_t order = 0; order < orders; ++order) {
     folded ^= product(order + 1);
     for (size_t head = 0; head < heads; ++head) {

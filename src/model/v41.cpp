@@ -155,7 +155,9 @@ class V41 final : public Transformer {
       for (int64_t i = 0; i < span.count; ++i) {
         const int64_t row = span.first_row + i;
         const std::vector<int64_t> history = look_back(pass.cache, span.slot, span.start + i);
-        engram_rows(w.hash, history, pad, ids_TN.data<int64_t>() + row * columns);
+        const std::vector<uint64_t>& salt_T = pass.batch.engram_salt_T;
+        engram_rows(w.hash, history, pad, ids_TN.data<int64_t>() + row * columns,
+                    salt_T.empty() ? 0 : salt_T[static_cast<size_t>(row)]);
         dead_T.data<int64_t>()[row] = history.front() < 0;
       }
     see(layer, "engram.hash_ids", ids_TN);

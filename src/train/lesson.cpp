@@ -38,6 +38,15 @@ class Reader {
       document.given = static_cast<size_t>(given);
     }
     if (piece.first == 0) lesson_.text_bytes += shard.text_bytes(piece.document);
+    const size_t first_row = lesson_.batch.ids.size();
+    add(std::move(document));
+    if (options_.engram_stray > 0) stray(first_row);
+  }
+
+  Lesson take() { return std::move(lesson_); }
+
+ private:
+  void add(Document document) {
     if (draws(document)) {
       if (random_.uniform() < options_.caption_drop) drop_caption(document);
       if (random_.uniform() < options_.block_share) return add_masked(document);
@@ -46,9 +55,20 @@ class Reader {
     ++lesson_.slots;
   }
 
-  Lesson take() { return std::move(lesson_); }
+  // Salts the n-grams of the rows from `first` on, a document: the same share of its words and of
+  // the borders of its spans (cells look nothing up).
+  void stray(size_t first) {
+    const std::vector<int64_t>& ids = lesson_.batch.ids;
+    std::vector<uint64_t>& salt_T = lesson_.batch.engram_salt_T;
+    salt_T.resize(ids.size(), 0);
+    const bool shows = std::any_of(ids.begin() + static_cast<long>(first), ids.end(),
+                                   [&](int64_t id) { return is_visual(config_, id); });
+    if (!shows || random_.uniform() >= options_.engram_stray) return;
+    const double share = random_.uniform();
+    for (size_t i = first; i < ids.size(); ++i)
+      if (random_.uniform() < share) salt_T[i] = random_.next() | 1;
+  }
 
- private:
   // Whether cells are among what is to be said.
   bool draws(const Document& document) const {
     return config_.visual.drawn() &&

@@ -6,7 +6,10 @@
 // What is given in a document (a caption that a picture is drawn from, a picture that is
 // described) carries no loss.  In a share of the documents with pictures the caption is taken away
 // (guidance) or the sequence ends with a frame of which some cells are masked and which is seen
-// both ways (block refinement).  All draws follow from the seed and the index.
+// both ways (block refinement).  In a share of all documents with pictures Engram looks up n-grams
+// that never occur, at a part of the positions: a caption whose pair of words is new must be read
+// by attention, and a model that met every pair in Engram's tables never learns to. All draws
+// follow from the seed and the index.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +27,7 @@ struct LessonOptions {
   uint64_t seed = 0;        // of this micro-batch
   double caption_drop = 0;  // share of drawn documents whose caption is taken away
   double block_share = 0;   // share of them that end with a masked frame
+  double engram_stray = 0;  // share of documents with pictures that have stray n-grams
 };
 
 struct Lesson {

@@ -138,6 +138,7 @@ void read_losses(Reader& reader, TrainConfig& config) {
   reader.number("visual_weight", 0, 1000, config.visual_weight);
   reader.number("caption_drop", 0, 1, config.caption_drop);
   reader.number("block_share", 0, 1, config.block_share);
+  reader.number("engram_stray", 0, 1, config.engram_stray);
 }
 
 }  // namespace

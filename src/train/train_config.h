@@ -55,6 +55,7 @@ struct TrainConfig {
   double visual_weight = 1;   // of a cell, beside a token of text
   double caption_drop = 0.1;  // share of captions taken away, for guidance
   double block_share = 0.3;   // share of drawn documents that end with a masked frame
+  double engram_stray = 0;    // share of documents with pictures of which Engram knows only a part
 
   int64_t validate_every = 100;
   int64_t validate_tokens = 100000;  // at most, each time

@@ -86,7 +86,8 @@ Result<StepReport> TrainerOfModel::step() {
     lessons.push_back(read_lesson(shards_, order_.micro_batch(index), model_config_,
                                   {.seed = seed_for(config_.seed, "lesson" + std::to_string(index)),
                                    .caption_drop = config_.caption_drop,
-                                   .block_share = config_.block_share}));
+                                   .block_share = config_.block_share,
+                                   .engram_stray = config_.engram_stray}));
     report.tokens += static_cast<int64_t>(lessons.back().targets.size());
   }
   TRY_STATUS(learn(lessons, 1 / static_cast<double>(report.tokens)));

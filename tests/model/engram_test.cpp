@@ -107,5 +107,19 @@ TEST_F(EngramGoldens, ThePublishedModelsRowsAreReached) {
   EXPECT_EQ(hashes[1].rows(), 384016682);
 }
 
+TEST_F(EngramGoldens, ASaltGivesRowsOfAnotherNgramInTheSameColumns) {
+  const EngramConfig config = config_of(params_.at("published"));
+  const EngramHash hash = engram_hashes(config)[0];
+  const std::vector<int64_t> history = {11, 7, 5, 3};
+  std::vector<int64_t> plain(hash.primes.size()), salted(plain);
+  engram_rows(hash, history, 2, plain.data());
+  engram_rows(hash, history, 2, salted.data(), 0x9E3779B97F4A7C15);
+  for (size_t column = 0; column < plain.size(); ++column) {
+    EXPECT_NE(salted[column], plain[column]);
+    EXPECT_GE(salted[column], hash.offsets[column]);
+    EXPECT_LT(salted[column], hash.offsets[column] + hash.primes[column]);
+  }
+}
+
 }  // namespace
 }  // namespace hadal

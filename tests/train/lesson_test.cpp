@@ -69,6 +69,26 @@ TEST(LessonTest, ACaptionThatIsDroppedBecomesOneToken) {
             std::vector<int64_t>(document.ids.begin() + document.given, document.ids.end()));
 }
 
+TEST(LessonTest, EngramMeetsStrangersInDocumentsWithPicturesOnly) {
+  const Folder folder;
+  const Drawn document;
+  const Shard drawn = shard_of(folder, {document, document, document, document});
+  const Lesson lesson =
+      read_lesson({drawn}, all_of(drawn), document.config, {.seed = 5, .engram_stray = 1});
+  ASSERT_EQ(lesson.batch.engram_salt_T.size(), lesson.batch.ids.size());
+  const int64_t kept = std::ranges::count(lesson.batch.engram_salt_T, 0u);
+  EXPECT_GT(kept, 0);
+  EXPECT_LT(kept, lesson.batch.rows());
+
+  ShardWriter writer("test", document.config.vocab);
+  writer.add(std::vector<int32_t>{0, 5, 6, 7, 1}, 4, 0);
+  ASSERT_TRUE(writer.write(folder / "text.shard"));
+  const Shard text = Shard::open(folder / "text.shard").take();
+  const Lesson words =
+      read_lesson({text}, all_of(text), document.config, {.seed = 5, .engram_stray = 1});
+  EXPECT_EQ(std::ranges::count(words.batch.engram_salt_T, 0u), words.batch.rows());
+}
+
 TEST(LessonTest, AMaskedFrameAsksForWhatItHides) {
   const Folder folder;
   const Drawn document;
