@@ -18,7 +18,10 @@ Finish run(Session& session, const GenerateOptions& options, const TokenSink& si
   const auto& ends = options.end_ids;
   while (true) {
     if (is_set(options.cancel)) return Finish::cancelled;
-    const Sample token = pick_token(session.logits(), options.sampler, session.length());
+    TokenConstraint* const form = options.constraint;
+    const Sample token = pick_token(session.logits(), options.sampler, session.length(),
+                                    form ? form->allowed() : std::span<const uint64_t>());
+    if (form) form->accept(token.id);
     ids.push_back(token.id);
     if (std::find(ends.begin(), ends.end(), token.id) != ends.end()) return Finish::end;
     if (sink(token) == Flow::stop) return Finish::stop;

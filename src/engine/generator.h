@@ -19,6 +19,7 @@
 
 #include "engine/sampler.h"
 #include "engine/session.h"
+#include "grammar/token_constraint.h"
 
 namespace hadal {
 
@@ -27,6 +28,7 @@ struct GenerateOptions {
   int64_t max_tokens = 0;  // 0: as many as the context holds
   std::vector<int64_t> end_ids;
   const std::atomic<bool>* cancel = nullptr;
+  TokenConstraint* constraint = nullptr;  // the form that the answer is held to
 };
 
 // Why an answer ended.

@@ -16,11 +16,19 @@ struct Candidate {
   double weight = 0;  // probability times a common factor: 1 for the likeliest
 };
 
+using Allowed = std::span<const uint64_t>;
+
+bool is_allowed(Allowed allowed, size_t id) {
+  return allowed.empty() || (allowed[id / 64] >> (id % 64) & 1) != 0;
+}
+
 // The id of the largest logit, the lowest of equals.
-int64_t largest(std::span<const float> logits) {
+int64_t largest(std::span<const float> logits, Allowed allowed = {}) {
+  CHECK(allowed.empty() || allowed.size() * 64 >= logits.size(), allowed.size());
   int64_t best = -1;
   for (size_t id = 0; id < logits.size(); ++id) {
     CHECK(!std::isnan(logits[id]), "logit of token ", id, " is not a number");
+    if (!is_allowed(allowed, id)) continue;
     if (best < 0 || logits[id] > logits[static_cast<size_t>(best)]) best = static_cast<int64_t>(id);
   }
   CHECK(best >= 0, "no logits to sample from");
@@ -37,10 +45,12 @@ double log_sum(std::span<const float> logits, double peak) {
 }
 
 // Tokens that may be drawn at all, in order of ids.
-std::vector<Candidate> softmax(std::span<const float> logits, double peak, double temperature) {
+std::vector<Candidate> softmax(std::span<const float> logits, double peak, double temperature,
+                               Allowed allowed) {
   std::vector<Candidate> candidates;
   candidates.reserve(logits.size());
   for (size_t id = 0; id < logits.size(); ++id) {
+    if (!is_allowed(allowed, id)) continue;
     const double weight = std::exp((static_cast<double>(logits[id]) - peak) / temperature);
     if (weight > 0) candidates.push_back({static_cast<int64_t>(id), weight});
   }
@@ -108,17 +118,20 @@ Status check(const SamplerOptions& options) {
   return Ok{};
 }
 
-Sample pick_token(std::span<const float> logits, const SamplerOptions& options, int64_t position) {
-  const int64_t best = largest(logits);
+Sample pick_token(std::span<const float> logits, const SamplerOptions& options, int64_t position,
+                  std::span<const uint64_t> allowed) {
+  const int64_t best = largest(logits, allowed);
   const double peak = logits[static_cast<size_t>(best)];
   int64_t id = best;
   if (options.temperature > 0) {
-    std::vector<Candidate> candidates = softmax(logits, peak, options.temperature);
+    std::vector<Candidate> candidates = softmax(logits, peak, options.temperature, allowed);
     if (options.top_k > 0 || options.top_p < 1) cut(candidates, options);
     std::erase_if(candidates, [&](const Candidate& c) { return c.weight < options.min_p; });
     id = draw(candidates, uniform(options.seed, position, 0));
   }
-  return {id, static_cast<float>(logits[static_cast<size_t>(id)] - log_sum(logits, peak))};
+  // The model's own probability counts the others too, of which one may be the largest.
+  const double highest = allowed.empty() ? peak : logits[static_cast<size_t>(largest(logits))];
+  return {id, static_cast<float>(logits[static_cast<size_t>(id)] - log_sum(logits, highest))};
 }
 
 std::vector<Sample> likeliest(std::span<const float> logits, int64_t count) {

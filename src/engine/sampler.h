@@ -40,7 +40,10 @@ struct Sample {
   float logprob = 0;
 };
 
-Sample pick_token(std::span<const float> logits, const SamplerOptions& options, int64_t position);
+// `allowed`: one bit for each token, of at least as many as there are logits; only those are
+// candidates, in every step.  Empty: all.
+Sample pick_token(std::span<const float> logits, const SamplerOptions& options, int64_t position,
+                  std::span<const uint64_t> allowed = {});
 
 // The `count` likeliest tokens under the model's own probabilities, likeliest first.
 std::vector<Sample> likeliest(std::span<const float> logits, int64_t count);

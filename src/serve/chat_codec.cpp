@@ -8,8 +8,8 @@ namespace hadal {
 namespace {
 
 constexpr size_t kMostTools = 128;  // as OpenAI's service
-constexpr std::string_view kNoGrammar =
-    "answers cannot be held to a form yet; ask for it in the prompt";
+constexpr std::string_view kNoStrict =
+    "a call's arguments are not held to their schema; expected false";
 
 ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
   TRY(const OrderedJson* const tools, fields.array("tools"));
@@ -34,25 +34,19 @@ ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
     if (!function) return bad_field(where + ".function", "is missing");
     JsonFields function_fields(*function, where + ".function");
     TRY([[maybe_unused]] const std::string name, function_fields.needed_text("name"));
-    TRY_STATUS(function_fields.only("strict", {false}, kNoGrammar));
+    TRY_STATUS(function_fields.only("strict", {false}, kNoStrict));
   }
   TRY(std::vector<std::string> texts, tools_from_json(tools->dump()));
   attach_tools(call.messages, std::move(texts));
   return Ok{};
 }
 
-ApiStatus read_format(JsonFields& fields) {
-  TRY(const OrderedJson* const format, fields.object("response_format"));
-  if (!format) return Ok{};
-  JsonFields inside(*format, fields.path("response_format"));
-  TRY(const std::string type, inside.needed_text("type"));
-  if (type == "json_object" || type == "json_schema")
-    return bad_field(fields.path("response_format"), "type ", type,
-                     " is not supported: ", kNoGrammar);
-  if (type != "text")
-    return bad_field(inside.path("type"), "found \"", type.substr(0, 40),
-                     "\", expected text, json_object or json_schema");
-  return Ok{};
+// The schema stands in the prompt too, as DeepSeek's encoding says it.
+void show_format(ChatCall& call) {
+  if (call.form.kind != AskedForm::Kind::json_schema) return;
+  if (call.messages.front().role != Role::system)
+    call.messages.insert(call.messages.begin(), text_message(Role::system, ""));
+  call.messages.front().response_format = python_json(call.form.json);
 }
 
 // {"thinking": {"type": "enabled"}}, and vLLM's way of saying it.
@@ -115,7 +109,8 @@ ApiResult<ChatCall> read_chat_call(const OrderedJson& body) {
   ChatCall call;
   TRY_STATUS(read_openai(fields, call));
   TRY_STATUS(read_chat_prompt(fields, call));
-  TRY_STATUS(read_format(fields));
+  TRY_STATUS(read_format(fields, "response_format", call));
+  show_format(call);
   TRY(const std::optional<int64_t> newer, fields.integer("max_completion_tokens", 1, kMostTokens));
   TRY(const std::optional<int64_t> older, fields.integer("max_tokens", 1, kMostTokens));
   call.max_tokens = newer ? newer : older;

@@ -156,7 +156,7 @@ ApiResult<CompletionCall> read_completion_call(const OrderedJson& body) {
   if (call.echo && call.logprobs) return bad_field("echo", "not supported together with logprobs");
   if (call.suffix && !std::holds_alternative<std::string>(call.prompt))
     return bad_field("suffix", "needs a prompt of text");
-  TRY_STATUS(fields.only("response_format", {}, "answers cannot be held to a form yet"));
+  TRY_STATUS(read_format(fields, "response_format", call));
   call.ignored = fields.unread();
   return call;
 }

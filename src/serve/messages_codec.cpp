@@ -169,7 +169,7 @@ ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {
   TRY(const OrderedJson* const output, fields.object("output_config"));
   if (!output) return Ok{};
   JsonFields inside(*output, "output_config");
-  TRY_STATUS(inside.only("format", {}, "answers cannot be held to a form yet"));
+  TRY_STATUS(read_format(inside, "format", call));
   return read_effort(inside, "effort", call);
 }
 

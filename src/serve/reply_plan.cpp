@@ -71,6 +71,37 @@ ApiResult<ReplyPlan> plan_common(const ServedModel& model, const TextCall& call,
   return plan;
 }
 
+// What the answer is held to, once `before` has been passed.
+ApiStatus hold_to_form(const ServedModel& model, const AskedForm& form, std::vector<Gate> before,
+                       ReplyPlan& plan) {
+  if (form.kind == AskedForm::Kind::free) return Ok{};
+  if (!model.forms) return bad_field(form.field, "this model's answers cannot be held to a form");
+  const auto grammar = model.forms->compile(form);
+  if (!grammar) return bad_field(form.field, grammar.error().message);
+  plan.generation.constraint =
+      make_constraint(*grammar, {.end_ids = model.end_ids, .gates = std::move(before)});
+  return Ok{};
+}
+
+// The form of a chat's answer begins where thinking has ended.
+ApiStatus hold_chat_to_form(const ServedModel& model, const ChatCall& call, bool thinking,
+                            ReplyPlan& plan) {
+  if (call.form.kind == AskedForm::Kind::free) return Ok{};
+  if (call.continues)
+    return bad_field(call.form.field, "cannot be held in an answer that was begun");
+  const bool has_tools = std::any_of(call.messages.begin(), call.messages.end(),
+                                     [](const Message& message) { return !message.tools.empty(); });
+  if (has_tools)
+    return bad_field(call.form.field, "cannot be held beside tools; expected tool_choice none");
+  std::vector<Gate> gates;
+  if (thinking) {
+    const std::optional<int32_t> end = model.tokenizer.id_of(kThinkEnd);
+    if (!end) return bad_field(call.form.field, "needs an end of thinking that is one token");
+    gates.push_back({.token = *end, .after_text = ""});
+  }
+  return hold_to_form(model, call.form, std::move(gates), plan);
+}
+
 // DeepSeek's rule: a thinking model is sampled as it was trained, whatever is asked.
 void sample_as_trained(const ChatCall& call, ReplyPlan& plan) {
   GenerationRequest& generation = plan.generation;
@@ -131,12 +162,14 @@ ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call) {
   plan.form.chat =
       CompletionOptions{.dialect = model.dialect, .thinking = thinking && !call.continues};
   plan.form.one_call = call.one_call;
+  TRY_STATUS(hold_chat_to_form(model, call, thinking, plan));
   return plan;
 }
 
 ApiResult<ReplyPlan> plan_completion(const ServedModel& model, const CompletionCall& call) {
   TRY(std::vector<int64_t> ids, completion_ids(model, call));
   TRY(ReplyPlan plan, plan_common(model, call, std::move(ids)));
+  TRY_STATUS(hold_to_form(model, call.form, {}, plan));
   if (!call.echo) return plan;
   if (const auto* text = std::get_if<std::string>(&call.prompt)) {
     plan.echoed = *text;

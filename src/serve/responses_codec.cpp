@@ -195,7 +195,7 @@ ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body) {
   TRY(const OrderedJson* const text, fields.object("text"));
   if (text) {
     JsonFields inside(*text, "text");
-    TRY_STATUS(inside.only("format", {{{"type", "text"}}}, "answers cannot be held to a form yet"));
+    TRY_STATUS(read_format(inside, "format", call));
     TRY_STATUS(inside.only("verbosity", {"medium"}, "ask for it in the prompt"));
   }
   TRY(const std::optional<std::string> user, fields.text("user"));

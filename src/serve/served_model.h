@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/answer_forms.h"
 #include "serve/worker.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
@@ -24,6 +25,7 @@ struct ServedModel {
   double top_p = 1;               // unless a request says otherwise
   std::string fingerprint;        // of the weights
   int64_t created = 0;            // when it was opened, seconds since 1970
+  std::shared_ptr<AnswerForms> forms = nullptr;  // null: answers cannot be held to one
   int64_t default_output = 4096;  // tokens of an answer whose request names no limit
 };
 

@@ -10,8 +10,6 @@ namespace {
 constexpr size_t kMostStops = 16;      // as DeepSeek's service
 constexpr size_t kLongestStop = 1024;  // bytes that are held back from every stream
 constexpr size_t kLongestUser = 512;   // as DeepSeek's service
-constexpr std::string_view kNoGrammar =
-    "answers cannot be held to a grammar yet; ask for the form in the prompt";
 constexpr std::string_view kNoSampler = "no such step in the sampler";
 
 struct Refused {
@@ -38,13 +36,7 @@ const std::vector<Refused>& refused_fields() {
       {"ignore_eos", {false}, kNoSampler},
       {"stop_token_ids", {OrderedJson::array()}, "name strings in stop"},
       {"bad_words", {OrderedJson::array()}, kNoSampler},
-      {"grammar", {""}, kNoGrammar},
-      {"json_schema", {}, kNoGrammar},
-      {"guided_json", {}, kNoGrammar},
-      {"guided_regex", {}, kNoGrammar},
-      {"guided_choice", {}, kNoGrammar},
-      {"guided_grammar", {}, kNoGrammar},
-      {"structured_outputs", {}, kNoGrammar},
+      {"structural_tag", {}, "name the form in response_format"},
   };
   return kRefused;
 }
@@ -90,7 +82,91 @@ ApiStatus read_openai(JsonFields& fields, TextCall& call) {
   }
   for (const Refused& refused : refused_fields())
     TRY_STATUS(fields.only(refused.name, refused.neutral, refused.why));
+  return read_guides(fields, call);
+}
+
+namespace {
+
+ApiStatus set_form(TextCall& call, AskedForm form) {
+  if (call.form.kind != AskedForm::Kind::free)
+    return bad_field(form.field, "an answer can be held to one form, and ", call.form.field,
+                     " names another");
+  call.form = std::move(form);
   return Ok{};
+}
+
+// A schema as an object, or as a text that holds one.
+ApiResult<OrderedJson> schema_of(const OrderedJson& value, const std::string& where) {
+  if (value.is_object() || value.is_boolean()) return value;
+  if (!value.is_string())
+    return bad_field(where, "found ", json_kind(value), ", expected a schema");
+  TRY(OrderedJson schema, parse_ordered_json(value.get_ref<const std::string&>(), where, {}));
+  return schema;
+}
+
+// One of vLLM's guides, by the name it has within structured_outputs.
+ApiStatus read_guide(JsonFields& fields, std::string_view name, std::string_view guide,
+                     TextCall& call) {
+  const OrderedJson& value = fields.any(name);
+  if (value.is_null() || value == "") return Ok{};
+  using Kind = AskedForm::Kind;
+  AskedForm form{.field = fields.path(name)};
+  if (guide == "json") {
+    form.kind = Kind::json_schema;
+    TRY(form.json, schema_of(value, form.field));
+  } else if (guide == "json_object") {
+    TRY(const std::optional<bool> asked, fields.flag(name));
+    if (!*asked) return Ok{};
+    form.kind = Kind::json_object;
+  } else if (guide == "choice") {
+    if (!value.is_array())
+      return bad_field(form.field, "found ", json_kind(value), ", expected strings");
+    form.kind = Kind::choice;
+    form.json = value;
+  } else {
+    form.kind = guide == "regex" ? Kind::regex : Kind::grammar;
+    TRY(form.text, fields.needed_text(name));
+  }
+  return set_form(call, std::move(form));
+}
+
+}  // namespace
+
+ApiStatus read_guides(JsonFields& fields, TextCall& call) {
+  for (const char* guide : {"json", "regex", "choice", "grammar"})
+    TRY_STATUS(read_guide(fields, std::string("guided_") + guide, guide, call));
+  TRY_STATUS(read_guide(fields, "json_schema", "json", call));
+  TRY_STATUS(read_guide(fields, "grammar", "grammar", call));
+  TRY(const OrderedJson* const outputs, fields.object("structured_outputs"));
+  if (!outputs) return Ok{};
+  JsonFields inside(*outputs, fields.path("structured_outputs"));
+  for (const char* guide : {"json", "json_object", "regex", "choice", "grammar"})
+    TRY_STATUS(read_guide(inside, guide, guide, call));
+  if (const std::vector<std::string> others = inside.unread(); !others.empty())
+    return bad_field(inside.path(others.front()), "is not supported");
+  return Ok{};
+}
+
+ApiStatus read_format(JsonFields& fields, std::string_view name, TextCall& call) {
+  TRY(const OrderedJson* const format, fields.object(name));
+  if (!format) return Ok{};
+  JsonFields inside(*format, fields.path(name));
+  TRY(const std::string type, inside.needed_text("type"));
+  if (type == "text") return Ok{};
+  if (type != "json_object" && type != "json_schema")
+    return bad_field(inside.path("type"), "found \"", type.substr(0, 40),
+                     "\", expected text, json_object or json_schema");
+  AskedForm form{.kind = AskedForm::Kind::json_object, .field = fields.path(name)};
+  TRY(const OrderedJson* const wrapped, inside.object("json_schema"));
+  const OrderedJson& bare = inside.any("schema");
+  const OrderedJson& schema = wrapped && wrapped->contains("schema") ? (*wrapped)["schema"] : bare;
+  if (!schema.is_null()) {
+    form.kind = AskedForm::Kind::json_schema;
+    TRY(form.json, schema_of(schema, form.field + ".schema"));
+  } else if (type == "json_schema") {
+    return bad_field(inside.path("json_schema.schema"), "is missing, expected a schema");
+  }
+  return set_form(call, std::move(form));
 }
 
 ApiResult<std::vector<std::string>> read_stops(JsonFields& fields, std::string_view name) {

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "serve/answer_forms.h"
 #include "serve/json_fields.h"
 #include "serve/worker.h"
 #include "text/message.h"
@@ -33,6 +34,7 @@ struct TextCall {
   std::vector<std::string> stops;
   bool logprobs = false;
   int64_t top_logprobs = 0;
+  AskedForm form;  // that the answer is held to
   std::vector<std::string> ignored;
 };
 
@@ -56,6 +58,14 @@ ApiStatus read_common(JsonFields& fields, TextCall& call);
 ApiStatus read_openai(JsonFields& fields, TextCall& call);
 // A string, or up to 16 of them.
 ApiResult<std::vector<std::string>> read_stops(JsonFields& fields, std::string_view name);
+
+// OpenAI's response_format, which other APIs have under other names: {"type": "text"},
+// {"type": "json_object"} or {"type": "json_schema", "json_schema": {"schema": …}}; the schema may
+// also stand beside the type.
+ApiStatus read_format(JsonFields& fields, std::string_view name, TextCall& call);
+// vLLM's guided_json, guided_regex, guided_choice, guided_grammar and structured_outputs;
+// llama.cpp's json_schema and grammar.
+ApiStatus read_guides(JsonFields& fields, TextCall& call);
 
 // The words of all APIs to those of the chat encodings; "none" switches thinking off.
 ApiStatus read_effort(JsonFields& fields, std::string_view name, ChatCall& call);

@@ -21,13 +21,15 @@ float logprob_of(std::span<const float> logits, int64_t id) {
 
 Sample TokenChoice::sample(std::span<const float> logits, int64_t position) const {
   const Penalties& penalties = request_->penalties;
+  TokenConstraint* const form = request_->constraint.get();
+  const std::span<const uint64_t> allowed = form ? form->allowed() : std::span<const uint64_t>();
   if (penalties.presence == 0 && penalties.frequency == 0)
-    return pick_token(logits, request_->sampler, position);
+    return pick_token(logits, request_->sampler, position, allowed);
   std::vector<float> lowered(logits.begin(), logits.end());
   for (const auto& [id, count] : counts_)
     lowered[static_cast<size_t>(id)] -=
         static_cast<float>(penalties.presence + penalties.frequency * static_cast<double>(count));
-  Sample sample = pick_token(lowered, request_->sampler, position);
+  Sample sample = pick_token(lowered, request_->sampler, position, allowed);
   sample.logprob = logprob_of(logits, sample.id);
   return sample;
 }
@@ -35,6 +37,7 @@ Sample TokenChoice::sample(std::span<const float> logits, int64_t position) cons
 GeneratedToken TokenChoice::pick(std::span<const float> logits, int64_t position) {
   GeneratedToken token;
   token.sample = sample(logits, position);
+  if (request_->constraint) request_->constraint->accept(token.sample.id);
   if (request_->likeliest > 0) token.likeliest = likeliest(logits, request_->likeliest);
   const std::vector<int64_t>& ends = request_->end_ids;
   token.ends = std::find(ends.begin(), ends.end(), token.sample.id) != ends.end();

@@ -26,6 +26,7 @@
 #include "engine/generator.h"
 #include "engine/sampler.h"
 #include "engine/sequence.h"
+#include "grammar/token_constraint.h"
 
 namespace hadal {
 
@@ -43,6 +44,8 @@ struct GenerationRequest {
   Penalties penalties;
   int64_t max_tokens = 0;  // at least 1
   std::vector<int64_t> end_ids;
+  // The form that the answer is held to; null: none.
+  std::shared_ptr<TokenConstraint> constraint = nullptr;
   int64_t likeliest = 0;  // so many alternatives are told with each token
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };

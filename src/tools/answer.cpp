@@ -91,7 +91,8 @@ Result<Answer> give_answer(OpenModel& open, const AnswerRequest& request, const 
   const GenerateOptions options{.sampler = request.sampler,
                                 .max_tokens = request.max_tokens,
                                 .end_ids = open.end_ids(),
-                                .cancel = &interrupt_flag()};
+                                .cancel = &interrupt_flag(),
+                                .constraint = request.constraint.get()};
   answer.generated = generate(*open.session, options, [&](const Sample& token) {
     sink(token, stream.add(token.id));
     return stream.stopped() ? Flow::stop : Flow::go_on;

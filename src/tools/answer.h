@@ -58,6 +58,8 @@ struct AnswerRequest {
   SamplerOptions sampler;
   int64_t max_tokens = 0;
   AnswerForm form;
+  std::shared_ptr<TokenConstraint> constraint =
+      nullptr;  // what the answer is held to; null: nothing
 };
 
 struct Answer {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "tools/bench_masks.h"
 #include "tools/bench_measure.h"
 #include "tools/bench_ops.h"
 #include "tools/bench_report.h"
@@ -21,6 +22,7 @@ struct BenchCommand {
   BenchChoice choice;
   std::string json, svg, compare;
   bool processor_time = false;
+  bool masks = false;  // what holding answers to forms costs, instead; without a model
 };
 
 Status write_report(const std::string& path, const std::string& text) {
@@ -30,7 +32,16 @@ Status write_report(const std::string& path, const std::string& text) {
   return file.commit();
 }
 
+Result<int> bench_masks() {
+  TRY(const std::string costs, mask_costs());
+  Output out;
+  out.write(costs);
+  TRY_STATUS(out.finish());
+  return 0;
+}
+
 Result<int> bench_command(BenchCommand command) {
+  if (command.masks) return bench_masks();
   if (command.processor_time && command.choice.model.threads != 1)
     return fail("--cpu-time counts the time of one thread; give --threads 1");
   command.choice.clock = command.processor_time ? Clock::processor : Clock::wall;
@@ -69,6 +80,8 @@ void add_bench(CLI::App& program, Command& chosen) {
       ->capture_default_str();
   command->add_flag("--cpu-time", options->processor_time,
                     "Count the processor's time: for one thread beside busy neighbours");
+  command->add_flag("--masks", options->masks,
+                    "Instead: what holding an answer to a form costs a token, at 129,280 tokens");
   command->add_option("--json", options->json, "File for the figures");
   command->add_option("--svg", options->svg, "File for a plot");
   command->add_option("--compare", options->compare, "The JSON of an older run");

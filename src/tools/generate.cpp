@@ -19,6 +19,7 @@
 #include "tools/conversation.h"
 #include "tools/demonstration.h"
 #include "tools/draw.h"
+#include "tools/form_option.h"
 #include "tools/interrupt.h"
 #include "tools/json_events.h"
 #include "tools/open_model.h"
@@ -40,6 +41,7 @@ struct GenerateChoice {
   bool chat = false;
   ShownFiles shown;
   DrawChoice draw;
+  FormChoice form;
   std::string pictures = ".";
   std::string system, effort;
   bool think = false;
@@ -86,6 +88,7 @@ Result<AnswerRequest> make_request(const GenerateChoice& choice, const OpenModel
   request.max_tokens = choice.sampling.max_tokens;
   request.form.stops = choice.sampling.stops;
   request.form.raw_bytes = !choice.json;
+  TRY(request.constraint, form_constraint(choice.form, open, choice.chat && choice.think));
   if (choice.chat) {
     request.form.chat = CompletionOptions{.dialect = open.dialect(), .thinking = choice.think};
     TRY(SeenPrompt prompt, chat_prompt(choice, open, text, shown));
@@ -200,6 +203,7 @@ void add_generate(CLI::App& program, Command& chosen) {
   command->add_flag("--echo", choice->echo, "Print the prompt before its continuation");
   command->add_option("--pictures", choice->pictures, "Folder for the demonstration's pictures")
       ->capture_default_str();
+  add_form_options(*command, choice->form);
   add_draw_options(*command, choice->draw);
   add_sampling_options(*command, choice->sampling);
   add_model_options(*command, choice->model);

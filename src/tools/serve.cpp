@@ -162,6 +162,7 @@ Result<int> serve(ServeChoice choice) {
   TRY(const std::unique_ptr<Artist> artist, open_artist(choice.model));
   TRY(const std::unique_ptr<VideoStore> videos, open_videos(choice, artist.get(), file));
   const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
+  TRY(std::shared_ptr<AnswerForms> forms, AnswerForms::make(*open.tokenizer, open.config().vocab));
   const ServedModel model{.id = folder.parent_path().filename().string(),
                           .end_ids = open.end_ids(),
                           .tokenizer = *open.tokenizer,
@@ -172,6 +173,7 @@ Result<int> serve(ServeChoice choice) {
                           .top_p = open.config().family == Family::v41 ? 0.95 : 1.0,
                           .fingerprint = "fp_" + fingerprint,
                           .created = std::time(nullptr),
+                          .forms = std::move(forms),
                           .default_output = choice.max_output};
   ApiOptions options{.request_time = std::chrono::seconds(choice.request_seconds)};
   options.artist = artist.get();

@@ -20,10 +20,14 @@ class ApiTest : public testing::Test {
         Tokenizer::open(std::string(HADAL_TESTS_DIR) + "/../models/nano/tokenizer.json");
     ASSERT_TRUE(opened) << opened.error().message;
     tokenizer_ = new Tokenizer(opened.take());
+    auto forms = AnswerForms::make(*tokenizer_, ScriptedWorker().vocab());
+    ASSERT_TRUE(forms) << forms.error().message;
+    forms_ = *forms;
   }
   static void TearDownTestSuite() {
     delete tokenizer_;
     tokenizer_ = nullptr;
+    forms_ = nullptr;
   }
   void SetUp() override {
     Result<std::unique_ptr<Accounts>> opened = Accounts::open(folder_.file("a.db"));
@@ -35,7 +39,8 @@ class ApiTest : public testing::Test {
                                .worker = worker_,
                                .thinks = false,
                                .fingerprint = "fp_test",
-                               .created = 5});
+                               .created = 5,
+                               .forms = forms_});
     api_ = std::make_unique<Api>(*model_, *accounts_, ApiOptions{});
   }
 
@@ -71,6 +76,7 @@ class ApiTest : public testing::Test {
   }
 
   static inline Tokenizer* tokenizer_ = nullptr;
+  static inline std::shared_ptr<AnswerForms> forms_;
   const ScratchFolder folder_;
   std::unique_ptr<Accounts> accounts_;
   ScriptedWorker worker_;

@@ -218,7 +218,7 @@ TEST_F(Families, ResponsesRememberNothingAndPairCalls) {
   script("x");
   for (const json& field :
        {json{{"previous_response_id", "resp_1"}}, json{{"store", true}}, json{{"background", true}},
-        json{{"conversation", "c"}}, json{{"text", {{"format", {{"type", "json_object"}}}}}}}) {
+        json{{"conversation", "c"}}, json{{"text", {{"format", {{"type", "poem"}}}}}}}) {
     json body = {{"input", "Hello"}};
     body.update(field);
     const auto exchange = post("/v1/responses", body);

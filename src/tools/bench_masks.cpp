@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// Answers of random tokens, held to forms.
+#include "tools/bench_masks.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "grammar/ebnf.h"
+#include "grammar/json_schema.h"
+#include "grammar/regex.h"
+#include "grammar/token_constraint.h"
+
+namespace hadal {
+namespace {
+
+// Time of this thread alone: what else the machine does is not the masks' cost.
+struct Clock {
+  using duration = std::chrono::nanoseconds;
+  static duration now() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  }
+};
+
+constexpr int64_t kTokens = 129'280;  // of the published models
+constexpr int64_t kEnd = 256;
+constexpr int64_t kAnswers = 20;
+constexpr int64_t kLongestAnswer = 400;
+
+double micros_since(Clock::duration start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+// Words of syllables, with and without a blank; words of two scripts beyond ASCII; numbers; and
+// runs of the signs that programs and JSON are made of.
+std::string made_up_token(Random& random) {
+  static constexpr std::array<const char*, 24> kSyllables = {
+      "a", "con", "de", "er", "f", "gra",  "hi", "in",  "ka", "lo", "men", "ne",
+      "o", "pre", "qu", "ra", "s", "tion", "u",  "ver", "wi", "x",  "y",   "ze"};
+  static constexpr std::array<const char*, 20> kSigns = {"\"", "\":", "\",", "{", "}", "[",  "]",
+                                                         ",",  ":",   "(",   ")", ";", "\n", " ",
+                                                         "  ", "=",   "\\",  "/", "-", "."};
+  const auto below = [&](uint64_t n) {
+    return static_cast<size_t>(random.below(static_cast<int64_t>(n)));
+  };
+  const size_t kind = below(100);
+  std::string token = kind < 45 || kind % 7 == 0 ? " " : "";
+  const size_t parts = 1 + below(4);
+  for (size_t i = 0; i < parts; ++i) {
+    if (kind < 60)
+      token += kSyllables[below(kSyllables.size())];
+    else if (kind < 85)
+      token += utf8_of(static_cast<char32_t>(0x4e00 + below(4000)));
+    else if (kind < 90)
+      token += utf8_of(static_cast<char32_t>(0x430 + below(32)));
+    else if (kind < 93)
+      token += std::to_string(below(1000));
+    else
+      token += kSigns[below(kSigns.size())];
+  }
+  return kind == 99 ? token + std::string(below(64), ' ') : token;
+}
+
+Result<std::shared_ptr<const Vocabulary>> made_up_vocabulary() {
+  Random random(1);
+  std::vector<VocabularyToken> tokens;
+  std::set<std::string> known;
+  for (int byte = 0; byte < 256; ++byte) tokens.push_back({{static_cast<char>(byte)}, false});
+  tokens.push_back({"<end>", true});
+  while (static_cast<int64_t>(tokens.size()) < kTokens) {
+    std::string token = made_up_token(random);
+    if (token.size() > 1 && known.insert(token).second) tokens.push_back({std::move(token), false});
+  }
+  TRY(Vocabulary vocabulary, Vocabulary::make(std::move(tokens), kTokens));
+  return std::make_shared<const Vocabulary>(std::move(vocabulary));
+}
+
+// A token that the mask allows, and not always the same.
+int64_t some_allowed(std::span<const uint64_t> mask, Random& random) {
+  const size_t first = static_cast<size_t>(random.below(static_cast<int64_t>(mask.size())));
+  for (size_t i = 0; i < mask.size(); ++i) {
+    const size_t at = (first + i) % mask.size();
+    if (mask[at] == 0) continue;
+    return static_cast<int64_t>(at * 64) + __builtin_ctzll(mask[at]);
+  }
+  CHECK(false, "an empty mask");
+}
+
+struct Cost {
+  double compile = 0;                // microseconds
+  std::vector<double> first, later;  // a token, of the first answer and of the others
+};
+
+double mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
+
+Result<Cost> measure(const Result<Grammar>& rules, std::shared_ptr<const Vocabulary> vocabulary) {
+  if (!rules) return rules.error();
+  Cost cost;
+  const auto start = Clock::now();
+  TRY(const auto grammar, TokenGrammar::make(*rules, std::move(vocabulary)));
+  cost.compile = micros_since(start);
+  for (int64_t answer = 0; answer < kAnswers; ++answer) {
+    Random random(static_cast<uint64_t>(answer) + 7);
+    const auto constraint = make_constraint(grammar, {.end_ids = {kEnd}, .gates = {}});
+    std::vector<double>& costs = answer == 0 ? cost.first : cost.later;
+    for (int64_t token = 0; token < kLongestAnswer && !constraint->finished(); ++token) {
+      const auto begin = Clock::now();
+      const std::span<const uint64_t> mask = constraint->allowed();
+      const double masked = micros_since(begin);
+      const int64_t id = some_allowed(mask, random);
+      const auto again = Clock::now();
+      constraint->accept(id);
+      costs.push_back(masked + micros_since(again));
+    }
+  }
+  return cost;
+}
+
+std::vector<std::pair<std::string, Result<Grammar>>> forms() {
+  using Json = nlohmann::ordered_json;
+  const Json person = {{"type", "object"},
+                       {"properties",
+                        {{"name", {{"type", "string"}}},
+                         {"bio", {{"type", "string"}, {"maxLength", 400}}},
+                         {"age", {{"type", "integer"}, {"minimum", 0}, {"maximum", 150}}},
+                         {"tags", {{"type", "array"}, {"items", {{"type", "string"}}}}},
+                         {"mail", {{"type", "string"}, {"format", "email"}}},
+                         {"friend", {{"anyOf", {{{"$ref", "#"}}, {{"type", "null"}}}}}}}},
+                       {"required", {"name", "bio", "age", "tags"}}};
+  std::vector<std::pair<std::string, Result<Grammar>>> forms;
+  forms.emplace_back("JSON object", json_object_grammar());
+  forms.emplace_back("JSON schema", json_schema_grammar(person));
+  forms.emplace_back("regex", regex_grammar("([A-Z][a-z]+ ){2,8}\\d{4}-\\d{2}-\\d{2}: .{1,300}"));
+  forms.emplace_back("EBNF", ebnf_grammar("root ::= line+\n"
+                                          "line ::= [a-z]+ \" = \" sum \"\\n\"\n"
+                                          "sum ::= term ((\" + \" | \" - \") term)*\n"
+                                          "term ::= [0-9]{1,9} | [a-z]+ | \"(\" sum \")\"\n"));
+  return forms;
+}
+
+}  // namespace
+
+Result<std::string> mask_costs() {
+  TRY(const auto vocabulary, made_up_vocabulary());
+  std::string table =
+      "microseconds a token at a vocabulary of 129,280 (mask and acceptance)\n"
+      "form            compile   first answer: mean    worst   later: mean      p99    worst\n";
+  for (const auto& [name, rules] : forms()) {
+    TRY(Cost cost, measure(rules, vocabulary));
+    std::sort(cost.later.begin(), cost.later.end());
+    std::array<char, 200> line{};
+    std::snprintf(line.data(), line.size(), "%-14s %8.0f %20.1f %8.0f %13.1f %8.1f %8.0f\n",
+                  name.c_str(), cost.compile, mean(cost.first),
+                  *std::max_element(cost.first.begin(), cost.first.end()), mean(cost.later),
+                  cost.later[cost.later.size() * 99 / 100], cost.later.back());
+    table += line.data();
+  }
+  return table;
+}
+
+}  // namespace hadal
