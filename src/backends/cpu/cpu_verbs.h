@@ -3,7 +3,7 @@
 // the kernels compute.
 //
 //   dense.cpp  rows.cpp  index.cpp  experts.cpp  streams.cpp  pictures.cpp    the verbs, by family
-//   products.cpp  int8_products.cpp                                matrix products on the pool
+//   products.cpp  bf16_products.cpp  int8_products.cpp             matrix products on the pool
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
@@ -47,11 +48,13 @@ inline int64_t index_at(const Tensor& ids, int64_t i) {
 // types, blocks that are not whole registers): such rows are decoded by ops/weight_rows.h.
 std::optional<Matrix> matrix_of(const Weight& weight);
 
-// Rows of x as products with a weight want them: copied for packed FP4 and for eight bits.
+// Rows of x as products with a weight want them: copied for packed FP4, for BF16 and for eight
+// bits.
 struct ProductRows {
   Rows rows;
-  std::optional<Int8Rows> whole;  // in eight bits, instead of `rows`
-  std::vector<Tensor> held = {};  // the copies
+  std::optional<Int8Rows> whole = {};   // in eight bits, instead of `rows`
+  std::optional<Bf16Rows> halves = {};  // in BF16, instead of `rows`
+  std::vector<Tensor> held = {};        // the copies
 };
 
 // A part of a product: outputs [first, last) of some of the rows.
@@ -171,6 +174,9 @@ class CpuOps final : public Ops {
 
   ProductRows product_rows(const Weight& weight, const float* x, int64_t rows);
   void pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride);
+  // Exact products in BF16 (bf16_products.cpp).  Nothing where this weight or these rows need f32.
+  std::optional<ProductRows> bf16_rows(const Weight& weight, const float* x, int64_t rows);
+  void multiply_bf16_here(const Weight& weight, const ProductRows& x, const Piece& piece) const;
   // The fast mode's products (int8_products.cpp).
   bool rounds_to_int8(const Weight& weight) const;
   ProductRows int8_rows(const Weight& weight, const float* x, int64_t rows);
@@ -205,6 +211,7 @@ class CpuOps final : public Ops {
   const KernelTable& kernels_;
   const AttendKernels& attend_kernels_;
   const ScoreKernels& score_kernels_;
+  const Bf16Table* bf16_;  // none where the machine lacks it
   const Int8Table* int8_;  // none in exact mode, and where the machine lacks it
   std::unordered_set<const uint8_t*> kept_exact_;  // values of weights that stay so
   ThreadPool pool_;

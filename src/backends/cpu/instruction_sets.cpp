@@ -2,6 +2,7 @@
 // The one place that asks the processor what it can do.
 #include "backends/cpu/instruction_sets.h"
 
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 #include "base/result.h"
@@ -20,6 +21,8 @@ std::string_view instruction_set_name(InstructionSet set) {
       return "avx512_vnni";
     case InstructionSet::avx512_vbmi:
       return "avx512_vbmi";
+    case InstructionSet::avx512_bf16:
+      return "avx512_bf16";
   }
   return "?";
 }
@@ -37,8 +40,10 @@ bool machine_has(InstructionSet set) {
   const bool has_vnni = has_avx512 && __builtin_cpu_supports("avx512vnni") != 0;
   if (set == InstructionSet::avx512) return has_avx512;
   if (set == InstructionSet::avx512_vnni) return has_vnni;
-  if (set == InstructionSet::avx512_vbmi)
-    return has_vnni && __builtin_cpu_supports("avx512vbmi") != 0;
+  const bool has_vbmi = has_vnni && __builtin_cpu_supports("avx512vbmi") != 0;
+  if (set == InstructionSet::avx512_vbmi) return has_vbmi;
+  if (set == InstructionSet::avx512_bf16)
+    return has_vbmi && __builtin_cpu_supports("avx512bf16") != 0;
 #endif
   return set == InstructionSet::portable;
 }
@@ -58,10 +63,18 @@ const cpu::KernelTable& cpu::kernels_for(InstructionSet set) {
   return portable::kTable;
 }
 
+const cpu::Bf16Table* cpu::bf16_kernels_for(InstructionSet set) {
+  CHECK(machine_has(set), "this machine has no ", instruction_set_name(set));
+#if defined(__x86_64__)
+  if (set == InstructionSet::avx512_bf16) return &avx512_bf16::kBf16Table;
+#endif
+  return nullptr;
+}
+
 const cpu::Int8Table* cpu::int8_kernels_for(InstructionSet set) {
   CHECK(machine_has(set), "this machine has no ", instruction_set_name(set));
 #if defined(__x86_64__)
-  if (set == InstructionSet::avx512_vbmi) return &avx512_vbmi::kInt8Table;
+  if (set >= InstructionSet::avx512_vbmi) return &avx512_vbmi::kInt8Table;
   if (set == InstructionSet::avx512_vnni) return &avx512_vnni::kInt8Table;
 #endif
   return nullptr;

@@ -15,13 +15,14 @@ enum class InstructionSet : uint8_t {
   avx512,    // AVX-512 F, BW, VL, DQ: Skylake-SP (2017)
   // The same, with products of bytes for the fast mode; exact arithmetic is that of avx512.
   avx512_vnni,  // Cascade Lake (2019)
-  avx512_vbmi,  // and look-ups of bytes: Ice Lake, Zen 4
+  avx512_vbmi,  // and look-ups of bytes: Ice Lake
+  avx512_bf16,  // and products of BF16, which exact arithmetic takes too: Sapphire Rapids, Zen 4
 };
 
 // Best first: the first one that the machine has is taken.
 inline constexpr std::array kInstructionSetsBestFirst = {
-    InstructionSet::avx512_vbmi, InstructionSet::avx512_vnni, InstructionSet::avx512,
-    InstructionSet::avx2, InstructionSet::portable};
+    InstructionSet::avx512_bf16, InstructionSet::avx512_vbmi, InstructionSet::avx512_vnni,
+    InstructionSet::avx512,      InstructionSet::avx2,        InstructionSet::portable};
 
 std::string_view instruction_set_name(InstructionSet set);
 bool machine_has(InstructionSet set);
@@ -29,9 +30,12 @@ InstructionSet best_instruction_set();
 
 namespace cpu {
 struct KernelTable;
+struct Bf16Table;
 struct Int8Table;
 // REQUIRES: machine_has(set).
 const KernelTable& kernels_for(InstructionSet set);
+// Exact products in BF16; nullptr where the set has none, and f32 serves.
+const Bf16Table* bf16_kernels_for(InstructionSet set);
 // Products of bytes; nullptr where the set has none, and the fast mode is the exact one.
 const Int8Table* int8_kernels_for(InstructionSet set);
 }  // namespace cpu

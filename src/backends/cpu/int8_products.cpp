@@ -74,7 +74,7 @@ ProductRows CpuOps::int8_rows(const Weight& weight, const float* x, int64_t rows
   split_rows(rows, width, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) int8_->round_row(x + t * width, width, format, t, whole);
   });
-  return {{}, whole, {values, scales, corrections}};
+  return {{}, whole, {}, {values, scales, corrections}};
 }
 
 void CpuOps::multiply_int8_here(const Weight& weight, const ProductRows& x,

@@ -71,18 +71,20 @@ void CpuOps::pack_rows(const float* x, int64_t rows, int64_t width, float* out, 
 
 ProductRows CpuOps::product_rows(const Weight& weight, const float* x, int64_t rows) {
   if (rounds_to_int8(weight)) return int8_rows(weight, x, rows);
+  if (std::optional<ProductRows> halves = bf16_rows(weight, x, rows)) return std::move(*halves);
   const int64_t width = weight.inputs();
   const std::optional<Matrix> matrix = matrix_of(weight);
   if (!matrix || matrix->format != Format::fp4)
-    return {Rows{const_cast<float*>(x), width, nullptr}, {}, {}};
+    return {Rows{const_cast<float*>(x), width, nullptr}, {}, {}, {}};
   const int64_t stride = (width + kFp4Block - 1) / kFp4Block * kFp4Block;
   const Tensor packed = Tensor::empty(DType::f32, {rows, stride});
   pack_rows(x, rows, width, packed.data<float>(), stride);
-  return {Rows{packed.data<float>(), stride, nullptr}, {}, {packed}};
+  return {Rows{packed.data<float>(), stride, nullptr}, {}, {}, {packed}};
 }
 
 void CpuOps::multiply_here(const Weight& weight, const ProductRows& x, const Piece& piece) const {
   if (x.whole) return multiply_int8_here(weight, x, piece);
+  if (x.halves) return multiply_bf16_here(weight, x, piece);
   Product product{.matrix = {},
                   .first = piece.first,
                   .last = piece.last,

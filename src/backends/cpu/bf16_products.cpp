@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Exact products in BF16: which weights and rows take them.
+#include "backends/cpu/bf16.h"
+
+#include <atomic>
+
+#include "backends/cpu/cpu_verbs.h"
+
+namespace hadal::cpu {
+
+namespace {
+
+constexpr int64_t kLine = 64;  // bytes: the kernels' scratch begins at one
+constexpr int64_t kLeastBlock = 32;
+
+uint8_t* aligned(float* memory) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+  return reinterpret_cast<uint8_t*>((address + kLine - 1) / kLine * kLine);
+}
+
+}  // namespace
+
+// Published formats: FP4 in blocks of 32, E4M3 in tiles of 32 columns or more, E8M0 scales.  A row
+// is refused alone, but all rows of a call are rounded to E4M3 or none is, so that whom a row
+// shares its call with cannot be seen in its bits.
+std::optional<ProductRows> CpuOps::bf16_rows(const Weight& weight, const float* x, int64_t rows) {
+  if (bf16_ == nullptr || !weight.quantised()) return std::nullopt;
+  if (weight.scales.dtype() != DType::f8_e8m0 || weight.block_columns < kLeastBlock)
+    return std::nullopt;
+  const std::optional<Matrix> matrix = matrix_of(weight);
+  if (!matrix || (matrix->format != Format::fp4 && matrix->format != Format::e4m3))
+    return std::nullopt;
+  const int64_t width = weight.inputs();
+  const int64_t stride = (width + kBf16Span - 1) / kBf16Span * kBf16Span;
+  const Tensor values = Tensor::empty(DType::bf16, {rows, stride});
+  std::atomic<bool> all = true;
+  split_rows(rows, width, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end && all; ++t)
+      if (!bf16_->pack_row(x + t * width, width, matrix->format,
+                           values.data<uint16_t>() + t * stride))
+        all = false;
+  });
+  if (!all) return std::nullopt;
+  return ProductRows{{}, {}, Bf16Rows{values.data<uint16_t>(), stride}, {values}};
+}
+
+void CpuOps::multiply_bf16_here(const Weight& weight, const ProductRows& x,
+                                const Piece& piece) const {
+  const int64_t bytes = bf16_->scratch_bytes(weight.inputs()) + kLine;
+  float* scratch =
+      workspace().floats(Workspace::kernel, bytes / static_cast<int64_t>(sizeof(float)));
+  Bf16Product product{.matrix = *matrix_of(weight),
+                      .first = piece.first,
+                      .last = piece.last,
+                      .x = *x.halves,
+                      .out = piece.out,
+                      .rows = piece.rows,
+                      .add = piece.add};
+  product.x.first_row = piece.first_row;
+  product.x.row_step = piece.row_step;
+  product.x.index = piece.index;
+  bf16_->product(product, aligned(scratch));
+}
+
+}  // namespace hadal::cpu
