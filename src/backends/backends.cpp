@@ -18,11 +18,17 @@ struct Backend {
 };
 
 Opened open_cpu(const BackendOptions& options) {
-  if (!options.device.empty() && options.device != "fast")
-    return fail("back end cpu has \"", options.device, "\", expected nothing or \"fast\"");
-  return make_cpu_ops(
-      {.threads = options.threads,
-       .arithmetic = options.device.empty() ? Arithmetic::exact : Arithmetic::fast});
+  CpuOptions cpu{.threads = options.threads};
+  if (options.device == "fast") cpu.arithmetic = Arithmetic::fast;
+  std::string sets;
+  for (InstructionSet set : kInstructionSetsBestFirst) {
+    if (!machine_has(set)) continue;
+    if (instruction_set_name(set) == options.device) cpu.instruction_set = set;
+    sets += ", " + std::string(instruction_set_name(set));
+  }
+  if (!options.device.empty() && options.device != "fast" && !cpu.instruction_set)
+    return fail("back end cpu has \"", options.device, "\", expected nothing, fast", sets);
+  return make_cpu_ops(cpu);
 }
 
 Opened open_reference(const BackendOptions&) {

@@ -18,7 +18,7 @@ namespace hadal {
 
 struct BackendOptions {
   std::string name;         // one of built_backends()
-  std::string device = {};  // torch: "cuda:1", "npu"; cpu: "fast"; empty: the host
+  std::string device = {};  // torch: "cuda:1", "npu"; cpu: "fast", "avx2", …; empty: the best
   int64_t threads = 0;      // cpu alone; 0: one a core
 };
 

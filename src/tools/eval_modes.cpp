@@ -21,6 +21,7 @@ namespace {
 struct ModesOptions {
   ModelChoice model;
   std::vector<std::string> texts;
+  std::string other = "cpu:fast";
   int64_t tokens = 2048;
   double most_kl = 1e-3, least_agreement = 0.99;
 };
@@ -74,9 +75,9 @@ Result<int> compare(const ModesOptions& options) {
   if (choice.context == 0) choice.context = options.tokens;
   choice.backend = "cpu";
   TRY(OpenModel exact, open_model(choice, {}));
-  choice.backend = "cpu:fast";
+  choice.backend = options.other;
   TRY(OpenModel fast, open_model(choice, {}));
-  std::printf("exact: %s   fast: %s\n", std::string(exact.ops->name()).c_str(),
+  std::printf("exact: %s   other: %s\n", std::string(exact.ops->name()).c_str(),
               std::string(fast.ops->name()).c_str());
   Distance all;
   for (const std::string& path : options.texts) {
@@ -105,6 +106,8 @@ void add_modes(CLI::App& eval, Command& chosen) {
   auto options = std::make_shared<ModesOptions>();
   add_model_options(*command, options->model);
   command->add_option("TEXT", options->texts, "Files of text to read")->required();
+  command->add_option("--other", options->other, "Back end that is compared with cpu")
+      ->capture_default_str();
   command->add_option("--tokens", options->tokens, "At most so many of each file")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -113,8 +116,9 @@ void add_modes(CLI::App& eval, Command& chosen) {
   command->add_option("--least-agreement", options->least_agreement, "Share of tokens, 0 to 1")
       ->capture_default_str();
   command->footer(
-      "Example:\n  hadal eval modes README.md CONTRIBUTING.md\n"
-      "Exits with 1 where the fast arithmetic is further away than allowed.");
+      "Examples:\n  hadal eval modes README.md CONTRIBUTING.md\n"
+      "  hadal eval modes --other cpu:avx2 README.md\n"
+      "Exits with 1 where the other arithmetic is further away than allowed.");
   command->callback([options, &chosen] { chosen = [options] { return compare(*options); }; });
 }
 

@@ -35,8 +35,9 @@ CpuOps::CpuOps(const CpuOptions& options, InstructionSet set)
       bf16_(bf16_kernels_for(set)),
       int8_(int8_of(options, set)),
       pool_(options.threads),
-      name_(int8_ == nullptr ? std::string("cpu ") + kernels_.name
-                             : std::string("cpu ") + int8_->name + " fast") {}
+      name_(int8_ != nullptr
+                ? std::string("cpu ") + int8_->name + " fast"
+                : std::string("cpu ") + kernels_.name + (bf16_ != nullptr ? " with bf16" : "")) {}
 
 }  // namespace cpu
 
