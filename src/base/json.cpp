@@ -86,6 +86,9 @@ Result<nlohmann::json> parse_json(std::string_view text, std::string_view name,
                                   const JsonLimits& limits) {
   if (static_cast<int64_t>(text.size()) > limits.bytes)
     return fail(name, ": ", text.size(), " bytes, at most ", limits.bytes, " are read");
+  // The library takes a NUL for the end of the text, and whatever follows it would pass unread.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return fail(name, ": not valid JSON at byte ", nul + 1);
   Builder builder(name, limits);
   if (!json::sax_parse(text, &builder)) return builder.error();
   return std::move(builder.root());

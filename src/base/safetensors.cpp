@@ -181,6 +181,9 @@ uint64_t read_little_endian(const char* bytes) {
 Result<Header> read_header(const Bytes& bytes, int64_t length, std::string_view name) {
   const char* begin = bytes.address + kLengthBytes;
   if (length == 0 || *begin != '{') return fail(name, ": header does not begin with {");
+  // The library would take a NUL for the end of the header (see parse_json).
+  if (std::memchr(begin, 0, static_cast<size_t>(length)) != nullptr)
+    return fail(name, ": header has a NUL byte");
   HeaderReader reader(name);
   if (!nlohmann::json::sax_parse(begin, begin + length, &reader)) return reader.error();
   return std::move(reader.header);

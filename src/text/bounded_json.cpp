@@ -42,6 +42,9 @@ Status check_shape(std::string_view text, std::string_view name, const BoundedJs
 template <typename Value>
 Result<Value> parse(std::string_view text, std::string_view name, const BoundedJsonLimits& limits) {
   TRY_STATUS(check_shape(text, name, limits));
+  // The library takes a NUL for the end of the text, and whatever follows it would pass unread.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return fail(name, ": not JSON at byte ", nul + 1);
   try {
     return Value::parse(text);
   } catch (const nlohmann::json::parse_error& error) {

@@ -34,6 +34,7 @@ TEST(Json, RefusesWhatIsTooLargeTooDeepOrTwice) {
 TEST(Json, RefusesWhatIsNotJson) {
   EXPECT_EQ(error_of(""), "j: not valid JSON at byte 1");
   EXPECT_EQ(error_of("{} x"), "j: not valid JSON at byte 4");
+  EXPECT_EQ(error_of(std::string("{}\0 x", 5)), "j: not valid JSON at byte 3");
   EXPECT_EQ(error_of("[1e999]"), "j: not valid JSON at byte 6");
   EXPECT_EQ(error_of("\"\xff\""), "j: not valid JSON at byte 2");
   EXPECT_EQ(error_of("[NaN]"), "j: not valid JSON at byte 2");

@@ -134,6 +134,7 @@ TEST(Safetensors, RefusesHeadersThatCannotBe) {
   EXPECT_EQ(error_of(std::string("\x03\0\0\0\0\0\0\0{}", 10)),
             "f: header of 3 bytes, at most 2 are possible");
   EXPECT_EQ(error_of(std::string(8, '\0')), "f: header does not begin with {");
+  EXPECT_EQ(header_error(std::string("{}\0 ", 4), 0), "f: header has a NUL byte");
   EXPECT_EQ(header_error("[]", 0), "f: header does not begin with {");
   EXPECT_EQ(header_error("{\"x\"", 0), "f: header: not valid JSON at byte 5");
   EXPECT_EQ(header_error("{}{}", 0), "f: header: not valid JSON at byte 3");

@@ -34,6 +34,7 @@ TEST(BoundedJson, RefusesWhatIsTooMuch) {
   EXPECT_FALSE(parse_bounded_json("[1e999]", "test", {}));
   EXPECT_FALSE(parse_bounded_json("\"", "test", {}));
   EXPECT_FALSE(parse_bounded_json("\"\\", "test", {}));
+  EXPECT_FALSE(parse_bounded_json(std::string_view("[1]\0[", 5), "test", {}));
 }
 
 TEST(Utf8, KnowsWholeCharacters) {
