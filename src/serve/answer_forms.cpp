@@ -16,8 +16,10 @@ namespace {
 // Each holds up to 16 MiB of masks at a vocabulary of 129,280.
 constexpr size_t kMostKept = 16;
 
-Result<Grammar> choice_grammar(const OrderedJson& words) {
-  Grammar grammar;
+// A key is a whole request's forms; what is larger is compiled each time.
+constexpr size_t kLongestKey = size_t{1} << 20;
+
+Result<NodeId> add_choice(Grammar& grammar, const OrderedJson& words) {
   std::vector<NodeId> ways;
   for (const OrderedJson& word : words) {
     if (!word.is_string() || word.get_ref<const std::string&>().empty())
@@ -25,31 +27,52 @@ Result<Grammar> choice_grammar(const OrderedJson& words) {
     ways.push_back(grammar.literal(word.get_ref<const std::string&>()));
   }
   if (ways.empty()) return fail("expected at least one string");
+  return grammar.choice(std::move(ways));
+}
+
+Result<NodeId> add_form(Grammar& grammar, const AskedForm& form) {
+  switch (form.kind) {
+    case AskedForm::Kind::json_schema:
+      return add_json_schema(grammar, form.json, {});
+    case AskedForm::Kind::json_object:
+      return add_json_schema(grammar, {{"type", "object"}}, {});
+    case AskedForm::Kind::regex:
+      return add_regex(grammar, form.text, {});
+    case AskedForm::Kind::choice:
+      return add_choice(grammar, form.json);
+    case AskedForm::Kind::grammar:
+      return fail("a grammar cannot stand beside tools");
+    case AskedForm::Kind::free:
+      break;
+  }
+  CHECK(false, "a free form has no grammar");
+}
+
+Result<Grammar> read_forms(const AskedForm& form, const CallForm& calls) {
+  // A grammar of the request's has a root of its own.
+  if (calls.tools.empty() && form.kind == AskedForm::Kind::grammar) return ebnf_grammar(form.text);
+  Grammar grammar;
   const RuleId root = grammar.add_rule("root");
+  std::vector<NodeId> ways;
+  if (form.kind != AskedForm::Kind::free) {
+    TRY(const NodeId way, add_form(grammar, form));
+    ways.push_back(way);
+  }
+  if (!calls.tools.empty()) {
+    TRY(const NodeId way, add_calls(grammar, calls));
+    ways.push_back(way);
+  }
   grammar.define(root, grammar.choice(std::move(ways)));
   return grammar;
 }
 
-Result<Grammar> read_form(const AskedForm& form) {
-  switch (form.kind) {
-    case AskedForm::Kind::json_schema:
-      return json_schema_grammar(form.json);
-    case AskedForm::Kind::regex:
-      return regex_grammar(form.text);
-    case AskedForm::Kind::grammar:
-      return ebnf_grammar(form.text);
-    case AskedForm::Kind::choice:
-      return choice_grammar(form.json);
-    case AskedForm::Kind::json_object:
-    case AskedForm::Kind::free:
-      break;
-  }
-  return json_object_grammar();
-}
-
-std::string key_of(const AskedForm& form) {
-  const std::string kind = std::to_string(static_cast<int>(form.kind));
-  return kind + ":" + (form.json.is_null() ? form.text : form.json.dump());
+std::string key_of(const AskedForm& form, const CallForm& calls) {
+  OrderedJson key = {static_cast<int>(form.kind), form.text, form.json};
+  for (const CallTool& tool : calls.tools)
+    key.push_back({tool.name, tool.parameters, tool.strict, tool.field});
+  key.push_back({static_cast<int>(calls.dialect), calls.marker, calls.one_call,
+                 static_cast<int>(calls.begin)});
+  return key.dump();
 }
 
 }  // namespace
@@ -66,8 +89,9 @@ Result<std::shared_ptr<AnswerForms>> AnswerForms::make(const Tokenizer& tokenize
 AnswerForms::AnswerForms(std::shared_ptr<const Vocabulary> vocabulary)
     : vocabulary_(std::move(vocabulary)) {}
 
-Result<std::shared_ptr<const TokenGrammar>> AnswerForms::compile(const AskedForm& form) {
-  const std::string key = key_of(form);
+Result<std::shared_ptr<const TokenGrammar>> AnswerForms::compile(const AskedForm& form,
+                                                                 const CallForm& calls) {
+  const std::string key = key_of(form, calls);
   {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(kept_.begin(), kept_.end(),
@@ -77,9 +101,9 @@ Result<std::shared_ptr<const TokenGrammar>> AnswerForms::compile(const AskedForm
       return found->second;
     }
   }
-  const Result<Grammar> rules = read_form(form);
-  if (!rules) return rules.error();
-  TRY(auto grammar, TokenGrammar::make(*rules, vocabulary_));
+  TRY(const Grammar rules, read_forms(form, calls));
+  TRY(auto grammar, TokenGrammar::make(rules, vocabulary_));
+  if (key.size() > kLongestKey) return grammar;
   const std::lock_guard lock(mutex_);
   kept_.emplace_front(key, grammar);
   if (kept_.size() > kMostKept) kept_.pop_back();

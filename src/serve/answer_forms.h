@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "grammar/token_constraint.h"
+#include "serve/call_form.h"
 #include "text/bounded_json.h"
 #include "text/tokenizer.h"
 
@@ -35,8 +36,10 @@ class AnswerForms {
   // `vocab`: as many logits as the model has.
   static Result<std::shared_ptr<AnswerForms>> make(const Tokenizer& tokenizer, int64_t vocab);
 
-  // Requires: a form that is not free.
-  Result<std::shared_ptr<const TokenGrammar>> compile(const AskedForm& form);
+  // The answer has the form, or is a block of calls if `calls` offers tools; a free form beside
+  // calls stands for nothing but them.  Requires: one of both.
+  Result<std::shared_ptr<const TokenGrammar>> compile(const AskedForm& form,
+                                                      const CallForm& calls = {});
 
  private:
   explicit AnswerForms(std::shared_ptr<const Vocabulary> vocabulary);

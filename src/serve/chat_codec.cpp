@@ -7,21 +7,16 @@
 namespace hadal {
 namespace {
 
-constexpr size_t kMostTools = 128;  // as OpenAI's service
-constexpr std::string_view kNoStrict =
-    "a call's arguments are not held to their schema; expected false";
-
 ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
   TRY(const OrderedJson* const tools, fields.array("tools"));
-  const OrderedJson& choice = fields.any("tool_choice");
-  if (!choice.is_null() && choice != "auto" && choice != "none")
-    return bad_field(fields.path("tool_choice"),
-                     "not supported: a call cannot be enforced yet; expected auto or none");
+  TRY(const ToolChoice choice, read_openai_choice(fields));
   TRY(const std::optional<bool> parallel, fields.flag("parallel_tool_calls"));
   call.one_call = !parallel.value_or(true);
   TRY_STATUS(fields.only("functions", {OrderedJson::array()}, "use tools"));
   TRY_STATUS(fields.only("function_call", {"none", "auto"}, "use tool_choice"));
-  if (!tools || choice == "none") return Ok{};
+  if (choice.mode == ToolChoice::Mode::none) return Ok{};
+  std::vector<CallTool> offered;
+  if (!tools) return choose_tools(choice, fields.path("tool_choice"), {}, call.tools);
   if (tools->size() > kMostTools)
     return bad_field(fields.path("tools"), tools->size(), " tools, expected at most ", kMostTools);
   for (size_t i = 0; i < tools->size(); ++i) {
@@ -33,20 +28,12 @@ ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
     TRY(const OrderedJson* const function, inside.object("function"));
     if (!function) return bad_field(where + ".function", "is missing");
     JsonFields function_fields(*function, where + ".function");
-    TRY([[maybe_unused]] const std::string name, function_fields.needed_text("name"));
-    TRY_STATUS(function_fields.only("strict", {false}, kNoStrict));
+    TRY(CallTool read, read_tool(function_fields, "parameters"));
+    offered.push_back(std::move(read));
   }
   TRY(std::vector<std::string> texts, tools_from_json(tools->dump()));
   attach_tools(call.messages, std::move(texts));
-  return Ok{};
-}
-
-// The schema stands in the prompt too, as DeepSeek's encoding says it.
-void show_format(ChatCall& call) {
-  if (call.form.kind != AskedForm::Kind::json_schema) return;
-  if (call.messages.front().role != Role::system)
-    call.messages.insert(call.messages.begin(), text_message(Role::system, ""));
-  call.messages.front().response_format = python_json(call.form.json);
+  return choose_tools(choice, fields.path("tool_choice"), std::move(offered), call.tools);
 }
 
 // {"thinking": {"type": "enabled"}}, and vLLM's way of saying it.
@@ -110,7 +97,6 @@ ApiResult<ChatCall> read_chat_call(const OrderedJson& body) {
   TRY_STATUS(read_openai(fields, call));
   TRY_STATUS(read_chat_prompt(fields, call));
   TRY_STATUS(read_format(fields, "response_format", call));
-  show_format(call);
   TRY(const std::optional<int64_t> newer, fields.integer("max_completion_tokens", 1, kMostTokens));
   TRY(const std::optional<int64_t> older, fields.integer("max_tokens", 1, kMostTokens));
   call.max_tokens = newer ? newer : older;

@@ -2,11 +2,12 @@
 // Anthropic's messages, in.
 #include "serve/messages_codec.h"
 
+#include <map>
+
 namespace hadal {
 namespace {
 
 constexpr std::string_view kBilling = "x-anthropic-billing-header:";
-constexpr size_t kMostTools = 128;
 
 std::string indexed(const std::string& where, size_t i) {
   return where + "[" + std::to_string(i) + "]";
@@ -114,22 +115,39 @@ ApiStatus read_messages(JsonFields& fields, ChatCall& call) {
   return Ok{};
 }
 
+// {"type": "auto"}, "any", "none", or "tool" with its name.
+ApiResult<ToolChoice> read_choice(JsonFields& fields, ChatCall& call) {
+  using Mode = ToolChoice::Mode;
+  static const std::map<std::string, Mode, std::less<>> kModes = {{"auto", Mode::automatic},
+                                                                  {"none", Mode::none},
+                                                                  {"any", Mode::required},
+                                                                  {"tool", Mode::required}};
+  TRY(const OrderedJson* const choice, fields.object("tool_choice"));
+  ToolChoice made;
+  if (!choice) return made;
+  JsonFields inside(*choice, "tool_choice");
+  TRY(const std::string type, inside.needed_text("type"));
+  const auto mode = kModes.find(type);
+  if (mode == kModes.end())
+    return bad_field("tool_choice.type", "found \"", type.substr(0, 40),
+                     "\", expected auto, any, tool or none");
+  made.mode = mode->second;
+  if (type == "tool") {
+    TRY(std::string name, inside.needed_text("name"));
+    made.names = {std::move(name)};
+  }
+  TRY(const std::optional<bool> single, inside.flag("disable_parallel_tool_use"));
+  call.one_call = single.value_or(false);
+  return made;
+}
+
 // {"name", "description", "input_schema"} to what the prompt spells.
 ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
   TRY(const OrderedJson* const tools, fields.array("tools"));
-  TRY(const OrderedJson* const choice, fields.object("tool_choice"));
-  bool none = false;
-  if (choice) {
-    JsonFields inside(*choice, "tool_choice");
-    TRY(const std::string type, inside.needed_text("type"));
-    if (type != "auto" && type != "none")
-      return bad_field("tool_choice", "type \"", type.substr(0, 40),
-                       "\" is not supported: a call cannot be enforced yet; expected auto or none");
-    none = type == "none";
-    TRY(const std::optional<bool> single, inside.flag("disable_parallel_tool_use"));
-    call.one_call = single.value_or(false);
-  }
-  if (!tools || none) return Ok{};
+  TRY(const ToolChoice choice, read_choice(fields, call));
+  if (choice.mode == ToolChoice::Mode::none) return Ok{};
+  if (!tools) return choose_tools(choice, "tool_choice", {}, call.tools);
+  std::vector<CallTool> offered;
   if (tools->size() > kMostTools)
     return bad_field("tools", tools->size(), " tools, expected at most ", kMostTools);
   std::vector<std::string> texts;
@@ -141,17 +159,17 @@ ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
     if (type && *type != "custom")
       return bad_field(where + ".type", "\"", type->substr(0, 40),
                        "\" runs on Anthropic's servers; expected a tool with input_schema");
-    OrderedJson function;
-    TRY(function["name"], tool.needed_text("name"));
+    TRY(CallTool read, read_tool(tool, "input_schema"));
+    if (read.parameters.is_null()) return bad_field(where + ".input_schema", "is missing");
+    OrderedJson function = {{"name", read.name}};
     TRY(const std::optional<std::string> about, tool.text("description"));
     if (about) function["description"] = *about;
-    TRY(const OrderedJson* const schema, tool.object("input_schema"));
-    if (!schema) return bad_field(where + ".input_schema", "is missing");
-    function["parameters"] = *schema;
+    function["parameters"] = read.parameters;
     texts.push_back(python_json(function));
+    offered.push_back(std::move(read));
   }
   attach_tools(call.messages, std::move(texts));
-  return Ok{};
+  return choose_tools(choice, "tool_choice", std::move(offered), call.tools);
 }
 
 ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {

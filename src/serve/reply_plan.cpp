@@ -71,35 +71,60 @@ ApiResult<ReplyPlan> plan_common(const ServedModel& model, const TextCall& call,
   return plan;
 }
 
-// What the answer is held to, once `before` has been passed.
-ApiStatus hold_to_form(const ServedModel& model, const AskedForm& form, std::vector<Gate> before,
-                       ReplyPlan& plan) {
-  if (form.kind == AskedForm::Kind::free) return Ok{};
-  if (!model.forms) return bad_field(form.field, "this model's answers cannot be held to a form");
-  const auto grammar = model.forms->compile(form);
-  if (!grammar) return bad_field(form.field, grammar.error().message);
+// Why a form cannot be held; what is wrong with a tool names the tool itself.
+ApiError refusal(const std::string& field, const CallForm& calls, const std::string& message) {
+  for (const CallTool& tool : calls.tools)
+    if (message.starts_with(tool.field)) return {.message = message, .param = tool.field};
+  return bad_field(field, message);
+}
+
+// What the answer is held to.
+struct Held {
+  AskedForm form = {};
+  CallForm calls = {};
+  std::string field = {};         // that asks for it
+  std::vector<Gate> before = {};  // what is passed first
+};
+
+ApiStatus hold(const ServedModel& model, Held held, ReplyPlan& plan) {
+  if (!model.forms) return bad_field(held.field, "this model's answers cannot be held to a form");
+  const auto grammar = model.forms->compile(held.form, held.calls);
+  if (!grammar) return refusal(held.field, held.calls, grammar.error().message);
   plan.generation.constraint =
-      make_constraint(*grammar, {.end_ids = model.end_ids, .gates = std::move(before)});
+      make_constraint(*grammar, {.end_ids = model.end_ids, .gates = std::move(held.before)});
   return Ok{};
 }
 
-// The form of a chat's answer begins where thinking has ended.
-ApiStatus hold_chat_to_form(const ServedModel& model, const ChatCall& call, bool thinking,
-                            ReplyPlan& plan) {
-  if (call.form.kind == AskedForm::Kind::free) return Ok{};
-  if (call.continues)
-    return bad_field(call.form.field, "cannot be held in an answer that was begun");
-  const bool has_tools = std::any_of(call.messages.begin(), call.messages.end(),
-                                     [](const Message& message) { return !message.tools.empty(); });
-  if (has_tools)
-    return bad_field(call.form.field, "cannot be held beside tools; expected tool_choice none");
-  std::vector<Gate> gates;
+// The form of a chat's answer begins where thinking has ended.  Beside tools the answer has the
+// form or calls them; where they are free to be called, text is free up to the call.
+ApiStatus hold_chat(const ServedModel& model, const ChatCall& call, bool thinking,
+                    ReplyPlan& plan) {
+  const bool has_form = call.form.kind != AskedForm::Kind::free;
+  if (!has_form && !call.tools.held()) return Ok{};
+  Held held{.form = call.form, .field = has_form ? call.form.field : "tools"};
+  if (call.continues) return bad_field(held.field, "cannot be held in an answer that was begun");
   if (thinking) {
     const std::optional<int32_t> end = model.tokenizer.id_of(kThinkEnd);
-    if (!end) return bad_field(call.form.field, "needs an end of thinking that is one token");
-    gates.push_back({.token = *end, .after_text = ""});
+    if (!end) return bad_field(held.field, "needs an end of thinking that is one token");
+    held.before.push_back({.token = *end, .after_text = ""});
   }
-  return hold_to_form(model, call.form, std::move(gates), plan);
+  if (call.tools.tools.empty()) return hold(model, std::move(held), plan);
+  const std::optional<int32_t> marker = model.tokenizer.id_of(kDsml);
+  if (!marker) return bad_field(held.field, "calls need a marker that is one token");
+  // Who demands one tool wants it called once, as at OpenAI's service.
+  const bool demands_one =
+      call.tools.required && call.tools.restricted && call.tools.tools.size() == 1;
+  held.calls = {.dialect = model.dialect,
+                .marker = *marker,
+                .tools = call.tools.tools,
+                .one_call = call.one_call || demands_one};
+  if (call.tools.required) {
+    held.form = {};
+  } else if (!has_form) {
+    held.calls.begin = CallForm::Begin::behind_marker;
+    held.before.push_back({.token = *marker, .after_text = std::string(kBeforeCalls)});
+  }
+  return hold(model, std::move(held), plan);
 }
 
 // DeepSeek's rule: a thinking model is sampled as it was trained, whatever is asked.
@@ -144,6 +169,12 @@ ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call) {
   if (model.dialect == Dialect::v41)
     for (Message& message : messages)
       if (message.role == Role::developer) message.role = Role::system;
+  // The schema stands in the prompt too, as DeepSeek's encoding says it.
+  if (call.form.kind == AskedForm::Kind::json_schema) {
+    if (messages.empty() || messages.front().role != Role::system)
+      messages.insert(messages.begin(), text_message(Role::system, ""));
+    messages.front().response_format = python_json(call.form.json);
+  }
   const bool thinking = thinks(model, call);
   TRY(Prompt prompt,
       write_chat(messages, {.dialect = model.dialect,
@@ -162,14 +193,15 @@ ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call) {
   plan.form.chat =
       CompletionOptions{.dialect = model.dialect, .thinking = thinking && !call.continues};
   plan.form.one_call = call.one_call;
-  TRY_STATUS(hold_chat_to_form(model, call, thinking, plan));
+  TRY_STATUS(hold_chat(model, call, thinking, plan));
   return plan;
 }
 
 ApiResult<ReplyPlan> plan_completion(const ServedModel& model, const CompletionCall& call) {
   TRY(std::vector<int64_t> ids, completion_ids(model, call));
   TRY(ReplyPlan plan, plan_common(model, call, std::move(ids)));
-  TRY_STATUS(hold_to_form(model, call.form, {}, plan));
+  if (call.form.kind != AskedForm::Kind::free)
+    TRY_STATUS(hold(model, {.form = call.form, .field = call.form.field}, plan));
   if (!call.echo) return plan;
   if (const auto* text = std::get_if<std::string>(&call.prompt)) {
     plan.echoed = *text;

@@ -15,6 +15,10 @@ bool is_marker_token(std::string_view token) {
   return token == kThink || token == kThinkEnd || token == kDsml;
 }
 
+bool knows_markers(const Tokenizer& tokenizer) {
+  return tokenizer.id_of(kThinkEnd) && tokenizer.id_of(kDsml) && tokenizer.eos();
+}
+
 }  // namespace
 
 ReplyReader::ReplyReader(const Tokenizer& tokenizer, const ReplyForm& form, std::string call_prefix)
@@ -25,8 +29,10 @@ ReplyReader::ReplyReader(const Tokenizer& tokenizer, const ReplyForm& form, std:
       stops_(form.stops),
       think_end_(tokenizer.id_of(kThinkEnd)) {
   if (!form.chat) return;
-  reader_.emplace(*form.chat);
-  reasoning_ = form.chat->thinking;
+  CompletionOptions chat = *form.chat;
+  chat.knows_control = knows_markers(tokenizer);
+  reader_.emplace(chat);
+  reasoning_ = chat.thinking;
 }
 
 std::vector<ReplyEvent> ReplyReader::add(const GeneratedToken& token) {
@@ -43,22 +49,28 @@ std::vector<ReplyEvent> ReplyReader::add(const GeneratedToken& token) {
     logprobs_.push_back(std::move(entry));
   }
   if (think_end_ && id == *think_end_) reasoning_ = false;
-  if (special && !(reader_ && is_marker_token(bytes))) return {};
-  return read(decoder_.add(id), false);
+  const bool marker = is_marker_token(bytes) && tokenizer_.is_added(id);
+  if (special && !(reader_ && marker)) return {};
+  const std::string text = decoder_.add(id);
+  if (!reader_ || !marker) return read(text, false);
+  // What was held back of an unfinished character stands before the control token.
+  std::vector<ReplyEvent> events = read(text.substr(0, text.size() - bytes.size()), false);
+  for (const CompletionEvent& event : reader_->add_control(bytes)) add_event(event, events);
+  return events;
 }
 
 std::vector<ReplyEvent> ReplyReader::finish() {
   return read(decoder_.flush(), true);
 }
 
-std::vector<ReplyEvent> ReplyReader::read(const std::string& text, bool last) {
+std::vector<ReplyEvent> ReplyReader::read(std::string_view text, bool last) {
   std::vector<ReplyEvent> events;
   if (reader_) {
     for (const CompletionEvent& event : reader_->add(text)) add_event(event, events);
     if (last)
       for (const CompletionEvent& event : reader_->finish()) add_event(event, events);
   } else {
-    add_content(text, events);
+    add_content(std::string(text), events);
   }
   if (!last) return events;
   const std::string rest = stops_.flush();

@@ -38,7 +38,7 @@ class ReplyReader {
   bool malformed() const { return malformed_; }
 
  private:
-  std::vector<ReplyEvent> read(const std::string& text, bool last);
+  std::vector<ReplyEvent> read(std::string_view text, bool last);
   void add_event(const CompletionEvent& event, std::vector<ReplyEvent>& events);
   void add_content(const std::string& text, std::vector<ReplyEvent>& events);
   std::string found_stop() const;

@@ -7,8 +7,6 @@
 namespace hadal {
 namespace {
 
-constexpr size_t kMostTools = 128;
-
 // Content of a message: a string, or parts with text in them.
 ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::string& where) {
   std::vector<Block> blocks;
@@ -131,13 +129,12 @@ ApiStatus read_input(JsonFields& fields, ChatCall& call) {
 
 ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
   TRY(const OrderedJson* const tools, fields.array("tools"));
-  const OrderedJson& choice = fields.any("tool_choice");
-  if (!choice.is_null() && choice != "auto" && choice != "none")
-    return bad_field("tool_choice",
-                     "not supported: a call cannot be enforced yet; expected auto or none");
+  TRY(const ToolChoice choice, read_openai_choice(fields));
   TRY(const std::optional<bool> parallel, fields.flag("parallel_tool_calls"));
   call.one_call = !parallel.value_or(true);
-  if (!tools || choice == "none") return Ok{};
+  if (choice.mode == ToolChoice::Mode::none) return Ok{};
+  std::vector<CallTool> offered;
+  if (!tools) return choose_tools(choice, "tool_choice", {}, call.tools);
   if (tools->size() > kMostTools)
     return bad_field("tools", tools->size(), " tools, expected at most ", kMostTools);
   std::vector<std::string> texts;
@@ -149,19 +146,16 @@ ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
     if (type != "function")
       return bad_field(where + ".type", "\"", type.substr(0, 40),
                        "\" is not supported; expected function");
-    OrderedJson function;
-    TRY(function["name"], tool.needed_text("name"));
+    TRY(CallTool read, read_tool(tool, "parameters"));
+    OrderedJson function = {{"name", read.name}};
     TRY(const std::optional<std::string> about, tool.text("description"));
     if (about) function["description"] = *about;
-    TRY(const OrderedJson* const parameters, tool.object("parameters"));
-    function["parameters"] = parameters ? *parameters : OrderedJson::object();
-    // The official packages set strict unasked; a schema with it is a wish that stays unenforced.
-    TRY(const std::optional<bool> strict, tool.flag("strict"));
-    if (strict.value_or(false)) call.ignored.push_back(where + ".strict");
+    function["parameters"] = read.parameters.is_null() ? OrderedJson::object() : read.parameters;
     texts.push_back(python_json(function));
+    offered.push_back(std::move(read));
   }
   attach_tools(call.messages, std::move(texts));
-  return Ok{};
+  return choose_tools(choice, "tool_choice", std::move(offered), call.tools);
 }
 
 ApiStatus refuse_memory(JsonFields& fields) {

@@ -15,6 +15,7 @@
 
 #include "serve/answer_forms.h"
 #include "serve/json_fields.h"
+#include "serve/tool_fields.h"
 #include "serve/worker.h"
 #include "text/message.h"
 
@@ -43,6 +44,7 @@ struct ChatCall : TextCall {
   std::optional<bool> thinking;   // absent: as the model is used
   std::string effort;             // "", "low", "high", "max", or "1" to "100"
   bool continues = false;         // the last message is the beginning of the answer
+  OfferedTools tools;             // that the answer may call; the messages show them
   bool one_call = false;          // the answer ends after its first tool call
 };
 

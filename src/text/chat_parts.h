@@ -8,16 +8,9 @@
 #include <vector>
 
 #include "text/chat.h"
+#include "text/dsml_names.h"
 
 namespace hadal {
-
-// The names inside DSML tags, which is all that differs between V4 and V4.1 there.
-struct DsmlNames {
-  std::string_view calls;
-  std::string_view invoke;
-  std::string_view parameter;
-};
-const DsmlNames& dsml_names(Dialect dialect);
 
 // The text that opens a thinking prompt; empty if this effort has none.
 Result<std::string> effort_text(const ChatOptions& options);

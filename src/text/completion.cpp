@@ -11,7 +11,8 @@
 //
 // Each state looks for its markers from the left; the leftmost place where one stands, or could
 // still come to stand, decides.  So the same text gives the same events however it is cut.
-// Nothing inside a value is escaped: a value ends at the first closing tag.
+// Nothing inside a value is escaped: a value ends at the first closing tag.  If it is known which
+// bytes are control tokens, a marker counts only where its control token is one.
 // Tested by completion_test.cpp, which cuts every example at every byte.
 #include "text/completion.h"
 
@@ -29,6 +30,13 @@ constexpr size_t kMaxNameBytes = 4096;
 
 bool could_continue(std::string_view text, std::string_view marker) {
   return text.size() < marker.size() && marker.substr(0, text.size()) == text;
+}
+
+// Where in a marker its control token begins; npos if it has none.
+size_t control_place(std::string_view marker) {
+  for (const std::string_view token : {kDsml, kThinkEnd, kThink, kEos, kBos})
+    if (const size_t at = marker.find(token); at != std::string_view::npos) return at;
+  return std::string_view::npos;
 }
 
 // The inside of a JSON string.
@@ -62,6 +70,11 @@ std::vector<CompletionEvent> CompletionReader::add(std::string_view text) {
   return std::exchange(events_, {});
 }
 
+std::vector<CompletionEvent> CompletionReader::add_control(std::string_view token) {
+  controls_.insert(consumed_ + buffer_.size());
+  return add(token);
+}
+
 std::vector<CompletionEvent> CompletionReader::finish() {
   finished_ = true;
   run();
@@ -76,6 +89,7 @@ void CompletionReader::run() {
   run_steps();
   buffer_.erase(0, read_);
   read_ = 0;
+  controls_.erase(controls_.begin(), controls_.lower_bound(consumed_));
 }
 
 void CompletionReader::run_steps() {
@@ -162,13 +176,13 @@ bool CompletionReader::step_content() {
 bool CompletionReader::step_tag(std::string_view open, State opened, std::string_view close,
                                 State closed) {
   for (auto [tag, next] : {std::pair{open, opened}, std::pair{close, closed}}) {
-    if (!rest().starts_with(tag)) continue;
+    if (stands(tag) != Found::yes) continue;
     call_source_ += consume(tag.size());
     state_ = next;
     if (next == State::next_call) end_call();
     return true;
   }
-  bool maybe = could_continue(rest(), open) || could_continue(rest(), close);
+  bool maybe = stands(open) == Found::maybe || stands(close) == Found::maybe;
   if (maybe && !finished_) return false;
   return give_up("expected \">\", a line feed and the next tag");
 }
@@ -255,13 +269,14 @@ bool CompletionReader::step_value() {
 }
 
 bool CompletionReader::step_end() {
-  if (rest().starts_with(kEos)) {
+  const Found end = stands(kEos);
+  if (end == Found::yes) {
     consume(kEos.size());
     emit(Kind::end_of_turn);
     state_ = State::after_eos;
     return true;
   }
-  if (could_continue(rest(), kEos) && !finished_) return false;
+  if (end == Found::maybe && !finished_) return false;
   call_source_.clear();
   return give_up("text after the tool calls");
 }
@@ -284,15 +299,26 @@ bool CompletionReader::step_after_eos() {
 
 // The leftmost place where a marker stands, or may stand once more text has come.
 CompletionReader::Hit CompletionReader::search(const std::vector<std::string_view>& markers) const {
-  std::string_view text = rest();
-  for (size_t at = 0; at < text.size(); ++at) {
-    std::string_view here = text.substr(at);
+  const size_t size = rest().size();
+  for (size_t at = 0; at < size; ++at) {
     for (size_t i = 0; i < markers.size(); ++i) {
-      if (here.starts_with(markers[i])) return {Found::yes, at, i};
-      if (!finished_ && could_continue(here, markers[i])) return {Found::maybe, at, i};
+      const Found found = stands(markers[i], at);
+      if (found == Found::yes || (found == Found::maybe && !finished_)) return {found, at, i};
     }
   }
-  return {Found::no, text.size(), 0};
+  return {Found::no, size, 0};
+}
+
+CompletionReader::Found CompletionReader::stands(std::string_view marker, size_t at) const {
+  const std::string_view here = rest().substr(at);
+  const bool whole = here.starts_with(marker);
+  if (!whole && !could_continue(here, marker)) return Found::no;
+  if (options_.knows_control) {
+    const size_t control = control_place(marker);
+    const bool is_there = control != std::string_view::npos && here.size() > control;
+    if (is_there && !controls_.contains(consumed_ + at + control)) return Found::no;
+  }
+  return whole ? Found::yes : Found::maybe;
 }
 
 void CompletionReader::take_text(Kind kind, size_t count) {

@@ -28,6 +28,9 @@ struct CompletionOptions {
   Dialect dialect = Dialect::v41;
   // The prompt ended with <think>, so the answer begins with reasoning.
   bool thinking = false;
+  // Only what add_control() brings is a control token: ordinary tokens that spell one are text.
+  // For tokenizers that have all of them as tokens.
+  bool knows_control = false;
 };
 
 struct CompletionEvent {
@@ -49,6 +52,8 @@ class CompletionReader {
   explicit CompletionReader(const CompletionOptions& options);
 
   std::vector<CompletionEvent> add(std::string_view text);
+  // A control token, spelled out.
+  std::vector<CompletionEvent> add_control(std::string_view token);
   // The text is over: gives what was held back.
   std::vector<CompletionEvent> finish();
 
@@ -93,6 +98,8 @@ class CompletionReader {
   void begin_call(std::string name);
   void end_call();
   std::string_view rest() const { return std::string_view(buffer_).substr(read_); }
+  // Whether a marker stands at a place of the rest, or may once more text has come.
+  Found stands(std::string_view marker, size_t at = 0) const;
   Hit search(const std::vector<std::string_view>& markers) const;
   // Gives out `count` bytes as events of `kind`, or drops them silently inside a call.
   void take_text(CompletionEvent::Kind kind, size_t count);
@@ -107,10 +114,11 @@ class CompletionReader {
       parameter_word_, calls_close_;
   State state_;
   std::string buffer_;
-  size_t read_ = 0;          // bytes of the buffer that are decided
-  size_t consumed_ = 0;      // bytes of the whole text that are decided
-  bool finished_ = false;    // no more text will come
-  std::string call_source_;  // since the last finished call: what a cancelled call turns into
+  size_t read_ = 0;            // bytes of the buffer that are decided
+  size_t consumed_ = 0;        // bytes of the whole text that are decided
+  std::set<size_t> controls_;  // where in the whole text control tokens begin, if that is known
+  bool finished_ = false;      // no more text will come
+  std::string call_source_;    // since the last finished call: what a cancelled call turns into
   bool call_open_ = false;
   std::set<std::string, std::less<>> parameter_names_;
   bool value_is_string_ = false;

@@ -49,14 +49,26 @@ std::string rate(int64_t tokens, double seconds) {
 
 AnswerStream::AnswerStream(const Tokenizer& tokenizer, const AnswerForm& form)
     : tokenizer_(tokenizer), raw_bytes_(form.raw_bytes), decoder_(tokenizer), stops_(form.stops) {
-  if (form.chat) reader_.emplace(*form.chat);
+  if (!form.chat) return;
+  CompletionOptions chat = *form.chat;
+  chat.knows_control = tokenizer.id_of(kThinkEnd) && tokenizer.id_of(kDsml) && tokenizer.eos();
+  reader_.emplace(chat);
 }
 
 AnswerPiece AnswerStream::add(int64_t id) {
   const int32_t token = static_cast<int32_t>(id);
-  if (tokenizer_.is_special(token) && !(reader_ && is_marker(tokenizer_.token_bytes(token))))
-    return {};
-  return read(raw_bytes_ ? decoder_.add_bytes(token) : decoder_.add(token), false);
+  const std::string_view bytes = tokenizer_.token_bytes(token);
+  const bool marker = reader_ && is_marker(bytes) && tokenizer_.is_added(token);
+  if (tokenizer_.is_special(token) && !marker) return {};
+  const std::string decoded = raw_bytes_ ? decoder_.add_bytes(token) : decoder_.add(token);
+  if (!marker) return read(decoded, false);
+  // What was held back of an unfinished character stands before the control token.
+  AnswerPiece piece = read(decoded.substr(0, decoded.size() - bytes.size()), false);
+  std::string content;
+  for (const CompletionEvent& event : reader_->add_control(bytes))
+    show_event(event, piece.reasoning, content);
+  piece.text += stops_.add(content);
+  return piece;
 }
 
 AnswerPiece AnswerStream::finish() {

@@ -22,7 +22,7 @@ struct BenchCommand {
   BenchChoice choice;
   std::string json, svg, compare;
   bool processor_time = false;
-  bool masks = false;  // what holding answers to forms costs, instead; without a model
+  bool masks = false;  // what holding answers to forms costs, instead
 };
 
 Status write_report(const std::string& path, const std::string& text) {
@@ -32,8 +32,12 @@ Status write_report(const std::string& path, const std::string& text) {
   return file.commit();
 }
 
-Result<int> bench_masks() {
-  TRY(const std::string costs, mask_costs());
+// Held against one model's step, behind an empty context.
+Result<int> bench_masks(BenchChoice choice) {
+  choice.prefills = {};
+  choice.contexts = {0};
+  TRY(const BenchFigures figures, measure_bench(choice));
+  TRY(const std::string costs, mask_costs(1 / figures.decode.front().rate));
   Output out;
   out.write(costs);
   TRY_STATUS(out.finish());
@@ -41,10 +45,10 @@ Result<int> bench_masks() {
 }
 
 Result<int> bench_command(BenchCommand command) {
-  if (command.masks) return bench_masks();
   if (command.processor_time && command.choice.model.threads != 1)
     return fail("--cpu-time counts the time of one thread; give --threads 1");
   command.choice.clock = command.processor_time ? Clock::processor : Clock::wall;
+  if (command.masks) return bench_masks(command.choice);
   std::optional<BenchFigures> old;
   if (!command.compare.empty()) {
     TRY(old, read_bench(command.compare));

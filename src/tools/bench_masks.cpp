@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 #include <utility>
 #include <vector>
@@ -97,15 +98,40 @@ int64_t some_allowed(std::span<const uint64_t> mask, Random& random) {
   CHECK(false, "an empty mask");
 }
 
+// Microseconds a token, of the first answer that has the form, of further ones, and of those said
+// once more, when all that can be known of the form is known.
 struct Cost {
-  double compile = 0;                // microseconds
-  std::vector<double> first, later;  // a token, of the first answer and of the others
+  double compile = 0;  // microseconds
+  std::vector<double> first, further, again;
 };
 
-double mean(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+std::string summary(std::vector<double> costs) {
+  std::sort(costs.begin(), costs.end());
+  const double mean = std::accumulate(costs.begin(), costs.end(), 0.0) /
+                      static_cast<double>(std::max<size_t>(1, costs.size()));
+  std::array<char, 80> text{};
+  std::snprintf(text.data(), text.size(), " | %7.1f %7.1f %7.1f", mean, costs[costs.size() / 2],
+                costs[costs.size() * 99 / 100]);
+  return text.data();
+}
+
+double mean_of(const std::vector<double>& costs) {
+  return std::accumulate(costs.begin(), costs.end(), 0.0) / static_cast<double>(costs.size());
+}
+
+void answer(const std::shared_ptr<const TokenGrammar>& grammar, int64_t seed,
+            std::vector<double>& costs) {
+  Random random(static_cast<uint64_t>(seed) + 7);
+  const auto constraint = make_constraint(grammar, {.end_ids = {kEnd}, .gates = {}});
+  for (int64_t token = 0; token < kLongestAnswer && !constraint->finished(); ++token) {
+    const auto begin = Clock::now();
+    const std::span<const uint64_t> mask = constraint->allowed();
+    const double masked = micros_since(begin);
+    const int64_t id = some_allowed(mask, random);
+    const auto again = Clock::now();
+    constraint->accept(id);
+    costs.push_back(masked + micros_since(again));
+  }
 }
 
 Result<Cost> measure(const Result<Grammar>& rules, std::shared_ptr<const Vocabulary> vocabulary) {
@@ -114,20 +140,9 @@ Result<Cost> measure(const Result<Grammar>& rules, std::shared_ptr<const Vocabul
   const auto start = Clock::now();
   TRY(const auto grammar, TokenGrammar::make(*rules, std::move(vocabulary)));
   cost.compile = micros_since(start);
-  for (int64_t answer = 0; answer < kAnswers; ++answer) {
-    Random random(static_cast<uint64_t>(answer) + 7);
-    const auto constraint = make_constraint(grammar, {.end_ids = {kEnd}, .gates = {}});
-    std::vector<double>& costs = answer == 0 ? cost.first : cost.later;
-    for (int64_t token = 0; token < kLongestAnswer && !constraint->finished(); ++token) {
-      const auto begin = Clock::now();
-      const std::span<const uint64_t> mask = constraint->allowed();
-      const double masked = micros_since(begin);
-      const int64_t id = some_allowed(mask, random);
-      const auto again = Clock::now();
-      constraint->accept(id);
-      costs.push_back(masked + micros_since(again));
-    }
-  }
+  for (int64_t seed = 0; seed < kAnswers; ++seed)
+    answer(grammar, seed, seed == 0 ? cost.first : cost.further);
+  for (int64_t seed = 0; seed < kAnswers; ++seed) answer(grammar, seed, cost.again);
   return cost;
 }
 
@@ -155,19 +170,22 @@ std::vector<std::pair<std::string, Result<Grammar>>> forms() {
 
 }  // namespace
 
-Result<std::string> mask_costs() {
+Result<std::string> mask_costs(double step_seconds) {
   TRY(const auto vocabulary, made_up_vocabulary());
-  std::string table =
-      "microseconds a token at a vocabulary of 129,280 (mask and acceptance)\n"
-      "form            compile   first answer: mean    worst   later: mean      p99    worst\n";
+  std::array<char, 200> line{};
+  std::snprintf(line.data(), line.size(), "a step of the model: %.0f microseconds\n",
+                step_seconds * 1e6);
+  std::string table = line.data();
+  table +=
+      "masks at a vocabulary of 129,280, microseconds a token: mean, median, 99th percentile\n"
+      "form            compile |    first answer         |    further ones         |"
+      "    said again           | of a step\n";
   for (const auto& [name, rules] : forms()) {
-    TRY(Cost cost, measure(rules, vocabulary));
-    std::sort(cost.later.begin(), cost.later.end());
-    std::array<char, 200> line{};
-    std::snprintf(line.data(), line.size(), "%-14s %8.0f %20.1f %8.0f %13.1f %8.1f %8.0f\n",
-                  name.c_str(), cost.compile, mean(cost.first),
-                  *std::max_element(cost.first.begin(), cost.first.end()), mean(cost.later),
-                  cost.later[cost.later.size() * 99 / 100], cost.later.back());
+    TRY(const Cost cost, measure(rules, vocabulary));
+    std::snprintf(line.data(), line.size(), "%-14s %8.0f", name.c_str(), cost.compile);
+    table += line.data() + summary(cost.first) + summary(cost.further) + summary(cost.again);
+    std::snprintf(line.data(), line.size(), " |    %4.1f %%\n",
+                  mean_of(cost.again) / (step_seconds * 1e6) * 100);
     table += line.data();
   }
   return table;

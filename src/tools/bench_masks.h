@@ -8,8 +8,9 @@
 
 namespace hadal {
 
-// A table: for some forms, the time from one token to the next mask, and what compiling took.
-// The vocabulary is made up: 129,280 tokens, of the lengths that a tokenizer learns.
-Result<std::string> mask_costs();
+// A table: for some forms, the time from one token to the next mask, and its share of a model's
+// step.  The vocabulary is made up: 129,280 tokens, of the lengths that a tokenizer learns.  Times
+// are the thread's own.
+Result<std::string> mask_costs(double step_seconds);
 
 }  // namespace hadal

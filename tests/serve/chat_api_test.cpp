@@ -302,7 +302,7 @@ TEST_F(ChatApi, WhatCannotBeDoneIsRefusedByName) {
       {{{"response_format", {{"type", "poem"}}}}, "response_format.type"},
       {{{"tool_choice", "required"}}, "tool_choice"},
       {{{"tools", {{{"type", "web"}}}}}, "tools[0]"},
-      {{{"tools", {{{"function", {{"strict", true}, {"name", "f"}}}}}}},
+      {{{"tools", {{{"function", {{"strict", "yes"}, {"name", "f"}}}}}}},
        "tools[0].function.strict"},
       {{{"modalities", {"text", "audio"}}}, "modalities"},
       {{{"reasoning_effort", "gigantic"}}, "reasoning_effort"},

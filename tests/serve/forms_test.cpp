@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "api_fixture.h"
+#include "form_fixture.h"
 
 namespace hadal {
 namespace {
@@ -19,32 +19,7 @@ const json kSchema = {{"type", "object"},
                       {"required", {"city"}},
                       {"additionalProperties", false}};
 
-class Forms : public ApiTest {
- protected:
-  TokenConstraint& form() { return *worker_.last.constraint; }
-  bool allows(int64_t token) {
-    const std::span<const uint64_t> mask = form().allowed();
-    return mask.empty() ||
-           (mask[static_cast<size_t>(token) / 64] >> (static_cast<uint64_t>(token) % 64) & 1) != 0;
-  }
-  // Whether the form lets this be the answer, as the tokenizer spells it.
-  bool accepts(const std::string& text) {
-    for (const int32_t id : tokenizer_->encode(text)) {
-      if (!allows(id)) return false;
-      form().accept(id);
-    }
-    return allows(*tokenizer_->eos());
-  }
-  // Asks, and says whether `text` could be the answer.
-  bool answer_may_be(const std::string& path, json body, const std::string& text) {
-    script("x");
-    worker_.last = {};
-    const auto exchange = post(path, body);
-    exchange->wait();
-    EXPECT_EQ(exchange->answer.status, 200) << exchange->answer.body;
-    return worker_.last.constraint && accepts(text);
-  }
-};
+class Forms : public FormTest {};
 
 TEST_F(Forms, EveryApiHoldsToItsFormat) {
   const std::string good = R"({"city": "Ulm"})", bad = R"({"town": "Ulm"})";
@@ -103,12 +78,25 @@ TEST_F(Forms, BeginBehindTheThinking) {
 }
 
 TEST_F(Forms, TheSchemaIsShownToTheModel) {
-  EXPECT_TRUE(answer_may_be(
-      "/v1/chat/completions",
-      {{"messages", kAsk},
-       {"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", kSchema}}}}}},
-      R"({"city":"Ulm"})"));
-  EXPECT_NE(prompt_text().find("\"city\""), std::string::npos) << prompt_text();
+  const json plain = {{"type", "json_schema"}, {"name", "a"}, {"schema", kSchema}};
+  const std::vector<std::pair<std::string, json>> asked = {
+      {"/v1/chat/completions", {{"messages", kAsk}, {"response_format", plain}}},
+      {"/v1/responses", {{"input", "Hello"}, {"text", {{"format", plain}}}}},
+      {"/v1/messages",
+       {{"messages", kAsk}, {"max_tokens", 9}, {"output_config", {{"format", plain}}}}}};
+  for (const auto& [path, body] : asked) {
+    EXPECT_TRUE(answer_may_be(path, body, R"({"city":"Ulm"})")) << path;
+    EXPECT_NE(prompt_text().find("\"city\""), std::string::npos) << path << prompt_text();
+  }
+}
+
+// Compiled once, whoever asks; each answer stands where it is.
+TEST_F(Forms, AnswersShareAFormAndNotTheirPlace) {
+  const json body = {{"messages", kAsk}, {"guided_regex", "ab*c"}};
+  EXPECT_TRUE(answer_may_be("/v1/chat/completions", body, "abc"));
+  const std::shared_ptr<TokenConstraint> first = worker_.last.constraint;
+  EXPECT_TRUE(answer_may_be("/v1/chat/completions", body, "abbbc"));
+  EXPECT_NE(first, worker_.last.constraint);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "../engine/tiny_model.h"
+#include "grammar/token_mask.h"
 #include "scratch.h"
 
 namespace hadal {
@@ -75,6 +76,24 @@ class Recorder : public GenerationSink {
   std::future<GenerationEnd> done_;
 };
 
+// A form with a place: the n-th token's id leaves n when divided by three.
+class Turns : public TokenConstraint {
+ public:
+  explicit Turns(int64_t vocab) : vocab_(vocab) {}
+
+  std::span<const uint64_t> allowed() override {
+    mask_ = TokenMask(vocab_);
+    for (int64_t id = taken_ % 3; id < vocab_; id += 3) mask_.set(id);
+    return mask_.words();
+  }
+  void accept(int64_t token) override { EXPECT_EQ(token % 3, taken_++ % 3); }
+  bool finished() const override { return false; }
+
+ private:
+  int64_t vocab_, taken_ = 0;
+  TokenMask mask_;
+};
+
 class SlotWorkerTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { tiny_ = new TinyModel("v41-tiny"); }
@@ -106,6 +125,7 @@ class SlotWorkerTest : public testing::Test {
     GenerateOptions options;
     options.sampler = request.sampler;
     options.max_tokens = request.max_tokens;
+    options.constraint = request.constraint.get();
     return generate(session, options, [](const Sample&) { return Flow::go_on; }).ids;
   }
   // Gauges follow the last answer by a moment.
@@ -140,6 +160,24 @@ TEST_F(SlotWorkerTest, AnswersSideBySideAreThoseOfEachAlone) {
     EXPECT_EQ(sinks[static_cast<size_t>(i)]->ids(), alone(request(20 + 9 * i, 12, i)));
   }
   expect_idle();
+}
+
+TEST_F(SlotWorkerTest, AFormHoldsItsOwnAnswerAlone) {
+  start(3);
+  const auto held = [](int64_t i) {
+    GenerationRequest made = request(20 + 9 * i, 12, i);
+    if (i > 0) made.constraint = std::make_shared<Turns>(tiny_->model->config().vocab);
+    return made;
+  };
+  std::vector<std::shared_ptr<Recorder>> sinks;
+  for (int64_t i = 0; i < 3; ++i) {
+    sinks.push_back(std::make_shared<Recorder>(std::to_string(i)));
+    submit(held(i), sinks.back());
+  }
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(sinks[static_cast<size_t>(i)]->wait().output, 12);
+    EXPECT_EQ(sinks[static_cast<size_t>(i)]->ids(), alone(held(i)));
+  }
 }
 
 TEST_F(SlotWorkerTest, NobodyWaitsForAnothersAnswerWhileThereIsRoom) {

@@ -206,5 +206,41 @@ TEST(Completion, ManyControlTokensTakeNoQuadraticTime) {
   EXPECT_EQ(read_completion(text, kV4, Reading::lenient)->content, text);
 }
 
+// With control tokens known, look-alikes in ordinary text are text, however they are cut.
+TEST(CompletionReader, OrdinaryTextHoldsNoMarkers) {
+  const CompletionOptions options{
+      .dialect = Dialect::v4_april, .thinking = true, .knows_control = true};
+  const std::string spelled = "a</think>\n\n<｜DSML｜tool_calls>" + kEosText;
+  for (size_t cut = 0; cut <= spelled.size(); ++cut) {
+    CompletionReader reader(options);
+    std::vector<CompletionEvent> events;
+    const auto tell = [&](std::vector<CompletionEvent> more) {
+      for (CompletionEvent& event : more) events.push_back(std::move(event));
+    };
+    tell(reader.add(spelled.substr(0, cut)));
+    tell(reader.add(spelled.substr(cut)));
+    tell(reader.add_control(kThinkEnd));
+    tell(reader.add("b" + spelled + "\n\n<"));
+    tell(reader.add_control(kDsml));
+    tell(reader.add("tool_calls>\n<"));
+    tell(reader.add_control(kDsml));
+    tell(reader.add("invoke name=\"f\">\n<"));
+    tell(reader.add_control(kDsml));
+    tell(reader.add("parameter name=\"s\" string=\"true\">x</｜DSML｜parameter>\n</"));
+    tell(reader.add_control(kDsml));
+    tell(reader.add("parameter>\n</"));
+    tell(reader.add_control(kDsml));
+    tell(reader.add("invoke>\n</"));
+    tell(reader.add_control(kDsml));
+    tell(reader.add("tool_calls>"));
+    tell(reader.add_control(kEos));
+    tell(reader.finish());
+    EXPECT_FALSE(reader.fault()) << *reader.fault();
+    EXPECT_EQ(told(events), "\n[0]" + spelled + "\n[1]b" + spelled +
+                                "\n[2]f\n[3]{\"s\": \"x</｜DSML｜parameter>\\n\"}\n[4]\n[6]")
+        << cut;
+  }
+}
+
 }  // namespace
 }  // namespace hadal

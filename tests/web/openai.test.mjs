@@ -88,6 +88,43 @@ test("tools are offered, and a call's result is read", async () => {
   );
 });
 
+test("a schema and a strict tool hold, whatever the model would say", async () => {
+  const object = (properties) => ({
+    type: "object",
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  });
+  const schema = object({
+    verdict: { type: "string", enum: ["yes", "no"] },
+    points: { type: "array", items: { type: "integer", minimum: 0, maximum: 9 }, maxItems: 3 },
+  });
+  const shaped = await client.chat.completions.create({
+    ...greedy,
+    max_tokens: 200,
+    messages: hello,
+    response_format: { type: "json_schema", json_schema: { name: "report", strict: true, schema } },
+  });
+  assert.equal(shaped.choices[0].finish_reason, "stop");
+  const report = JSON.parse(shaped.choices[0].message.content);
+  assert.ok(["yes", "no"].includes(report.verdict));
+  assert.ok(report.points.length <= 3 && report.points.every((point) => Number.isInteger(point)));
+
+  const parameters = object({ city: { type: "string", maxLength: 20 }, days: { enum: [1, 2, 3] } });
+  const called = await client.chat.completions.create({
+    ...greedy,
+    max_tokens: 200,
+    messages: hello,
+    tools: [{ type: "function", function: { name: "weather", strict: true, parameters } }],
+    tool_choice: { type: "function", function: { name: "weather" } },
+  });
+  assert.equal(called.choices[0].finish_reason, "tool_calls");
+  const call = called.choices[0].message.tool_calls[0];
+  assert.equal(call.function.name, "weather");
+  const told = JSON.parse(call.function.arguments);
+  assert.ok([...told.city].length <= 20 && [1, 2, 3].includes(told.days));
+});
+
 test("logprobs", async () => {
   const reply = await client.chat.completions.create({
     ...greedy,
