@@ -7,7 +7,7 @@ build_packages=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libpcre2-dev
                 libboost1.81-dev libssl-dev libsqlite3-dev esbuild
                 libavformat-dev libavcodec-dev libswscale-dev libavutil-dev)
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev)
-test_packages=(libgtest-dev curl fonts-inter fonts-jetbrains-mono)
+test_packages=(libgtest-dev curl valgrind fonts-inter fonts-jetbrains-mono)
 # Programs of tests that may as well come from elsewhere than Debian: COMMAND=PACKAGE.
 test_programs=(node=nodejs npm=npm chromium-headless-shell=chromium-headless-shell)
 

@@ -39,7 +39,8 @@ inline std::unique_ptr<Ops> open_build(const Build& build) {
 inline std::vector<Build> all_builds() {
   std::vector<Build> builds;
   for (InstructionSet set : kInstructionSetsBestFirst)
-    if (machine_has(set) && cpu::int8_kernels_for(set) == nullptr)
+    if (machine_has(set) &&
+        (cpu::int8_kernels_for(set) == nullptr || cpu::bf16_kernels_for(set) != nullptr))
       for (int64_t threads : {1, 2, 3}) builds.push_back({set, threads});
   return builds;
 }

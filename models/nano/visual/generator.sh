@@ -62,14 +62,33 @@ if [ ! -e "$work/mix_text.shard" ]; then
         --out "$work/mix_text.shard"
 fi
 
+# The third stage: other scenes, names forty times, and captions that Engram knows only in part.
+gallery more_shapes shapes --count 38000 --seed 201
+gallery more_motion motion --count 10000 --seed 203
+forty=("${ten[@]}" "${ten[@]}" "${ten[@]}" "${ten[@]}")
+shard third_shapes_draw --gallery "$work/more_shapes.gallery" --count 30000 --task draw
+shard third_shapes_read --gallery "$work/more_shapes.gallery" --first 30000 --task describe
+shard third_motion_draw --gallery "$work/more_motion.gallery" --count 6500 --task draw
+shard third_motion_animate --gallery "$work/more_motion.gallery" --first 6500 --count 1500 --task animate
+shard third_motion_read --gallery "$work/more_motion.gallery" --first 8000 --task describe
+shard third_names_draw --gallery "${forty[@]}" --task draw
+shard third_names_read --gallery "$names" "$names" "$names" "$names" --task describe
+if [ ! -e "$work/third_text.shard" ]; then
+    shuf --random-source=<(yes 11) -n 71000 "$text/train.jsonl" >"$work/third_text.jsonl"
+    "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/third_text.jsonl" \
+        --out "$work/third_text.shard"
+fi
+
 # Threads that wait without spinning: micro-batches have one thread each.
 export OMP_WAIT_POLICY=passive
 "$hadal" train "$here/generator_train.json" --resume
 "$hadal" train "$here/generator_mix.json" --resume
+"$hadal" train "$here/generator_third.json" --resume
 for file in model.safetensors config.json; do
-    cp "$work/generator_mix/$file" "$here/../$file"
+    cp "$work/generator_third/$file" "$here/../$file"
 done
 cp "$work/generator/log.jsonl" "$here/generator_log.jsonl"
 cp "$work/generator/loss.svg" "$here/generator_loss.svg"
 cp "$work/generator_mix/log.jsonl" "$here/generator_mix_log.jsonl"
+cp "$work/generator_third/log.jsonl" "$here/generator_third_log.jsonl"
 "$here/evaluate.sh" "$hadal"

@@ -117,8 +117,16 @@ inline void store_folded(float* out, const Floats* v) {
   _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
 }
 
-// ---- scales: 2^(code - 127); 2^-127 counts as 0, and 255 is infinite
+// ---- scales: 2^(code - 127), and 255 is NaN
 
+// One code in every 32 bits.  0 is the subnormal 2^-127: like NaN it has the mantissa's first bit.
+inline Floats e8m0_floats(Words codes) {
+  const __mmask16 special = _mm512_testn_epi32_mask(_mm512_add_epi32(codes, _mm512_set1_epi32(1)),
+                                                    _mm512_set1_epi32(0xfe));
+  const Words bits = _mm512_slli_epi32(codes, 23);
+  return _mm512_castsi512_ps(
+      _mm512_mask_or_epi32(bits, special, bits, _mm512_set1_epi32(0x00400000)));
+}
 // Byte p of `codes` for the 128-bit lanes whose place is p.
 template <uint32_t a, uint32_t b, uint32_t c, uint32_t d>
 inline Floats e8m0_of_lanes(uint32_t codes) {
@@ -127,11 +135,10 @@ inline Floats e8m0_of_lanes(uint32_t codes) {
       _mm512_castsi256_si512(
           _mm256_setr_m128i(_mm_set1_epi32((int)(a | none)), _mm_set1_epi32((int)(b | none)))),
       _mm256_setr_m128i(_mm_set1_epi32((int)(c | none)), _mm_set1_epi32((int)(d | none))), 1);
-  return _mm512_castsi512_ps(
-      _mm512_slli_epi32(_mm512_shuffle_epi8(_mm512_set1_epi32((int)codes), places), 23));
+  return e8m0_floats(_mm512_shuffle_epi8(_mm512_set1_epi32((int)codes), places));
 }
 inline Floats e8m0_everywhere(uint32_t code) {
-  return _mm512_castsi512_ps(_mm512_set1_epi32((int)(code << 23)));
+  return e8m0_floats(_mm512_set1_epi32((int)code));
 }
 
 // ---- activations
