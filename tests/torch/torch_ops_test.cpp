@@ -118,6 +118,26 @@ TEST(TorchOps, ALargeBlockWaitsForTheNextTensorOfItsSize) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(other.data_ptr()) % 64, 0u);
 }
 
+// Above 2^24 scores queries are taken in several passes.
+TEST(TorchOps, AttentionOverManyRowsIsThatOfEachQueryAlone) {
+  const std::unique_ptr<Ops> ops = open({});
+  constexpr int64_t kQueries = 4200, kRows = 4100;
+  Numbers numbers(3);
+  const Tensor q = numbers.floats({kQueries, 1, 2}), keys = numbers.floats({kRows, 1, 2}),
+               values = numbers.floats({kRows, 1, 1});
+  const auto ids = [](int64_t count, int64_t value) {
+    return Tensor::of_ints({count}, std::vector<int64_t>(static_cast<size_t>(count), value));
+  };
+  const Tensor all =
+      ops->to_host(ops->attend_all(q, keys, values, ids(kQueries, 0), ids(kQueries, kRows), 1));
+  ASSERT_EQ(all.shape(), (Shape{kQueries, 1, 1}));
+  for (int64_t query : {int64_t{0}, int64_t{4090}, int64_t{4091}, int64_t{4092}, kQueries - 1})
+    expect_near(
+        all.rows(query, 1),
+        ops->to_host(ops->attend_all(q.rows(query, 1), keys, values, ids(1, 0), ids(1, kRows), 1)),
+        1e-5);
+}
+
 TEST(TorchOps, AnUnknownDeviceIsRefused) {
   EXPECT_FALSE(static_cast<bool>(make_torch_ops("abacus")));
 }
