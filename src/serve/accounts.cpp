@@ -56,9 +56,6 @@ KeyRecord key_of(const Statement& row) {
   return key;
 }
 
-constexpr std::array kClasses = {PriceClass::hit, PriceClass::miss, PriceClass::output,
-                                 PriceClass::image, PriceClass::video_second};
-
 int64_t amount_used(const Usage& usage, PriceClass price_class) {
   switch (price_class) {
     case PriceClass::hit:
@@ -107,7 +104,7 @@ std::string_view price_class_name(PriceClass price_class) {
 }
 
 Result<PriceClass> price_class_of(std::string_view name) {
-  for (PriceClass price_class : kClasses)
+  for (PriceClass price_class : kPriceClasses)
     if (price_class_name(price_class) == name) return price_class;
   return fail("price class \"", name.substr(0, 40),
               "\", expected hit, miss, output, image or video-second");
@@ -244,9 +241,9 @@ Result<std::vector<Price>> Accounts::prices() {
 }
 
 // Each class is rounded up to a billionth once an entry: nothing that has a price is free.
-Result<Money> Accounts::cost_of(const LedgerEntry& entry, const std::string& currency) {
-  Money sum = 0;
-  for (PriceClass price_class : kClasses) {
+Status Accounts::add_costs(const LedgerEntry& entry, Bill& bill) {
+  for (size_t i = 0; i < kPriceClasses.size(); ++i) {
+    const PriceClass price_class = kPriceClasses[i];
     const int64_t used = amount_used(entry.usage, price_class);
     CHECK(used >= 0, used);
     if (used == 0) continue;
@@ -255,7 +252,7 @@ Result<Money> Accounts::cost_of(const LedgerEntry& entry, const std::string& cur
             "SELECT amount FROM prices WHERE class = ? AND currency = ? AND since <= ?3 "
             "AND (until IS NULL OR until > ?3) ORDER BY number DESC LIMIT 1"));
     select.bind(1, price_class_name(price_class));
-    select.bind(2, currency);
+    select.bind(2, bill.currency);
     select.bind(3, entry.time);
     TRY(const bool row, select.step());
     if (!row) continue;
@@ -263,9 +260,10 @@ Result<Money> Accounts::cost_of(const LedgerEntry& entry, const std::string& cur
     int64_t product = 0;
     if (__builtin_mul_overflow(used, select.integer(0), &product))
       return fail_machine("accounts: the cost of ", entry.request, " is beyond all bounds");
-    sum += product / unit + (product % unit != 0);
+    bill.of_class[i] = product / unit + (product % unit != 0);
+    bill.amount += bill.of_class[i];
   }
-  return sum;
+  return Ok{};
 }
 
 Result<std::optional<Bill>> Accounts::bill_of(const std::string& request) {
@@ -273,7 +271,8 @@ Result<std::optional<Bill>> Accounts::bill_of(const std::string& request) {
   select.bind(1, request);
   TRY(const bool row, select.step());
   if (!row) return std::optional<Bill>();
-  return std::optional<Bill>({select.text(0), -select.integer(1), true});
+  return std::optional<Bill>(
+      Bill{.currency = select.text(0), .amount = -select.integer(1), .repeated = true});
 }
 
 Status Accounts::add_entry(const LedgerEntry& entry, const std::string& kind, const Bill& bill) {
@@ -318,7 +317,7 @@ Status Accounts::pay(const std::string& reference, const std::string& key_id, Mo
   TRY(const std::optional<Bill> there, bill_of(reference));
   if (there) return Ok{};
   const LedgerEntry entry{reference, select.integer(0), now, "payment", {}};
-  const Bill bill{select.text(1), -amount, false};
+  const Bill bill{.currency = select.text(1), .amount = -amount};
   TRY_STATUS(add_entry(entry, payment == Payment::grant ? "grant" : "topup", bill));
   return transaction.commit();
 }
@@ -332,8 +331,8 @@ Result<Bill> Accounts::record(const LedgerEntry& entry) {
   select.bind(1, entry.key);
   TRY(const bool row, select.step());
   if (!row) return fail_machine("accounts: key ", entry.key, " is not in the file");
-  Bill bill{select.text(0), 0, false};
-  TRY(bill.amount, cost_of(entry, bill.currency));
+  Bill bill{.currency = select.text(0)};
+  TRY_STATUS(add_costs(entry, bill));
   TRY_STATUS(add_entry(entry, "use", bill));
   TRY_STATUS(transaction.commit());
   return bill;

@@ -16,6 +16,7 @@
 // for a disk; another process may write at the same time.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -61,6 +62,8 @@ struct NewKey {
 };
 
 enum class PriceClass { hit, miss, output, image, video_second };
+inline constexpr std::array kPriceClasses = {PriceClass::hit, PriceClass::miss, PriceClass::output,
+                                             PriceClass::image, PriceClass::video_second};
 std::string_view price_class_name(PriceClass price_class);
 Result<PriceClass> price_class_of(std::string_view name);
 
@@ -93,6 +96,8 @@ struct Bill {
   std::string currency;
   Money amount = 0;
   bool repeated = false;  // the entry was there already
+  // What the amount is made of, in the order of kPriceClasses; nothing of a repeated one.
+  std::array<Money, kPriceClasses.size()> of_class = {};
 };
 
 struct Balance {
@@ -132,7 +137,7 @@ class Accounts {
       : writer_(std::move(writer)), reader_(std::move(reader)) {}
   Status prepare_file();
   Result<std::optional<Bill>> bill_of(const std::string& request);
-  Result<Money> cost_of(const LedgerEntry& entry, const std::string& currency);
+  Status add_costs(const LedgerEntry& entry, Bill& bill);
   Status add_entry(const LedgerEntry& entry, const std::string& kind, const Bill& bill);
 
   std::mutex writing_, reading_;

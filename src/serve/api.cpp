@@ -75,6 +75,7 @@ struct Api::Route {
 const Api::Route* Api::find_route(const std::string& full_path) {
   static constexpr std::array kRoutes = {
       Route{"POST", "/chat/completions", &Api::chat_completions},
+      Route{"POST", "/chat/completions/control", &Api::control},
       Route{"POST", "/completions", &Api::completions},
       Route{"POST", "/infill", &Api::infill},
       Route{"POST", "/messages", &Api::messages},
@@ -85,6 +86,8 @@ const Api::Route* Api::find_route(const std::string& full_path) {
       Route{"POST", "/images/edits", &Api::image_edits},
       Route{"GET, POST", "/videos", &Api::videos},
       Route{"GET, POST, DELETE", "/videos/", &Api::one_video},
+      Route{"GET, POST", "/files", &Api::files},
+      Route{"GET, DELETE", "/files/", &Api::one_file},
       Route{"POST", "/embeddings", &Api::embeddings},
       Route{"POST", "/tokenize", &Api::tokenize},
       Route{"POST", "/detokenize", &Api::detokenize},
@@ -93,6 +96,8 @@ const Api::Route* Api::find_route(const std::string& full_path) {
       Route{"GET", "/models/", &Api::one_model},
       Route{"GET", "/user/balance", &Api::balance},
       Route{"GET", "/metrics", &Api::metrics_page},
+      Route{"GET", "/props", &Api::props},
+      Route{"GET", "/slots", &Api::slots},
       Route{"GET", "/live", &Api::live, true},
       Route{"GET", "/health", &Api::health, true},
       Route{"GET", "/healthz", &Api::health, true},
@@ -111,11 +116,14 @@ Api::Api(const ServedModel& model, Accounts& accounts, ApiOptions options)
     : model_(model),
       accounts_(accounts),
       options_(std::move(options)),
-      metrics_(model.id),
-      bookkeeper_(accounts, [this](const Error& error) {
-        metrics_.ledger_failed();
-        options_.log("ledger: " + error.message + "; the entry is kept and tried again");
-      }) {
+      metrics_(model.id, options_.metrics),
+      bookkeeper_(
+          accounts,
+          [this](const Error& error) {
+            metrics_.ledger_failed();
+            options_.log("ledger: " + error.message + "; the entry is kept and tried again");
+          },
+          [this](const Bill& bill) { metrics_.charged(bill); }) {
   if (!options_.artist) return;
   pictures_ = std::make_unique<Pictures>(*options_.artist, options_.videos,
                                          VideoJobsHost{.accounts = accounts_,
@@ -194,6 +202,11 @@ std::optional<HttpReply> Api::refuse(const HttpRequest& head) {
     return error_reply(key.error(), family, head.id);
   }
   return std::nullopt;
+}
+
+int64_t Api::body_limit(const HttpRequest& head, const HttpLimits& limits) const {
+  const bool uploads = options_.files && plain_path(head.path) == "/files";
+  return uploads ? std::max(limits.body_bytes, limits.upload_bytes) : limits.body_bytes;
 }
 
 void Api::handle(std::shared_ptr<Exchange> exchange) {

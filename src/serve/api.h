@@ -26,6 +26,7 @@
 #include "serve/accounts.h"
 #include "serve/api_error.h"
 #include "serve/bookkeeper.h"
+#include "serve/form.h"
 #include "serve/http_server.h"
 #include "serve/limiter.h"
 #include "serve/metrics.h"
@@ -35,13 +36,17 @@
 namespace hadal {
 
 class Artist;
+class FileStore;
 class PictureReply;
 class Pictures;
 class TextReply;
 class VideoJobs;
 class VideoStore;
+enum class ChatArt;
 enum class ImageTask;
+struct PictureChatCall;
 struct PictureReplyParts;
+struct StoredFile;
 struct VideoJob;
 
 struct ApiOptions {
@@ -53,6 +58,9 @@ struct ApiOptions {
   // draw; videos are made only while one waits for them.
   Artist* artist = nullptr;
   VideoStore* videos = nullptr;
+  // What clients send to be named later; must outlive the API.  Null: nothing is kept.
+  FileStore* files = nullptr;
+  MetricsNames metrics = MetricsNames::both;
 };
 
 class Api : public HttpHandler {
@@ -61,6 +69,7 @@ class Api : public HttpHandler {
   ~Api() override;
 
   std::optional<HttpReply> refuse(const HttpRequest& head) override;
+  int64_t body_limit(const HttpRequest& head, const HttpLimits& limits) const override;
   void handle(std::shared_ptr<Exchange> exchange) override;
   std::string error_body(const HttpRequest& head, int status, const std::string& message) override;
 
@@ -81,12 +90,14 @@ class Api : public HttpHandler {
   ApiStatus check_origin(const HttpRequest& head) const;
   ApiStatus serve(const std::shared_ptr<Exchange>& exchange, const Route& route);
 
-  // The answers; each is named by its path.  api_text.cpp, api_pictures.cpp and api_small.cpp.
+  // The answers; each is named by its path.  api_text.cpp, api_pictures.cpp, api_files.cpp and
+  // api_small.cpp.
   struct Asked {
     std::shared_ptr<Exchange> exchange;
     std::optional<KeyRecord> key;
   };
   ApiStatus chat_completions(const Asked& asked);
+  ApiStatus control(const Asked& asked);
   ApiStatus completions(const Asked& asked);
   ApiStatus infill(const Asked& asked);
   ApiStatus messages(const Asked& asked);
@@ -97,6 +108,8 @@ class Api : public HttpHandler {
   ApiStatus image_edits(const Asked& asked);
   ApiStatus videos(const Asked& asked);
   ApiStatus one_video(const Asked& asked);
+  ApiStatus files(const Asked& asked);
+  ApiStatus one_file(const Asked& asked);
   ApiStatus embeddings(const Asked& asked);
   ApiStatus tokenize(const Asked& asked);
   ApiStatus detokenize(const Asked& asked);
@@ -104,6 +117,8 @@ class Api : public HttpHandler {
   ApiStatus models(const Asked& asked);
   ApiStatus one_model(const Asked& asked);
   ApiStatus balance(const Asked& asked);
+  ApiStatus props(const Asked& asked);
+  ApiStatus slots(const Asked& asked);
   ApiStatus live(const Asked& asked);
   ApiStatus health(const Asked& asked);
   ApiStatus metrics_page(const Asked& asked);
@@ -121,6 +136,13 @@ class Api : public HttpHandler {
   ReplyFacts facts_for(const TextCall& call, const ReplyPlan& plan, const std::string& id) const;
   ApiStatus complete(const Asked& asked, CompletionCall call);
   ApiStatus answer_text(const Asked& asked, TextJob job);
+  // Chats that are answered by a picture or clip, and those that show one.
+  ApiStatus draw_in_chat(const Asked& asked, const OrderedJson& body, ChatArt art);
+  ApiStatus film_in_chat(const Asked& asked, PictureChatCall call, const ReplyFacts& facts);
+  ApiStatus look_in_chat(const Asked& asked, OrderedJson body);
+  ApiResult<VideoJob> add_video(const Asked& asked, ArtOrder order, const std::string& user);
+  // The body of a conversation, with the files that it names.
+  ApiResult<OrderedJson> read_conversation(const Asked& asked);
   ApiStatus admit(const Asked& asked, int64_t tokens);
   void leave(const Asked& asked);
 
@@ -135,6 +157,14 @@ class Api : public HttpHandler {
   ApiStatus cancel_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
   ApiStatus delete_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
   ApiStatus video_sync(const Asked& asked);
+  ApiResult<FileStore*> files_or_refusal();
+  ApiStatus add_file(const Asked& asked, FileStore& files);
+  ApiStatus list_files(const Asked& asked, FileStore& files);
+  ApiStatus file_content(const Asked& asked, FileStore& files, const StoredFile& file);
+  // A file of the asker's own, for a request that names it at `where`.
+  ApiResult<NamedFile> named_file(const Asked& asked, const std::string& id,
+                                  const std::string& where);
+  FileReader file_reader(const Asked& asked);
   void forget(const TextReply& reply);
 
   const ServedModel& model_;

@@ -3,9 +3,9 @@
 #include <ctime>
 
 #include "serve/api.h"
-#include "serve/byte_range.h"
-#include "serve/header_list.h"
 #include "serve/image_codec.h"
+#include "serve/json_reply.h"
+#include "serve/kept_bytes.h"
 #include "serve/picture_reply.h"
 #include "serve/pictures.h"
 #include "serve/random_id.h"
@@ -23,52 +23,11 @@ ApiError no_such_video(const std::string& id) {
           .code = "video_not_found"};
 }
 
-void reply_json(Exchange& exchange, const OrderedJson& body, std::vector<HttpHeader> headers = {}) {
-  exchange.reply({.status = 200, .body = dump_json(body), .headers = std::move(headers)});
-}
-
-std::vector<HttpHeader> ignored_headers(const std::vector<std::string>& ignored) {
-  if (ignored.empty()) return {};
-  return {{"x-hadal-ignored-fields", header_list(ignored)}};
-}
-
 ApiResult<VideoPart> part_of(const std::string& name) {
   if (name.empty() || name == "video") return VideoPart::video;
   if (name == "thumbnail") return VideoPart::thumbnail;
   if (name == "spritesheet") return VideoPart::sheet;
   return bad_field("variant", "expected video, thumbnail or spritesheet");
-}
-
-// A file that never changes, or the part of it that was asked for.
-ApiStatus reply_file(Exchange& exchange, VideoStore& store, const VideoJob& job, VideoPart part) {
-  TRY(const int64_t size, store.size_of(job.id, part));
-  const std::string tag = "\"" + job.id + "-" + std::to_string(static_cast<int>(part)) + "\"";
-  const std::string_view only_if = exchange.request().header("if-range");
-  const bool wants_part = only_if.empty() || only_if == tag;
-  const ByteRange range =
-      read_byte_range(wants_part ? exchange.request().header("range") : "", size);
-  HttpReply reply;
-  reply.type = media_type(part == VideoPart::video ? job.order.kind : FileKind::jpeg);
-  reply.headers = {{"Accept-Ranges", "bytes"}, {"ETag", tag}, {"Cache-Control", "private"}};
-  const std::string whole = "/" + std::to_string(size);
-  if (range.kind == ByteRange::Kind::beyond) {
-    reply = error_reply({.status = 416,
-                         .message = "the file has " + std::to_string(size) +
-                                    " bytes, none of those that were asked for"},
-                        ErrorFamily::openai, exchange.request().id);
-    reply.headers.emplace_back("Content-Range", "bytes *" + whole);
-    exchange.reply(std::move(reply));
-    return Ok{};
-  }
-  TRY(reply.body, store.read(job.id, part, range.first, range.count));
-  if (range.kind == ByteRange::Kind::part) {
-    reply.status = 206;
-    reply.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" +
-                                                    std::to_string(range.first + range.count - 1) +
-                                                    whole);
-  }
-  exchange.reply(std::move(reply));
-  return Ok{};
 }
 
 }  // namespace
@@ -100,7 +59,7 @@ ApiStatus Api::image_edits(const Asked& asked) {
 ApiStatus Api::answer_image(const Asked& asked, ImageTask task) {
   TRY(Pictures* const pictures, pictures_or_refusal());
   TRY(const Form form, read_form(asked.exchange->request()));
-  TRY(ImageCall call, read_image_call(form, pictures->artist().limits(), task));
+  TRY(ImageCall call, read_image_call(form, pictures->artist().limits(), task, file_reader(asked)));
   TRY_STATUS(check_picture_model(call.model));
   TRY_STATUS(check_order(pictures->artist(), call.order));
   return answer_picture(asked, call.user,
@@ -145,24 +104,27 @@ ApiStatus Api::videos(const Asked& asked) {
   TRY(VideoJobs* const videos, videos_or_refusal());
   if (asked.exchange->request().method == "GET") return list_videos(asked, *videos);
   TRY(const Form form, read_form(asked.exchange->request()));
-  TRY(VideoCall call, read_video_call(form, pictures_->artist().limits()));
+  TRY(VideoCall call, read_video_call(form, pictures_->artist().limits(), file_reader(asked)));
   TRY_STATUS(check_picture_model(call.model));
   TRY_STATUS(check_order(pictures_->artist(), call.order));
+  TRY(const VideoJob made, add_video(asked, std::move(call.order), call.user));
+  reply_json(*asked.exchange, video_json(made, model_.id, 0), ignored_headers(call.ignored));
+  return Ok{};
+}
+
+ApiResult<VideoJob> Api::add_video(const Asked& asked, ArtOrder order, const std::string& user) {
+  TRY(VideoJobs* const videos, videos_or_refusal());
   TRY_STATUS(admit(asked, 0));
   leave(asked);  // the answer comes at once; what waits is bounded by the queue
   VideoJob job;
   job.id = make_id("video_");
   job.owner = owner_of(asked);
   job.key = asked.key ? asked.key->number : 0;
-  job.order = std::move(call.order);
+  job.order = std::move(order);
   job.created = std::time(nullptr);
-  ApiResult<VideoJob> made = videos->add(std::move(job), asked.key ? asked.key->id : call.user);
-  if (!made) {
-    if (made.error().status == 429) metrics_.refused("queue");
-    return made.error();
-  }
-  reply_json(*asked.exchange, video_json(*made, model_.id, 0), ignored_headers(call.ignored));
-  return Ok{};
+  ApiResult<VideoJob> made = videos->add(std::move(job), asked.key ? asked.key->id : user);
+  if (!made && made.error().status == 429) metrics_.refused("queue");
+  return made;
 }
 
 std::string Api::owner_of(const Asked& asked) {
@@ -170,29 +132,17 @@ std::string Api::owner_of(const Asked& asked) {
 }
 
 ApiStatus Api::list_videos(const Asked& asked, VideoJobs& videos) {
-  const auto query = read_query(asked.exchange->request().query);
-  const auto field = [&](const char* name) {
-    const auto found = query.find(name);
-    return found == query.end() ? std::string() : found->second;
-  };
   constexpr int64_t kUsualPage = 20, kLargestPage = 100;
-  int64_t limit = kUsualPage;
-  if (const std::string text = field("limit"); !text.empty()) {
-    const bool digits = text.size() <= 3 && text.find_first_not_of("0123456789") == text.npos;
-    limit = digits ? std::stoi(text) : 0;
-    if (limit < 1 || limit > kLargestPage)
-      return bad_field("limit", "expected 1 to ", kLargestPage);
-  }
-  const std::string order = field("order"), after = field("after");
-  if (!order.empty() && order != "asc" && order != "desc")
-    return bad_field("order", "expected asc or desc");
+  TRY(const PageQuery query,
+      read_page_query(asked.exchange->request().query, kUsualPage, kLargestPage));
   const std::string owner = owner_of(asked);
-  if (!after.empty()) {
-    TRY(const std::optional<VideoJob> there, videos.store().find(after, owner));
+  if (!query.after.empty()) {
+    TRY(const std::optional<VideoJob> there, videos.store().find(query.after, owner));
     if (!there) return bad_field("after", "names no video");
   }
   TRY_STATUS(videos.store().sweep(std::time(nullptr)));
-  TRY(const VideoStore::Page page, videos.store().list(owner, limit, after, order == "asc"));
+  TRY(const VideoStore::Page page,
+      videos.store().list(owner, query.limit, query.after, query.oldest_first));
   OrderedJson data = OrderedJson::array();
   for (const VideoJob& job : page.jobs)
     data.push_back(video_json(job, model_.id, videos.progress(job.id)));
@@ -245,7 +195,12 @@ ApiStatus Api::video_content(const Asked& asked, VideoJobs& videos, const VideoJ
   if (!job.has_files)
     return ApiError{
         .status = 410, .message = "the video has expired", .param = "id", .code = "video_expired"};
-  return reply_file(*asked.exchange, videos.store(), job, part);
+  TRY(const int64_t size, videos.store().size_of(job.id, part));
+  return reply_kept(*asked.exchange,
+                    {.path = videos.store().path_of(job.id, part),
+                     .size = size,
+                     .type = media_type(part == VideoPart::video ? job.order.kind : FileKind::jpeg),
+                     .tag = job.id + "-" + std::to_string(static_cast<int>(part))});
 }
 
 ApiStatus Api::cancel_video(const Asked& asked, VideoJobs& videos, const VideoJob& job) {
@@ -268,7 +223,7 @@ ApiStatus Api::delete_video(const Asked& asked, VideoJobs& videos, const VideoJo
 ApiStatus Api::video_sync(const Asked& asked) {
   TRY(Pictures* const pictures, pictures_or_refusal());
   TRY(const Form form, read_form(asked.exchange->request()));
-  TRY(VideoCall call, read_video_call(form, pictures->artist().limits()));
+  TRY(VideoCall call, read_video_call(form, pictures->artist().limits(), file_reader(asked)));
   TRY_STATUS(check_picture_model(call.model));
   TRY_STATUS(check_order(pictures->artist(), call.order));
   call.order.gallery = false;

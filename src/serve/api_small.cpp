@@ -5,6 +5,8 @@
 #include "serve/api.h"
 #include "serve/chat_codec.h"
 #include "serve/completion_codec.h"
+#include "serve/file_store.h"
+#include "serve/json_reply.h"
 #include "serve/messages_codec.h"
 #include "serve/pictures.h"
 #include "serve/responses_codec.h"
@@ -14,25 +16,37 @@
 namespace hadal {
 namespace {
 
-void reply_json(Exchange& exchange, const OrderedJson& body, int status = 200) {
-  exchange.reply({.status = status, .body = dump_json(body)});
-}
+// What goes into the model, and what comes out of it.
+struct Senses {
+  bool draws = false, films = false, looks = false;
 
-// What comes out of the model, besides text; `modalities` says what goes in.
-OrderedJson output_of(bool draws) {
-  return draws ? OrderedJson{"text", "image", "video"} : OrderedJson::array({"text"});
-}
+  explicit Senses(Pictures* pictures)
+      : draws(pictures != nullptr),
+        films(pictures && pictures->videos()),
+        looks(pictures && pictures->artist().looks()) {}
+  OrderedJson input() const {
+    OrderedJson kinds = OrderedJson::array({"text"});
+    if (looks) kinds.push_back("image");
+    return kinds;
+  }
+  OrderedJson output() const {
+    OrderedJson kinds = OrderedJson::array({"text"});
+    if (draws) kinds.push_back("image");
+    if (films) kinds.push_back("video");
+    return kinds;
+  }
+};
 
-OrderedJson model_json(const ServedModel& model, bool draws) {
+OrderedJson model_json(const ServedModel& model, const Senses& senses) {
   return {{"id", model.id},
           {"object", "model"},
           {"created", model.created},
           {"owned_by", "hadal"},
           {"context_length", model.worker.context()},
           {"max_output_tokens", model.worker.context() - 1},
-          {"modalities", {"text"}},
+          {"modalities", senses.input()},
           {"default_temperature", model.temperature},
-          {"output_modalities", output_of(draws)},
+          {"output_modalities", senses.output()},
           {"fingerprint", model.fingerprint}};
 }
 
@@ -49,7 +63,7 @@ OrderedJson balance_json(const Balance& balance) {
 }  // namespace
 
 ApiStatus Api::count_tokens(const Asked& asked) {
-  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(const OrderedJson body, read_conversation(asked));
   TRY(ChatCall call, read_messages_call(body, MessagesFor::count));
   TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
   TRY(const Prompt prompt, chat_prompt(model_, call));
@@ -59,7 +73,7 @@ ApiStatus Api::count_tokens(const Asked& asked) {
 }
 
 ApiStatus Api::response_tokens(const Asked& asked) {
-  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(const OrderedJson body, read_conversation(asked));
   TRY(ResponsesCall call, read_responses_call(body));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   TRY(const Prompt prompt, chat_prompt(model_, call));
@@ -109,7 +123,7 @@ ApiStatus Api::detokenize(const Asked& asked) {
 }
 
 ApiStatus Api::apply_template(const Asked& asked) {
-  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(const OrderedJson body, read_conversation(asked));
   JsonFields fields(body, "");
   ChatCall call;
   TRY_STATUS(read_chat_prompt(fields, call));
@@ -122,7 +136,7 @@ ApiStatus Api::apply_template(const Asked& asked) {
 ApiStatus Api::models(const Asked& asked) {
   reply_json(*asked.exchange,
              {{"object", "list"},
-              {"data", OrderedJson::array({model_json(model_, pictures_ != nullptr)})}});
+              {"data", OrderedJson::array({model_json(model_, Senses(pictures_.get()))})}});
   return Ok{};
 }
 
@@ -131,7 +145,7 @@ ApiStatus Api::one_model(const Asked& asked) {
   TextCall call;
   call.model = path.substr(path.find("/models/") + 8);
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
-  reply_json(*asked.exchange, model_json(model_, pictures_ != nullptr));
+  reply_json(*asked.exchange, model_json(model_, Senses(pictures_.get())));
   return Ok{};
 }
 
@@ -147,6 +161,34 @@ ApiStatus Api::balance(const Asked& asked) {
   return Ok{};
 }
 
+// What llama.cpp's clients ask a server for when they begin.
+ApiStatus Api::props(const Asked& asked) {
+  const Senses senses(pictures_.get());
+  reply_json(*asked.exchange, {{"default_generation_settings",
+                                {{"n_ctx", model_.worker.context()},
+                                 {"params",
+                                  {{"temperature", model_.temperature},
+                                   {"top_p", model_.top_p},
+                                   {"n_predict", model_.default_output}}}}},
+                               {"total_slots", model_.worker.gauges().slots},
+                               {"model_alias", model_.id},
+                               {"modalities", {{"vision", senses.looks}, {"audio", false}}},
+                               {"build_info", "hadal"},
+                               {"fingerprint", model_.fingerprint}});
+  return Ok{};
+}
+
+ApiStatus Api::slots(const Asked& asked) {
+  OrderedJson list = OrderedJson::array();
+  for (const SlotGauge& slot : model_.worker.gauges().each_slot)
+    list.push_back({{"id", list.size()},
+                    {"n_ctx", model_.worker.context()},
+                    {"is_processing", slot.busy},
+                    {"n_cached", slot.tokens}});
+  reply_json(*asked.exchange, list);
+  return Ok{};
+}
+
 ApiStatus Api::live(const Asked& asked) {
   reply_json(*asked.exchange, {{"status", "ok"}});
   return Ok{};
@@ -159,15 +201,19 @@ ApiStatus Api::health(const Asked& asked) {
   }
   reply_json(
       *asked.exchange,
-      {{"error", {{"code", 503}, {"message", "Shutting down"}, {"type", "unavailable_error"}}}},
+      {{"error", {{"code", 503}, {"message", "Shutting down"}, {"type", "unavailable_error"}}}}, {},
       503);
   return Ok{};
 }
 
 ApiStatus Api::metrics_page(const Asked& asked) {
   static const HttpCounts kNone;
-  const MetricsNow now{model_.worker.gauges(), counts_ ? *counts_ : kNone, draining_,
-                       pictures_ ? pictures_->queue().gauges() : PictureGauges{}};
+  MetricsNow now{
+      .worker = model_.worker.gauges(), .http = counts_ ? *counts_ : kNone, .draining = draining_};
+  if (pictures_) now.pictures = pictures_->queue().gauges();
+  if (options_.files) {
+    TRY(now.files, options_.files->gauges());
+  }
   asked.exchange->reply(
       {.status = 200, .body = metrics_.text(now), .type = std::string(kMetricsType)});
   return Ok{};

@@ -3,8 +3,11 @@
 #include "serve/api.h"
 #include "serve/chat_codec.h"
 #include "serve/completion_codec.h"
-#include "serve/header_list.h"
+#include "serve/file_parts.h"
+#include "serve/json_reply.h"
 #include "serve/messages_codec.h"
+#include "serve/picture_chat.h"
+#include "serve/pictures.h"
 #include "serve/random_id.h"
 #include "serve/responses_codec.h"
 #include "serve/text_reply.h"
@@ -23,8 +26,20 @@ ReplyFacts Api::facts_for(const TextCall& call, const ReplyPlan& plan,
           .secret = accounts_.secret()};
 }
 
+ApiResult<OrderedJson> Api::read_conversation(const Asked& asked) {
+  TRY(OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY_STATUS(open_file_parts(body, file_reader(asked)));
+  return body;
+}
+
 ApiStatus Api::chat_completions(const Asked& asked) {
-  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(OrderedJson body, read_conversation(asked));
+  const ChatArts possible{.pictures = pictures_ != nullptr,
+                          .clips = pictures_ && pictures_->videos()};
+  TRY(const ChatArt art, read_modalities(body, possible));
+  if (art != ChatArt::none) return draw_in_chat(asked, body, art);
+  if (pictures_ && pictures_->artist().looks() && shows_picture(body))
+    return look_in_chat(asked, std::move(body));
   TRY(ChatCall call, read_chat_call(body));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   TRY(ReplyPlan plan, plan_chat(model_, call));
@@ -68,7 +83,7 @@ ApiStatus Api::infill(const Asked& asked) {
 }
 
 ApiStatus Api::messages(const Asked& asked) {
-  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(const OrderedJson body, read_conversation(asked));
   TRY(ChatCall call, read_messages_call(body, MessagesFor::answer));
   TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
   TRY(ReplyPlan plan, plan_chat(model_, call));
@@ -83,7 +98,7 @@ ApiStatus Api::messages(const Asked& asked) {
 }
 
 ApiStatus Api::responses(const Asked& asked) {
-  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(const OrderedJson body, read_conversation(asked));
   TRY(ResponsesCall call, read_responses_call(body));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   TRY(ReplyPlan plan, plan_chat(model_, call));
@@ -98,6 +113,33 @@ ApiStatus Api::responses(const Asked& asked) {
                                    return make_responses_writer(std::move(known), echoed);
                                  },
                              .facts = std::move(facts)});
+}
+
+// llama.cpp's way to reach into an answer that is being written.
+ApiStatus Api::control(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  JsonFields fields(body, "");
+  TRY(const std::string id, fields.needed_text("id"));
+  TRY(const std::string action, fields.needed_text("action"));
+  if (action != "cancel")
+    return bad_field("action", "found \"", action.substr(0, 40), "\", expected cancel");
+  bool found = false;
+  {
+    // Under the lock no reply can forget itself and die.
+    const std::lock_guard lock(mutex_);
+    for (TextReply* reply : replies_)
+      if (reply->is(id, owner_of(asked))) {
+        reply->stop();
+        found = true;
+      }
+  }
+  if (!found)
+    return ApiError{.status = 404,
+                    .message = "id: no answer of that id is being written",
+                    .param = "id",
+                    .code = "not_found"};
+  reply_json(*asked.exchange, {{"id", id}, {"action", action}, {"success", true}});
+  return Ok{};
 }
 
 // Money and limits.  What is admitted must leave the limiter again.
@@ -123,12 +165,10 @@ ApiStatus Api::answer_text(const Asked& asked, TextJob job) {
   generation.deadline = std::chrono::steady_clock::now() + options_.request_time;
   TRY_STATUS(admit(asked, static_cast<int64_t>(generation.prompt.size())));
 
-  std::vector<HttpHeader> headers;
-  if (!job.plan.ignored.empty())
-    headers.emplace_back("x-hadal-ignored-fields", header_list(job.plan.ignored));
+  std::vector<HttpHeader> headers = ignored_headers(job.plan.ignored);
   const auto reply = std::make_shared<TextReply>(
       *this,
-      TextReplyParts{asked.exchange, asked.key, job.writer(std::move(job.facts)), job.family,
+      TextReplyParts{job.facts.id, asked.exchange, asked.key, job.writer(job.facts), job.family,
                      job.stream, std::move(headers)},
       ReplyReader(model_.tokenizer, job.plan.form, job.call_prefix));
   {

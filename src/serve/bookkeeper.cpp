@@ -6,8 +6,12 @@
 
 namespace hadal {
 
-Bookkeeper::Bookkeeper(Accounts& accounts, std::function<void(const Error&)> failed)
-    : accounts_(accounts), failed_(std::move(failed)), thread_([this] { work(); }) {}
+Bookkeeper::Bookkeeper(Accounts& accounts, std::function<void(const Error&)> failed,
+                       std::function<void(const Bill&)> charged)
+    : accounts_(accounts),
+      failed_(std::move(failed)),
+      charged_(std::move(charged)),
+      thread_([this] { work(); }) {}
 
 Bookkeeper::~Bookkeeper() {
   close();
@@ -31,10 +35,16 @@ void Bookkeeper::close() {
   thread_.join();
 }
 
+Result<Bill> Bookkeeper::record(const LedgerEntry& entry) {
+  Result<Bill> bill = accounts_.record(entry);
+  if (bill && !bill->repeated) charged_(*bill);
+  return bill;
+}
+
 // What could not be written is tried again before anything new is.
 void Bookkeeper::retry() {
   while (!unwritten_.empty()) {
-    if (!accounts_.record(unwritten_.front())) return;
+    if (!record(unwritten_.front())) return;
     unwritten_.pop_front();
   }
 }
@@ -59,7 +69,7 @@ void Bookkeeper::work() {
     retry();
     std::optional<Bill> bill;
     if (task.entry) {
-      Result<Bill> written = accounts_.record(*task.entry);
+      Result<Bill> written = record(*task.entry);
       if (written) {
         bill = *written;
       } else {

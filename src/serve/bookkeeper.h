@@ -23,8 +23,9 @@ class Bookkeeper {
  public:
   using Done = std::function<void(const std::optional<Bill>& bill)>;
 
-  // `failed` hears of every entry that could not be written at once.
-  Bookkeeper(Accounts& accounts, std::function<void(const Error&)> failed);
+  // `failed` hears of every entry that could not be written at once, `charged` of every new bill.
+  Bookkeeper(Accounts& accounts, std::function<void(const Error&)> failed,
+             std::function<void(const Bill&)> charged);
   ~Bookkeeper();
 
   // Without an entry (nobody pays) the callback keeps its place in the order.
@@ -39,9 +40,11 @@ class Bookkeeper {
   };
   void work();
   void retry();
+  Result<Bill> record(const LedgerEntry& entry);
 
   Accounts& accounts_;
   std::function<void(const Error&)> failed_;
+  std::function<void(const Bill&)> charged_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task> tasks_;

@@ -2,6 +2,7 @@
 // One connection: what comes in, and when it has come too late.
 #include "serve/connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/result.h"
@@ -80,7 +81,13 @@ bool Connection::header_came() {
     return false;
   }
   const HttpLimits& limits = host_.limits();
-  const int64_t body = reader_->body_bytes().value_or(limits.body_bytes);
+  const int64_t most = host_.handler().body_limit(head_, limits);
+  reader_->limit_body(most);
+  if (reader_->state() == RequestReader::State::failed) {
+    refuse_fault(reader_->fault());
+    return false;
+  }
+  const int64_t body = reader_->body_bytes().value_or(most);
   if (host_.counts().body_bytes + body > limits.all_bodies_bytes) {
     refuse_fault({503, "other requests' bodies fill the memory that is set apart for them"});
     return false;
@@ -88,7 +95,8 @@ bool Connection::header_came() {
   reserved_ = body;
   host_.counts().body_bytes += body;
   if (reader_->expects_continue() && body > 0) send(std::string(kContinue));
-  set_phase(Phase::body, limits.body_time);
+  // An upload has the pace of other bodies.
+  set_phase(Phase::body, limits.body_time * (1 + body / std::max<int64_t>(1, limits.body_bytes)));
   return true;
 }
 
@@ -166,6 +174,7 @@ void Connection::close() {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
   host_.counts().body_bytes -= std::exchange(reserved_, 0);
+  host_.counts().answer_bytes -= std::exchange(out_bytes_, 0);
   transport_->close();
   host_.forget(*this);
 }

@@ -98,6 +98,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int64_t reserved_ = 0;  // of all_bodies_bytes
 
   std::deque<std::string> out_;
+  size_t front_sent_ = 0;  // of the first of them
   int64_t out_bytes_ = 0;
   std::string writing_now_;
   Clock::time_point write_deadline_;

@@ -147,6 +147,7 @@ void Connection::send(std::string bytes) {
   last_sent_ = Clock::now();
   sent_bytes_ += static_cast<int64_t>(bytes.size());
   out_bytes_ += static_cast<int64_t>(bytes.size());
+  host_.counts().answer_bytes += static_cast<int64_t>(bytes.size());
   out_.push_back(std::move(bytes));
   write_next();
   note_backlog();
@@ -164,13 +165,13 @@ void Connection::write_next() {
   }
   writing_now_.clear();
   while (!out_.empty() && writing_now_.size() < kMostWrite) {
-    std::string& next = out_.front();
-    const size_t taken = std::min(next.size(), kMostWrite - writing_now_.size());
-    writing_now_.append(next, 0, taken);
-    if (taken == next.size())
-      out_.pop_front();
-    else
-      next.erase(0, taken);
+    const std::string& next = out_.front();
+    const size_t taken = std::min(next.size() - front_sent_, kMostWrite - writing_now_.size());
+    writing_now_.append(next, front_sent_, taken);
+    front_sent_ += taken;
+    if (front_sent_ < next.size()) break;
+    out_.pop_front();
+    front_sent_ = 0;
   }
   writing_ = true;
   write_deadline_ = Clock::now() + host_.limits().write_time;
@@ -184,6 +185,7 @@ void Connection::wrote(bool well, size_t bytes) {
   if (phase_ == Phase::closed) return;
   if (!well) return phase_ == Phase::answering ? lose_client() : close();
   out_bytes_ -= static_cast<int64_t>(bytes);
+  host_.counts().answer_bytes -= static_cast<int64_t>(bytes);
   note_backlog();
   write_next();
 }

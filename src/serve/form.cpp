@@ -40,6 +40,21 @@ OrderedJson field_value(const std::string& name, std::string_view text) {
   return value;
 }
 
+// "input_reference[file_id]" is how the official packages write an object into a form.
+ApiStatus add_field(OrderedJson& fields, const std::string& name, std::string_view text) {
+  const size_t open = name.find('[');
+  const bool inside = open != std::string::npos && open > 0 && name.ends_with(']') &&
+                      name.find_first_of("[]", open + 1) == name.size() - 1;
+  const std::string outer = name.substr(0, inside ? open : name.size());
+  if (inside && !fields.contains(outer)) fields[outer] = OrderedJson::object();
+  if (inside && !fields[outer].is_object()) return bad_field(outer, "is given twice");
+  OrderedJson& object = inside ? fields[outer] : fields;
+  const std::string key = inside ? name.substr(open + 1, name.size() - open - 2) : name;
+  if (object.contains(key)) return bad_field(name, "is given twice");
+  object[key] = field_value(key, text);
+  return Ok{};
+}
+
 ApiResult<Form> form_of_parts(const std::vector<FormPart>& parts) {
   Form form;
   for (const FormPart& part : parts) {
@@ -48,23 +63,29 @@ ApiResult<Form> form_of_parts(const std::vector<FormPart>& parts) {
     if (part.is_file) {
       form.files[name].emplace_back(part.bytes);
     } else {
-      if (form.fields.contains(name)) return bad_field(name, "is given twice");
-      form.fields[name] = field_value(name, part.bytes);
+      TRY_STATUS(add_field(form.fields, name, part.bytes));
     }
   }
   return form;
 }
 
-ApiResult<std::string> picture_of_url(const OrderedJson& value, const std::string& where) {
+ApiResult<std::string> picture_of(const OrderedJson& value, const std::string& where,
+                                  const FileReader& files) {
   if (value.is_array()) {
     if (value.size() != 1) return bad_field(where, value.size(), " pictures, expected one");
-    return picture_of_url(value[0], where + "[0]");
+    return picture_of(value[0], where + "[0]", files);
   }
   if (value.is_object()) {
-    if (value.contains("file_id"))
-      return bad_field(where, "files are not kept here: send its data");
-    if (!value.contains("image_url")) return bad_field(where, "expected {\"image_url\": …}");
-    return picture_of_url(value["image_url"], where + ".image_url");
+    JsonFields fields(value, where);
+    TRY(const std::optional<std::string> id, fields.text("file_id"));
+    if (id) {
+      TRY(NamedFile file, files(*id, where + ".file_id"));
+      return std::move(file.bytes);
+    }
+    if (value.contains("url")) return picture_of(value["url"], where + ".url", files);
+    if (!value.contains("image_url"))
+      return bad_field(where, "expected {\"image_url\": …} or {\"file_id\": …}");
+    return picture_of(value["image_url"], where + ".image_url", files);
   }
   if (!value.is_string())
     return bad_field(where, "found ", json_kind(value), ", expected a data URL");
@@ -101,15 +122,16 @@ ApiResult<Form> read_form(const HttpRequest& request) {
 }
 
 ApiResult<std::optional<std::string>> read_picture(const Form& form, JsonFields& fields,
-                                                   const std::string& name) {
+                                                   const std::string& name,
+                                                   const FileReader& files) {
   std::optional<std::string> picture;
   const OrderedJson& value = fields.any(name);
-  if (const auto files = form.files.find(name); files != form.files.end()) {
-    if (files->second.size() > 1)
-      return bad_field(name, files->second.size(), " pictures, expected one");
-    picture = files->second.front();
+  if (const auto sent = form.files.find(name); sent != form.files.end()) {
+    if (sent->second.size() > 1)
+      return bad_field(name, sent->second.size(), " pictures, expected one");
+    picture = sent->second.front();
   } else if (!value.is_null()) {
-    TRY(picture, picture_of_url(value, name));
+    TRY(picture, picture_of(value, name, files));
   }
   if (picture) {
     TRY_STATUS(check_picture(*picture, name));
@@ -138,6 +160,28 @@ std::map<std::string, std::string, std::less<>> read_query(std::string_view quer
       fields[name] = value;
   }
   return fields;
+}
+
+ApiResult<PageQuery> read_page_query(std::string_view query, int64_t usual, int64_t largest) {
+  const auto fields = read_query(query);
+  const auto field = [&](const char* name) {
+    const auto found = fields.find(name);
+    return found == fields.end() ? std::string() : found->second;
+  };
+  PageQuery page{.limit = usual, .after = field("after")};
+  if (const std::string text = field("limit"); !text.empty()) {
+    constexpr size_t kMostDigits = 6;
+    const bool digits =
+        text.size() <= kMostDigits && text.find_first_not_of("0123456789") == std::string::npos;
+    page.limit = digits ? std::stoi(text) : 0;
+    if (page.limit < 1 || page.limit > largest)
+      return bad_field("limit", "expected 1 to ", largest);
+  }
+  const std::string order = field("order");
+  if (!order.empty() && order != "asc" && order != "desc")
+    return bad_field("order", "expected asc or desc");
+  page.oldest_first = order == "asc";
+  return page;
 }
 
 }  // namespace hadal

@@ -3,12 +3,13 @@
 //
 //   TRY(const Form form, read_form(exchange.request()));
 //   JsonFields fields(form.fields, "");
-//   TRY(std::optional<std::string> picture, read_picture(form, fields, "input_reference"));
+//   TRY(auto picture, read_picture(form, fields, "input_reference", files));
 //
 // A form's fields are text.  Those that the APIs mean as numbers or flags become such; whether they
-// are right is for who reads them to say.
+// are right is for who reads them to say.  "a[b]" is the field b of an object a.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -20,6 +21,14 @@
 
 namespace hadal {
 
+// A file that was sent before and is named by its id.
+struct NamedFile {
+  std::string name, type, bytes;
+};
+// By id; `where` begins the message if there is no such file.
+using FileReader =
+    std::function<ApiResult<NamedFile>(const std::string& id, const std::string& where)>;
+
 struct Form {
   OrderedJson fields = OrderedJson::object();
   std::map<std::string, std::vector<std::string>, std::less<>> files;  // by field; "image[]": image
@@ -30,16 +39,25 @@ struct Form {
 ApiResult<Form> read_form(const HttpRequest& request);
 
 // The one picture under a name: a file of the form; or a data URL, bare or as {"image_url": …}, or
-// a list of one of these.  Its kind is told by its bytes.  Addresses and ids are refused: nothing
-// is fetched on a client's behalf.
+// a file that was sent before, {"file_id": …}; or a list of one of these.  Its kind is told by its
+// bytes.  Addresses are refused: nothing is fetched on a client's behalf.
 ApiResult<std::optional<std::string>> read_picture(const Form& form, JsonFields& fields,
-                                                   const std::string& name);
+                                                   const std::string& name,
+                                                   const FileReader& files);
 
 // Both numbers of "64x48".
 struct FormSize {
   int64_t width = 0, height = 0;
 };
 ApiResult<FormSize> read_size(const std::string& text, const std::string& name);
+
+// A page of a list: limit, order (asc or desc) and after, as OpenAI's lists have them.
+struct PageQuery {
+  int64_t limit = 0;
+  std::string after;
+  bool oldest_first = false;
+};
+ApiResult<PageQuery> read_page_query(std::string_view query, int64_t usual, int64_t largest);
 
 // The fields of a query, "limit=20&after=video_1"; the last of a name counts.
 std::map<std::string, std::string, std::less<>> read_query(std::string_view query);

@@ -17,6 +17,8 @@ struct HttpLimits {
   int64_t header_bytes = 16 << 10;
   // A million tokens are about 5 MB of JSON; the rest is room for pictures in data URLs.
   int64_t body_bytes = 64 << 20;
+  // Of a request that brings a file to keep, where the handler allows it; 0: as any other.
+  int64_t upload_bytes = 0;
   // Of all requests that are being read or prepared: what memory they may take together.
   int64_t all_bodies_bytes = 512 << 20;
   int64_t connections = 512;                      // each costs about 50 kB; a browser opens six

@@ -186,6 +186,10 @@ void Server::stop() {
 
 }  // namespace
 
+int64_t HttpHandler::body_limit(const HttpRequest&, const HttpLimits& limits) const {
+  return limits.body_bytes;
+}
+
 bool is_loopback(const std::string& address) {
   ErrorCode error;
   const asio::ip::address read = asio::ip::make_address(address, error);

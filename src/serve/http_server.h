@@ -31,6 +31,8 @@ class HttpHandler {
   // Looks at a header before its body is read; an answer ends the connection.  Brief: everybody
   // waits.  Any error reply of the server itself has its body from error_body().
   virtual std::optional<HttpReply> refuse(const HttpRequest& head) = 0;
+  // How long the body of a request may be; asked once refuse() has let it pass.  Brief.
+  virtual int64_t body_limit(const HttpRequest& head, const HttpLimits& limits) const;
   virtual void handle(std::shared_ptr<Exchange> exchange) = 0;
   virtual std::string error_body(const HttpRequest& head, int status,
                                  const std::string& message) = 0;
@@ -51,7 +53,8 @@ struct HttpCounts {
   std::atomic<int64_t> connections{0}, accepted{0}, refused{0};
   std::atomic<int64_t> requests{0}, answering{0};
   std::atomic<int64_t> slow_readers{0}, gone_clients{0}, bad_requests{0}, timeouts{0};
-  std::atomic<int64_t> body_bytes{0};  // of requests that are being read or prepared
+  std::atomic<int64_t> body_bytes{0};    // of requests that are being read or prepared
+  std::atomic<int64_t> answer_bytes{0};  // that were not taken by their readers yet
 };
 
 bool is_loopback(const std::string& address);

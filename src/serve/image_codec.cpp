@@ -57,11 +57,12 @@ ApiResult<std::vector<std::string>> read_manners(JsonFields& fields) {
 }
 
 ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limits,
-                     ArtOrder& order) {
+                     const FileReader& files, ArtOrder& order) {
   if (form.has_file("mask") || fields.has("mask"))
     return bad_field("mask", "not supported: this model cannot paint a part of a picture anew");
   const bool listed = fields.has("images");
-  TRY(std::optional<std::string> picture, read_picture(form, fields, listed ? "images" : "image"));
+  TRY(std::optional<std::string> picture,
+      read_picture(form, fields, listed ? "images" : "image", files));
   if (!picture) return bad_field("image", "is missing, expected a picture");
   order.first_frame = std::move(*picture);
   order.ends_as_still = true;
@@ -207,7 +208,8 @@ ApiStatus check_order(const Artist& artist, const ArtOrder& order) {
   return Ok{};
 }
 
-ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, ImageTask task) {
+ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, ImageTask task,
+                                     const FileReader& files) {
   JsonFields fields(form.fields, "");
   ImageCall call;
   TRY_STATUS(read_order(fields, limits, call.order));
@@ -225,14 +227,14 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
   if (call.order.previews > 0 && !call.stream)
     return bad_field("partial_images", "is ", call.order.previews, " without stream");
   if (task == ImageTask::edit) {
-    TRY_STATUS(read_given(form, fields, limits, call.order));
+    TRY_STATUS(read_given(form, fields, limits, files, call.order));
   }
   call.facts = {.task = task,
                 .created = std::time(nullptr),
                 .size = std::to_string(call.order.width) + "x" + std::to_string(call.order.height),
                 .format = call.facts.format};
   for (const std::string& name : fields.unread()) call.ignored.push_back(name);
-  for (const auto& [name, files] : form.files)
+  for (const auto& [name, sent] : form.files)
     if (task == ImageTask::generate || name != "image") call.ignored.push_back(name);
   return call;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Pictures in the words of OpenAI's images API: requests in, whole replies and events out.
 //
-//   TRY(ImageCall call, read_image_call(form, artist.limits(), ImageTask::generate));
+//   TRY(ImageCall call, read_image_call(form, artist.limits(), ImageTask::generate, files));
 //   std::unique_ptr<PictureWriter> writer = make_image_writer(call.facts);
 //
 // What changes a picture and cannot be honoured is refused by name.  What only asks for a manner of
@@ -43,7 +43,8 @@ struct ImageCall {
 };
 
 // Of an edit: the given picture is the first frame of a clip, and the answer is its last.
-ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, ImageTask task);
+ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, ImageTask task,
+                                     const FileReader& files);
 
 // prompt, size, seed, guidance_scale, num_inference_steps, temperature, top_k: alike for pictures
 // and clips; and what cannot be done for either.
@@ -57,6 +58,8 @@ ApiStatus check_order(const Artist& artist, const ArtOrder& order);
 class PictureWriter {
  public:
   virtual ~PictureWriter() = default;
+  // What a stream begins with.
+  virtual std::string begin() { return {}; }
   virtual std::string preview(int64_t picture, int64_t number, std::string_view png) = 0;
   virtual std::string end(const Artwork& work, const std::optional<Bill>& bill) = 0;
   virtual std::string failed(const ApiError& error) = 0;

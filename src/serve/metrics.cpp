@@ -36,12 +36,6 @@ std::string join_labels(const std::string& labels, const std::string& more) {
   return labels.substr(0, labels.size() - 1) + "," + more + "}";
 }
 
-void value(std::string& text, const std::string& name, const char* type, const char* about,
-           const std::string& labels, double amount) {
-  head(text, name, type, about);
-  text += name + labels + " " + number(amount) + "\n";
-}
-
 std::string escaped(const std::string& name) {
   std::string text;
   for (const char c : name) {
@@ -49,6 +43,12 @@ std::string escaped(const std::string& name) {
     text += c == '\n' ? ' ' : c;
   }
   return text;
+}
+
+std::vector<std::string> prefixes_of(MetricsNames names) {
+  if (names == MetricsNames::hadal) return {"hadal:"};
+  if (names == MetricsNames::vllm) return {"vllm:"};
+  return {"hadal:", "vllm:"};
 }
 
 }  // namespace
@@ -71,8 +71,9 @@ void Histogram::write(std::string& text, const std::string& name, const std::str
   text += name + "_count" + labels + " " + std::to_string(below) + "\n";
 }
 
-Metrics::Metrics(std::string model)
+Metrics::Metrics(const std::string& model, MetricsNames names)
     : label_("{model_name=\"" + escaped(model) + "\"}"),
+      prefixes_(prefixes_of(names)),
       first_token_(kFirstToken),
       between_(kBetween),
       whole_(kWhole),
@@ -114,75 +115,142 @@ void Metrics::ledger_failed() {
   ++ledger_failures_;
 }
 
+void Metrics::charged(const Bill& bill) {
+  const std::lock_guard lock(mutex_);
+  auto& sums = costs_[bill.currency];
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] += bill.of_class[i];
+}
+
+// Writes families, each under all prefixes it has.
+class Metrics::Page {
+ public:
+  using Counts = std::map<std::string, int64_t>;
+
+  explicit Page(const std::string& label) : label_(label) {}
+  void use(std::vector<std::string> prefixes) { prefixes_ = std::move(prefixes); }
+
+  void counter(const char* name, const char* about, int64_t amount) {
+    value(name, "counter", about, static_cast<double>(amount));
+  }
+  void gauge(const char* name, const char* about, double amount) {
+    value(name, "gauge", about, amount);
+  }
+  void histogram(const char* name, const char* about, const Histogram& values) {
+    for (const std::string& prefix : prefixes_) {
+      head(text_, prefix + name, "histogram", about);
+      values.write(text_, prefix + name, label_);
+    }
+  }
+  void by_label(const char* name, const char* type, const char* about, const char* label,
+                const Counts& counts) {
+    for (const std::string& prefix : prefixes_) {
+      head(text_, prefix + name, type, about);
+      for (const auto& [key, count] : counts)
+        sample(prefix + name, std::string(label) + "=\"" + key + "\"", static_cast<double>(count));
+    }
+  }
+  void open(const std::string& name, const char* type, const char* about) {
+    head(text_, name, type, about);
+  }
+  void sample(const std::string& name, const std::string& labels, double amount) {
+    text_ += name + join_labels(label_, labels) + " " + number(amount) + "\n";
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  void value(const char* name, const char* type, const char* about, double amount) {
+    for (const std::string& prefix : prefixes_) {
+      head(text_, prefix + name, type, about);
+      text_ += prefix + name + label_ + " " + number(amount) + "\n";
+    }
+  }
+
+  const std::string& label_;
+  std::vector<std::string> prefixes_;
+  std::string text_;
+};
+
+// What vLLM has a name for.
+void Metrics::tell_requests(Page& page, const WorkerGauges& worker) const {
+  page.counter("prompt_tokens_total", "Tokens of prompts", prompt_tokens_);
+  page.counter("generation_tokens_total", "Tokens of answers", output_tokens_);
+  page.counter("prefix_cache_queries_total", "Tokens looked for in the cache", prompt_tokens_);
+  page.counter("prefix_cache_hits_total", "Tokens found in the cache", hit_tokens_);
+  page.by_label("request_success_total", "counter", "Requests by how they ended", "finished_reason",
+                finished_);
+  page.gauge("num_requests_running", "Requests that are computed",
+             static_cast<double>(worker.running));
+  page.gauge("num_requests_waiting", "Requests in the queue", static_cast<double>(worker.waiting));
+  const double capacity = static_cast<double>(std::max<int64_t>(1, worker.cache_capacity));
+  page.gauge("kv_cache_usage_perc", "Part of the cache that running requests hold, 0 to 1",
+             static_cast<double>(worker.cached_tokens) / capacity);
+  page.histogram("time_to_first_token_seconds", "From the request to its first token",
+                 first_token_);
+  page.histogram("inter_token_latency_seconds", "Between tokens", between_);
+  page.histogram("e2e_request_latency_seconds", "From the request to its last token", whole_);
+  page.histogram("request_queue_time_seconds", "In the queue", queue_);
+  page.histogram("request_prefill_time_seconds", "Reading the prompt", prefill_);
+  page.histogram("request_decode_time_seconds", "Writing the answer", decode_);
+  page.histogram("request_prompt_tokens", "Tokens of a prompt", prompt_length_);
+  page.histogram("request_generation_tokens", "Tokens of an answer", output_length_);
+}
+
+void Metrics::tell_house(Page& page, const MetricsNow& now) const {
+  page.by_label("requests_refused_total", "counter", "Requests that did not reach the model", "why",
+                refused_);
+  page.counter("tool_parse_errors_total", "Malformed tool calls", malformed_calls_);
+  page.counter("ledger_failures_total", "Entries that had to be written again", ledger_failures_);
+  page.open("hadal:cost_total", "counter", "Charged since the start, by currency and class");
+  for (const auto& [currency, sums] : costs_)
+    for (size_t i = 0; i < sums.size(); ++i)
+      page.sample("hadal:cost_total",
+                  "currency=\"" + escaped(currency) + "\",class=\"" +
+                      std::string(price_class_name(kPriceClasses[i])) + "\"",
+                  static_cast<double>(sums[i]) / static_cast<double>(kMoneyUnit));
+  const WorkerGauges& worker = now.worker;
+  page.gauge("slots", "Requests that can be computed at once", static_cast<double>(worker.slots));
+  page.gauge("kv_cache_tokens", "Most tokens that running requests can hold",
+             static_cast<double>(worker.cache_capacity));
+  page.gauge("prefix_cache_tokens", "Tokens of texts that were read before, in memory",
+             static_cast<double>(worker.prefix_tokens));
+  page.by_label("prefix_cache_bytes", "gauge", "What was read before takes", "tier",
+                {{"memory", worker.prefix_bytes}, {"disk", worker.prefix_disk_bytes}});
+  const HttpCounts& http = now.http;
+  page.counter("http_requests_total", "Requests of all kinds", http.requests);
+  page.counter("http_bad_requests_total", "Requests that were none", http.bad_requests);
+  page.counter("http_timeouts_total", "Requests that took too long to come", http.timeouts);
+  page.counter("http_gone_clients_total", "Clients that went before their answer ended",
+               http.gone_clients);
+  page.counter("http_slow_readers_total", "Of these, readers that were dropped", http.slow_readers);
+  page.counter("http_connections_refused_total", "Connections over the limit", http.refused);
+  page.gauge("http_connections", "Open connections", static_cast<double>(http.connections));
+  page.gauge("http_answering", "Requests being answered", static_cast<double>(http.answering));
+  page.gauge("http_body_bytes", "Bodies in memory", static_cast<double>(http.body_bytes));
+  page.gauge("http_answer_bytes", "Answers that wait for their readers",
+             static_cast<double>(http.answer_bytes));
+  page.gauge("draining", "1 once no new requests are taken", now.draining ? 1 : 0);
+}
+
 std::string Metrics::text(const MetricsNow& now) const {
   const std::lock_guard lock(mutex_);
-  std::string text;
-  const auto counter = [&](const char* name, const char* about, int64_t amount) {
-    value(text, name, "counter", about, label_, static_cast<double>(amount));
-  };
-  const auto gauge = [&](const char* name, const char* about, double amount) {
-    value(text, name, "gauge", about, label_, amount);
-  };
-  const auto histogram = [&](const char* name, const char* about, const Histogram& values) {
-    head(text, name, "histogram", about);
-    values.write(text, name, label_);
-  };
-  counter("vllm:prompt_tokens_total", "Tokens of prompts", prompt_tokens_);
-  counter("vllm:generation_tokens_total", "Tokens of answers", output_tokens_);
-  counter("vllm:prefix_cache_queries_total", "Tokens looked for in the cache", prompt_tokens_);
-  counter("vllm:prefix_cache_hits_total", "Tokens found in the cache", hit_tokens_);
-  const auto labelled = [&](const char* name, const char* about, const char* label,
-                            const std::map<std::string, int64_t>& counts) {
-    head(text, name, "counter", about);
-    for (const auto& [key, count] : counts)
-      text += name + join_labels(label_, std::string(label) + "=\"" + key + "\"") + " " +
-              std::to_string(count) + "\n";
-  };
-  labelled("vllm:request_success_total", "Requests by how they ended", "finished_reason",
-           finished_);
-  gauge("vllm:num_requests_running", "Requests that are computed",
-        static_cast<double>(now.worker.running));
-  gauge("vllm:num_requests_waiting", "Requests in the queue",
-        static_cast<double>(now.worker.waiting));
-  const double capacity = static_cast<double>(std::max<int64_t>(1, now.worker.cache_capacity));
-  gauge("vllm:kv_cache_usage_perc", "Part of the cache that running requests hold, 0 to 1",
-        static_cast<double>(now.worker.cached_tokens) / capacity);
-  histogram("vllm:time_to_first_token_seconds", "From the request to its first token",
-            first_token_);
-  histogram("vllm:inter_token_latency_seconds", "Between tokens", between_);
-  histogram("vllm:e2e_request_latency_seconds", "From the request to its last token", whole_);
-  histogram("vllm:request_queue_time_seconds", "In the queue", queue_);
-  histogram("vllm:request_prefill_time_seconds", "Reading the prompt", prefill_);
-  histogram("vllm:request_decode_time_seconds", "Writing the answer", decode_);
-  histogram("vllm:request_prompt_tokens", "Tokens of a prompt", prompt_length_);
-  histogram("vllm:request_generation_tokens", "Tokens of an answer", output_length_);
-
-  const HttpCounts& http = now.http;
-  labelled("hadal:requests_refused_total", "Requests that did not reach the model", "why",
-           refused_);
-  counter("hadal:tool_parse_errors_total", "Malformed tool calls", malformed_calls_);
-  counter("hadal:ledger_failures_total", "Entries that had to be written again", ledger_failures_);
-  counter("hadal:http_requests_total", "Requests of all kinds", http.requests);
-  counter("hadal:http_bad_requests_total", "Requests that were none", http.bad_requests);
-  counter("hadal:http_timeouts_total", "Requests that took too long to come", http.timeouts);
-  counter("hadal:http_gone_clients_total", "Clients that went before their answer ended",
-          http.gone_clients);
-  counter("hadal:http_slow_readers_total", "Of these, readers that were dropped",
-          http.slow_readers);
-  counter("hadal:http_connections_refused_total", "Connections over the limit", http.refused);
-  gauge("hadal:http_connections", "Open connections", static_cast<double>(http.connections));
-  gauge("hadal:http_answering", "Requests being answered", static_cast<double>(http.answering));
-  gauge("hadal:http_body_bytes", "Bodies in memory", static_cast<double>(http.body_bytes));
-  gauge("hadal:slots", "Requests that can be computed at once",
-        static_cast<double>(now.worker.slots));
-  gauge("hadal:pictures_running", "Pictures and videos that are painted",
-        static_cast<double>(now.pictures.running));
-  gauge("hadal:pictures_waiting", "Pictures and videos in the queue",
-        static_cast<double>(now.pictures.waiting));
-  counter("hadal:images_total", "Pictures made", now.pictures.stills);
-  counter("hadal:videos_total", "Videos made", now.pictures.clips);
-  gauge("hadal:draining", "1 once no new requests are taken", now.draining ? 1 : 0);
-  return text;
+  Page page(label_);
+  page.use(prefixes_);
+  tell_requests(page, now.worker);
+  page.use({"hadal:"});
+  tell_house(page, now);
+  if (now.pictures) {
+    page.gauge("pictures_running", "Pictures and videos that are painted",
+               static_cast<double>(now.pictures->running));
+    page.gauge("pictures_waiting", "Pictures and videos in the queue",
+               static_cast<double>(now.pictures->waiting));
+    page.counter("images_total", "Pictures made", now.pictures->stills);
+    page.counter("videos_total", "Videos made", now.pictures->clips);
+  }
+  if (now.files) {
+    page.gauge("files", "Files that clients have sent", static_cast<double>(now.files->files));
+    page.gauge("file_bytes", "What they take", static_cast<double>(now.files->bytes));
+  }
+  return page.take();
 }
 
 }  // namespace hadal

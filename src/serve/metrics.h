@@ -4,7 +4,8 @@
 //   metrics.finished(measured);
 //   exchange->reply({.body = metrics.text(now), .type = std::string(kMetricsType)});
 //
-// vLLM's names, which dashboards know, under "vllm:"; what it has no name for under "hadal:".
+// What vLLM has a name for bears it, under "hadal:", "vllm:" (which dashboards know) or both; the
+// rest is "hadal:".  Nothing is told that does not exist here: no preemptions, no drafts.
 // Any thread.
 #pragma once
 
@@ -12,10 +13,13 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "serve/accounts.h"
+#include "serve/file_store.h"
 #include "serve/http_server.h"
 #include "serve/picture_queue.h"
 #include "serve/worker.h"
@@ -46,31 +50,42 @@ struct RequestMeasures {
   bool malformed_call = false;
 };
 
+// Under which prefixes what vLLM has a name for is told.
+enum class MetricsNames { hadal, vllm, both };
+
 // What others know at the moment of asking.
 struct MetricsNow {
   WorkerGauges worker;
   const HttpCounts& http;
   bool draining = false;
-  PictureGauges pictures = {};
+  std::optional<PictureGauges> pictures = {};  // absent: the model does not draw
+  std::optional<FileGauges> files = {};        // absent: none are kept
 };
 
 class Metrics {
  public:
-  explicit Metrics(std::string model);
+  Metrics(const std::string& model, MetricsNames names);
 
   void between_tokens(double seconds);
   void finished(const RequestMeasures& measures);
   // "rate", "balance", "key", "queue": requests that did not reach the model.
   void refused(const std::string& why);
   void ledger_failed();
+  void charged(const Bill& bill);
   std::string text(const MetricsNow& now) const;
 
  private:
+  class Page;
+  void tell_requests(Page& page, const WorkerGauges& worker) const;
+  void tell_house(Page& page, const MetricsNow& now) const;
+
   mutable std::mutex mutex_;
   std::string label_;
+  std::vector<std::string> prefixes_;  // of what vLLM has a name for
   std::map<std::string, int64_t> finished_, refused_;
   int64_t prompt_tokens_ = 0, hit_tokens_ = 0, output_tokens_ = 0;
   int64_t malformed_calls_ = 0, ledger_failures_ = 0;
+  std::map<std::string, std::array<Money, kPriceClasses.size()>> costs_;  // by currency
   Histogram first_token_, between_, whole_, queue_, prefill_, decode_, prompt_length_,
       output_length_;
 };

@@ -31,10 +31,13 @@ Pushed PictureReply::enqueue(PictureQueue& queue, const std::string& owner) {
         if (const std::shared_ptr<PictureReply> there = self.lock()) queue.cancel(*there);
       },
       nullptr);
-  if (parts_.stream)
+  if (parts_.stream) {
     exchange.begin_stream(parts_.headers);
-  else if (parts_.json)
+    if (std::string first = parts_.writer->begin(); !first.empty())
+      exchange.write(std::move(first));
+  } else if (parts_.json) {
     exchange.expect_long_wait();
+  }
   exchange.comment("queued");
   return pushed;
 }

@@ -61,8 +61,10 @@ bool percent_decoded(std::string_view text, std::string& decoded) {
 
 RequestReader::RequestReader(const HttpLimits& limits)
     : limits_(limits), parser_(std::make_unique<Parser>()) {
+  // Until the header says which limit it is.
+  limits_.body_bytes = std::max(limits.body_bytes, limits.upload_bytes);
   parser_->beast.header_limit(static_cast<uint32_t>(limits.header_bytes));
-  parser_->beast.body_limit(static_cast<uint64_t>(limits.body_bytes));
+  parser_->beast.body_limit(static_cast<uint64_t>(limits_.body_bytes));
 }
 
 RequestReader::~RequestReader() = default;
@@ -129,6 +131,13 @@ std::optional<int64_t> RequestReader::body_bytes() const {
   if (parser_->beast.chunked()) return std::nullopt;
   const auto length = parser_->beast.content_length();
   return length ? static_cast<int64_t>(*length) : 0;
+}
+
+void RequestReader::limit_body(int64_t bytes) {
+  limits_.body_bytes = bytes;
+  if (body_bytes().value_or(0) > bytes)
+    return fail(413, "the body is longer than " + std::to_string(bytes) + " bytes");
+  if (state_ == State::body) parser_->beast.body_limit(static_cast<uint64_t>(bytes));
 }
 
 HttpRequest RequestReader::take() {

@@ -49,6 +49,8 @@ class RequestReader {
   bool keep_alive() const;
   bool expects_continue() const;
   std::optional<int64_t> body_bytes() const;  // absent: chunked, so nobody knows
+  // Once the header is there, and before anything of the body is fed.
+  void limit_body(int64_t bytes);
   HttpRequest take();
 
  private:

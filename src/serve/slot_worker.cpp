@@ -174,6 +174,9 @@ void SlotWorker::note_gauges() {
   gauges_.prefix_disk_bytes = store_ ? store_->bytes() : 0;
   gauges_.cached_tokens = 0;
   for (const Running& running : running_) gauges_.cached_tokens += running.sequence().length();
+  gauges_.each_slot.clear();
+  for (const std::unique_ptr<Slot>& slot : slots_)
+    gauges_.each_slot.push_back({slot->busy, slot->sequence.length()});
 }
 
 // The free slot of the partition that holds most of the prompt, else the one unused for longest.

@@ -27,7 +27,7 @@ void TextReply::start(const std::shared_ptr<Generation>& generation) {
     exchange.expect_long_wait();
   }
   started_ = true;
-  if (cut_) generation->cancel();
+  if (cut_ || stopped_) generation->cancel();
 }
 
 void TextReply::cut() {
@@ -38,6 +38,20 @@ void TextReply::cut() {
     generation = generation_.lock();
   }
   if (generation) generation->cancel();
+}
+
+void TextReply::stop() {
+  std::shared_ptr<Generation> generation;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    generation = generation_.lock();
+  }
+  if (generation) generation->cancel();
+}
+
+bool TextReply::is(const std::string& id, const std::string& key_id) const {
+  return parts_.id == id && (parts_.key ? parts_.key->id : "") == key_id;
 }
 
 void TextReply::prefill(int64_t done, int64_t all) {
@@ -109,7 +123,7 @@ std::optional<LedgerEntry> TextReply::entry_of(const GenerationEnd& end) const {
 std::optional<ApiError> TextReply::error_of(const GenerationEnd& end) const {
   if (end.finish == GenerationFinish::deadline)
     return ApiError{.status = 504, .message = "the answer took longer than a request may"};
-  if (end.finish == GenerationFinish::cancelled)
+  if (end.finish == GenerationFinish::cancelled && !stopped_)
     return ApiError{.status = 503, .message = "the server is shutting down", .wait_seconds = 10};
   return std::nullopt;
 }

@@ -6,6 +6,7 @@
 // the last of it: who has been answered has been charged, whenever the process is killed.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,6 +19,7 @@
 namespace hadal {
 
 struct TextReplyParts {
+  std::string id;  // as its client knows it
   std::shared_ptr<Exchange> exchange;
   std::optional<KeyRecord> key;
   std::unique_ptr<ReplyWriter> writer;
@@ -34,6 +36,10 @@ class TextReply : public GenerationSink, public std::enable_shared_from_this<Tex
   void start(const std::shared_ptr<Generation>& generation);
   // The server ends; the client is told so.
   void cut();
+  // Its client has enough: the answer ends with what is written.
+  void stop();
+  // Whether it is the answer `id` to a key (none: empty).
+  bool is(const std::string& id, const std::string& key_id) const;
 
   void prefill(int64_t done, int64_t all) override;
   Flow token(const GeneratedToken& token) override;
@@ -57,6 +63,7 @@ class TextReply : public GenerationSink, public std::enable_shared_from_this<Tex
   std::optional<Clock::time_point> last_token_;
   double first_token_seconds_ = -1;
 
+  std::atomic<bool> stopped_{false};
   std::mutex mutex_;  // start() and the worker's thread may meet
   bool started_ = false, cut_ = false, over_ = false;
   std::string early_;  // what was to be said before the stream began

@@ -90,12 +90,18 @@ std::string media_type(FileKind kind) {
       return "image/gif";
     case FileKind::jpeg:
       return "image/jpeg";
-    default:
+    case FileKind::webp:
+      return "image/webp";
+    case FileKind::png:
       return "image/png";
+    case FileKind::unknown:
+      return "application/octet-stream";
   }
+  CHECK(false, "no such kind");
 }
 
-ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits) {
+ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits,
+                                     const FileReader& files) {
   JsonFields fields(form.fields, "");
   VideoCall call;
   TRY_STATUS(read_order(fields, limits, call.order));
@@ -105,11 +111,11 @@ ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits) 
   TRY_STATUS(fields.only("n", {1}, "a job is one video"));
   TRY_STATUS(read_length(fields, limits, call.order));
   TRY_STATUS(read_kind(fields, call.order));
-  TRY(std::optional<std::string> reference, read_picture(form, fields, "input_reference"));
+  TRY(std::optional<std::string> reference, read_picture(form, fields, "input_reference", files));
   call.order.first_frame = std::move(reference).value_or("");
   call.order.gallery = true;
   call.ignored = fields.unread();
-  for (const auto& [name, files] : form.files)
+  for (const auto& [name, sent] : form.files)
     if (name != "input_reference") call.ignored.push_back(name);
   return call;
 }

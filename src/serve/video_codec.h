@@ -20,7 +20,8 @@ struct VideoCall {
   std::vector<std::string> ignored;
 };
 
-ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits);
+ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits,
+                                     const FileReader& files);
 
 // `part` is how much of a running job is painted, 0 to 1.
 OrderedJson video_json(const VideoJob& job, const std::string& model, double part);

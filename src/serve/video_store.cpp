@@ -2,7 +2,6 @@
 // Jobs in SQLite, files beside it.
 #include "serve/video_store.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "base/file.h"
 #include "serve/json_fields.h"
+#include "serve/kept_bytes.h"
 #include "serve/reply_writer.h"
 
 namespace hadal {
@@ -112,12 +112,6 @@ Result<VideoJob> job_of(const Statement& row) {
   return job;
 }
 
-Status write_file(const std::string& path, std::string_view bytes) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(bytes.data(), static_cast<int64_t>(bytes.size())));
-  return file.commit();
-}
-
 }  // namespace
 
 std::string VideoStore::path(const std::string& id, std::string_view ending) const {
@@ -192,7 +186,7 @@ Status VideoStore::add(const VideoJob& job) {
   TRY_STATUS(forget_old(job.created));
   const std::string& reference = job.order.first_frame;
   if (!reference.empty()) {
-    TRY_STATUS(write_file(path(job.id, kReference), reference));
+    TRY_STATUS(keep_bytes(path(job.id, kReference), reference));
   }
   TRY(Statement insert,
       database_.prepare("INSERT INTO videos(id, owner, key, status, runs, request, reference, "
@@ -264,9 +258,9 @@ Status VideoStore::save(const std::string& id, const ArtFile& file) {
     return fail_machine("the video has ", bytes, " bytes, all together may have ",
                         limits_.files_bytes);
   TRY_STATUS(make_room(bytes));
-  TRY_STATUS(write_file(path(id, kVideo), file.bytes));
-  TRY_STATUS(write_file(path(id, kThumbnail), file.thumbnail));
-  TRY_STATUS(write_file(path(id, kSheet), file.sheet));
+  TRY_STATUS(keep_bytes(path(id, kVideo), file.bytes));
+  TRY_STATUS(keep_bytes(path(id, kThumbnail), file.thumbnail));
+  TRY_STATUS(keep_bytes(path(id, kSheet), file.sheet));
   TRY(Statement update, database_.prepare("UPDATE videos SET bytes = ?2 WHERE id = ?1"));
   update.bind(1, id);
   update.bind(2, bytes);
@@ -357,30 +351,15 @@ Status VideoStore::forget_old(int64_t now) {
   return Ok{};
 }
 
-Result<int64_t> VideoStore::size_of(const std::string& id, VideoPart part) const {
-  struct stat facts = {};
-  const std::string file = path(id, ending_of(part));
-  if (::stat(file.c_str(), &facts) != 0) return fail_machine(file, ": ", std::strerror(errno));
-  return static_cast<int64_t>(facts.st_size);
+std::string VideoStore::path_of(const std::string& id, VideoPart part) const {
+  return path(id, ending_of(part));
 }
 
-Result<std::string> VideoStore::read(const std::string& id, VideoPart part, int64_t first,
-                                     int64_t count) const {
-  const std::string name = path(id, ending_of(part));
-  const int file = ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (file < 0) return fail_machine(name, ": ", std::strerror(errno));
-  std::string bytes(static_cast<size_t>(count), '\0');
-  int64_t got = 0;
-  while (got < count) {
-    const ssize_t now = ::pread(file, bytes.data() + got, static_cast<size_t>(count - got),
-                                static_cast<off_t>(first + got));
-    if (now < 0 && errno == EINTR) continue;
-    if (now <= 0) break;
-    got += now;
-  }
-  ::close(file);
-  if (got < count) return fail_machine(name, ": read ", got, " bytes, expected ", count);
-  return bytes;
+Result<int64_t> VideoStore::size_of(const std::string& id, VideoPart part) const {
+  struct stat facts = {};
+  const std::string file = path_of(id, part);
+  if (::stat(file.c_str(), &facts) != 0) return fail_machine(file, ": ", std::strerror(errno));
+  return static_cast<int64_t>(facts.st_size);
 }
 
 }  // namespace hadal

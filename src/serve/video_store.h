@@ -85,8 +85,7 @@ class VideoStore {
   Status sweep(int64_t now);
 
   Result<int64_t> size_of(const std::string& id, VideoPart part) const;
-  Result<std::string> read(const std::string& id, VideoPart part, int64_t first,
-                           int64_t count) const;
+  std::string path_of(const std::string& id, VideoPart part) const;
 
  private:
   VideoStore(std::string folder, const VideoStoreLimits& limits, Database database)

@@ -90,6 +90,11 @@ struct Submission {
   std::shared_ptr<Generation> generation;  // null unless submitted
 };
 
+struct SlotGauge {
+  bool busy = false;
+  int64_t tokens = 0;  // that its cache holds
+};
+
 struct WorkerGauges {
   int64_t running = 0, waiting = 0;
   int64_t slots = 0;           // most that can run at once
@@ -97,6 +102,7 @@ struct WorkerGauges {
   int64_t cache_capacity = 0;  // in tokens
   int64_t prefix_tokens = 0;   // of texts that were read before, in memory
   int64_t prefix_bytes = 0, prefix_disk_bytes = 0;
+  std::vector<SlotGauge> each_slot = {};
 };
 
 class GenerationWorker {

@@ -16,6 +16,7 @@
 
 #include "engine/fingerprint.h"
 #include "serve/api.h"
+#include "serve/file_store.h"
 #include "serve/slot_worker.h"
 #include "serve/video_store.h"
 #include "tools/keys.h"
@@ -43,7 +44,9 @@ struct ServeChoice {
   int64_t slots = kUsualSlots, slice = kUsualSlice, max_output = 4096, body_mb = 64;
   int64_t drain_seconds = 30, request_seconds = 3600, prefix_mb = 512, disk_mb = 4096;
   int64_t video_mb = 2048, video_hours = 24;
+  int64_t file_mb = 128, file_picture_mb = 32, files_gb = 25, files = 10'000;
   QueueLimits queue;
+  std::string metrics = "both";
 };
 
 // SIGINT and SIGTERM wait for sigtimedwait() in this thread; threads made later inherit that.
@@ -145,6 +148,33 @@ Result<std::unique_ptr<VideoStore>> open_videos(const ServeChoice& choice, const
   return VideoStore::open(folder.string(), limits, std::time(nullptr));
 }
 
+// Beside the accounts.
+Result<std::unique_ptr<FileStore>> open_files(const ServeChoice& choice,
+                                              const std::string& accounts) {
+  const FileStoreLimits limits{.file_bytes = choice.file_mb << 20,
+                               .picture_bytes = choice.file_picture_mb << 20,
+                               .files_of_one = choice.files,
+                               .bytes_of_one = choice.files_gb << 30};
+  const std::filesystem::path folder = std::filesystem::path(accounts).parent_path() / "files";
+  return FileStore::open(folder.string(), limits);
+}
+
+MetricsNames metrics_names(const ServeChoice& choice) {
+  if (choice.metrics == "both") return MetricsNames::both;
+  return choice.metrics == "vllm" ? MetricsNames::vllm : MetricsNames::hadal;
+}
+
+HttpLimits limits_of(const ServeChoice& choice) {
+  constexpr int64_t kFormBytes = 64 << 10;  // around the file
+  HttpLimits limits = choice.http.limits;
+  limits.body_bytes = choice.body_mb << 20;
+  limits.upload_bytes = (choice.file_mb << 20) + kFormBytes;
+  // At least one of the longest, whatever is chosen.
+  limits.all_bodies_bytes =
+      std::max({limits.all_bodies_bytes, limits.body_bytes, limits.upload_bytes});
+  return limits;
+}
+
 Result<int> serve(ServeChoice choice) {
   const sigset_t signals = held_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -161,6 +191,7 @@ Result<int> serve(ServeChoice choice) {
   auto worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, serving);
   TRY(const std::unique_ptr<Artist> artist, open_artist(choice.model));
   TRY(const std::unique_ptr<VideoStore> videos, open_videos(choice, artist.get(), file));
+  TRY(const std::unique_ptr<FileStore> files, open_files(choice, file));
   const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
   TRY(std::shared_ptr<AnswerForms> forms, AnswerForms::make(*open.tokenizer, open.config().vocab));
   const ServedModel model{.id = folder.parent_path().filename().string(),
@@ -178,10 +209,12 @@ Result<int> serve(ServeChoice choice) {
   ApiOptions options{.request_time = std::chrono::seconds(choice.request_seconds)};
   options.artist = artist.get();
   options.videos = videos.get();
+  options.files = files.get();
+  options.metrics = metrics_names(choice);
   options.log = [](const std::string& line) { note_line("hadal: " + line); };
   auto api = std::make_unique<Api>(model, *accounts, options);
   if (!choice.model.quiet) choice.http.log = [](const std::string& line) { note_line(line); };
-  choice.http.limits.body_bytes = choice.body_mb << 20;
+  choice.http.limits = limits_of(choice);
   TRY(const std::unique_ptr<HttpServer> server, HttpServer::start(choice.http, *api));
   api->watch(server->counts());
 
@@ -210,7 +243,7 @@ void add_server_options(CLI::App& command, ServeChoice& choice) {
   command.add_option("--tls-key", choice.http.key, "PEM file: the certificate's key");
   command.add_option(
       "--data", choice.data,
-      "Folder of accounts and videos (default: $HADAL_DATA, else ~/.local/share/hadal)");
+      "Folder of accounts, files and videos (default: $HADAL_DATA, else ~/.local/share/hadal)");
   command.add_option("--max-connections", choice.http.limits.connections, "Open at once")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
@@ -220,6 +253,21 @@ void add_server_options(CLI::App& command, ServeChoice& choice) {
   command
       .add_option("--drain", choice.drain_seconds, "Seconds that running answers get after SIGTERM")
       ->check(CLI::Range(0, 86400))
+      ->capture_default_str();
+}
+
+void add_file_options(CLI::App& command, ServeChoice& choice) {
+  command.add_option("--file-mb", choice.file_mb, "MiB of the largest file that may be sent")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--file-picture-mb", choice.file_picture_mb, "… of the largest picture")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--files", choice.files, "Files that a key may keep")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--files-gb", choice.files_gb, "GiB that they may take")
+      ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
 }
 
@@ -266,6 +314,12 @@ void add_request_options(CLI::App& command, ServeChoice& choice) {
       ->capture_default_str();
   command.add_option("--video-hours", choice.video_hours, "Hours for which they can be fetched")
       ->check(CLI::Range(1, 8760))
+      ->capture_default_str();
+  add_file_options(command, choice);
+  command
+      .add_option("--metrics", choice.metrics,
+                  "Prefix of metrics that vLLM has names for: hadal, vllm or both")
+      ->check(CLI::IsMember({"hadal", "vllm", "both"}))
       ->capture_default_str();
   command
       .add_option("--thinking", choice.thinking,

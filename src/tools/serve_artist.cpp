@@ -6,8 +6,11 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <mutex>
+#include <span>
 
 #include "engine/fingerprint.h"
+#include "media/kind.h"
 #include "media/read.h"
 #include "media/write.h"
 #include "tools/contact_sheet.h"
@@ -24,10 +27,21 @@ constexpr int64_t kMostCount = 10;  // as OpenAI has it
 constexpr int64_t kContext = 64;
 constexpr int64_t kSheetPictures = 16, kSheetColumns = 4;
 
+FrameSize stored_size_of(const std::string& file) {
+  const std::span bytes(reinterpret_cast<const uint8_t*>(file.data()), file.size());
+  return stored_size(kind_of_bytes(bytes), bytes);
+}
+
+// A visual tokenizer of its own, for pictures that come while another is painted.
+struct Eyes {
+  std::unique_ptr<Ops> ops;
+  std::unique_ptr<VisualTokenizer> tokenizer;
+};
+
 class StudioArtist : public Artist {
  public:
-  StudioArtist(Studio studio, std::string fingerprint)
-      : studio_(std::move(studio)), fingerprint_(std::move(fingerprint)) {}
+  StudioArtist(Studio studio, std::string fingerprint, Eyes eyes)
+      : studio_(std::move(studio)), fingerprint_(std::move(fingerprint)), eyes_(std::move(eyes)) {}
 
   ArtLimits limits() const override {
     const VisualVocabulary& visual = studio_.config().visual;
@@ -46,6 +60,8 @@ class StudioArtist : public Artist {
   std::optional<ArtFault> fault_of(const ArtOrder& order) const override;
   Result<Artwork> make(const ArtOrder& order, ArtSink& sink,
                        const std::atomic<bool>& cancel) override;
+  bool looks() const override { return true; }
+  Result<std::vector<int64_t>> looking_at(const std::string& picture) override;
 
  private:
   PictureRequest request_of(const ArtOrder& order) const;
@@ -61,6 +77,8 @@ class StudioArtist : public Artist {
 
   Studio studio_;
   std::string fingerprint_;
+  std::mutex looking_;  // of the eyes
+  Eyes eyes_;
 };
 
 std::optional<ArtFault> StudioArtist::fault_of(const ArtOrder& order) const {
@@ -105,6 +123,22 @@ PictureRequest StudioArtist::request_of(const ArtOrder& order) const {
   request.temperature = order.temperature;
   request.top_k = order.top_k;
   return request;
+}
+
+// As large as a frame may be: larger pictures are made smaller, squarely, as `hadal generate` does.
+Result<std::vector<int64_t>> StudioArtist::looking_at(const std::string& picture) {
+  constexpr const char* kName = "the picture";
+  const VisualTokenizer& eyes = *eyes_.tokenizer;
+  const int64_t most = studio_.config().visual.max_frame_cells;
+  ReadRequest request{.frames = 1};
+  const FrameSize size = stored_size_of(picture);
+  if (size.width == 0 || eyes.cells(size.width) * eyes.cells(size.height) > most)
+    request.width = request.height =
+        static_cast<int64_t>(std::sqrt(static_cast<double>(most))) * eyes.config().spatial;
+  TRY(const Clip clip, read_media_bytes(picture, kName, request));
+  if (clip.frames.empty()) return fail(kName, ": there is none in the file");
+  const std::lock_guard lock(looking_);
+  return studio_.prompts().describe(encode_clip(eyes, studio_.config(), clip));
 }
 
 Result<std::vector<PictureOrder>> StudioArtist::orders_of(const ArtOrder& order) {
@@ -211,10 +245,6 @@ Result<ArtFile> StudioArtist::file_of(const ArtOrder& order, uint64_t seed, Clip
 
 }  // namespace
 
-std::unique_ptr<Artist> make_artist(Studio studio, std::string fingerprint) {
-  return std::make_unique<StudioArtist>(std::move(studio), std::move(fingerprint));
-}
-
 Result<std::unique_ptr<Artist>> open_artist(const ModelChoice& choice) {
   TRY(const std::string folder, model_folder(choice));
   TRY(const ModelConfig config, ModelConfig::open(folder));
@@ -224,7 +254,11 @@ Result<std::unique_ptr<Artist>> open_artist(const ModelChoice& choice) {
   quiet.context = kContext;
   TRY(Studio studio, open_studio(quiet));
   TRY(const std::string fingerprint, model_fingerprint(folder));
-  return make_artist(std::move(studio), fingerprint);
+  Eyes eyes;
+  TRY(eyes.ops, open_ops(quiet));
+  TRY(eyes.tokenizer, VisualTokenizer::open(folder, *eyes.ops, config.visual.groups));
+  return std::unique_ptr<Artist>(
+      std::make_unique<StudioArtist>(std::move(studio), fingerprint, std::move(eyes)));
 }
 
 }  // namespace hadal

@@ -16,6 +16,5 @@
 namespace hadal {
 
 Result<std::unique_ptr<Artist>> open_artist(const ModelChoice& choice);
-std::unique_ptr<Artist> make_artist(Studio studio, std::string fingerprint);
 
 }  // namespace hadal

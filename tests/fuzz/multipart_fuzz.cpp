@@ -30,7 +30,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   request.body = std::string(body);
   if (const auto form = hadal::read_form(request)) {
     hadal::JsonFields fields(form->fields, "");
-    (void)hadal::read_picture(*form, fields, "image");
+    (void)hadal::read_picture(
+        *form, fields, "image",
+        [](const std::string&, const std::string& where) -> hadal::ApiResult<hadal::NamedFile> {
+          return hadal::bad_field(where, "names no file");
+        });
   }
   hadal::read_query(body);
   if (const auto decoded = hadal::from_base64(body))

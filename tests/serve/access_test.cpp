@@ -5,6 +5,7 @@
 #include <chrono>
 #include <sstream>
 #include <thread>
+#include <tuple>
 
 #include "api_fixture.h"
 
@@ -225,6 +226,49 @@ TEST_F(Access, MetricsAreWhatPrometheusReads) {
             2);
   EXPECT_EQ(samples.at("vllm:num_requests_running" + model), 0);
   EXPECT_TRUE(samples.contains("hadal:draining" + model));
+  EXPECT_EQ(samples.at("hadal:generation_tokens_total" + model),
+            samples.at("vllm:generation_tokens_total" + model));
+  EXPECT_EQ(samples.at("hadal:request_prompt_tokens_count" + model), 2);
+  EXPECT_EQ(samples.at("hadal:kv_cache_tokens" + model), 2048);
+  for (const char* tier : {"memory", "disk"})
+    EXPECT_TRUE(samples.contains("hadal:prefix_cache_bytes{model_name=\"nano\",tier=\"" +
+                                 std::string(tier) + "\"}"));
+  // Nothing of what is not there.
+  EXPECT_FALSE(types.contains("hadal:pictures_running"));
+  EXPECT_FALSE(types.contains("hadal:files"));
+  EXPECT_FALSE(types.contains("vllm:num_preemptions_total"));
+}
+
+TEST_F(Access, MetricsUnderThePrefixThatWasChosen) {
+  for (const auto& [names, there, absent] :
+       {std::tuple{MetricsNames::hadal, "hadal:prompt_tokens_total", "vllm:"},
+        std::tuple{MetricsNames::vllm, "vllm:prompt_tokens_total", "hadal:prompt_tokens_total"}}) {
+    ApiOptions options;
+    options.metrics = names;
+    api_ = std::make_unique<Api>(*model_, *accounts_, options);
+    const std::string page = ask("GET", "/metrics", "")->answer.body;
+    EXPECT_NE(page.find(there), std::string::npos);
+    EXPECT_EQ(page.find(absent), std::string::npos);
+    EXPECT_NE(page.find("hadal:slots{"), std::string::npos);
+  }
+}
+
+TEST_F(Access, MetricsTellWhatWasChargedByClass) {
+  const std::string key = add_key({.name = "ann"}).text;
+  ASSERT_TRUE(accounts_->set_price({.price_class = PriceClass::miss, .amount = kMoneyUnit}));
+  ASSERT_TRUE(accounts_->set_price({.price_class = PriceClass::output, .amount = 3 * kMoneyUnit}));
+  script("one two");
+  for (int i = 0; i < 2; ++i) chat(key)->wait();
+  const std::string page = ask("GET", "/metrics", "", key)->answer.body;
+  const auto charged = [&](const std::string& price_class) {
+    const std::string series =
+        "hadal:cost_total{model_name=\"nano\",currency=\"USD\",class=\"" + price_class + "\"} ";
+    const size_t at = page.find(series);
+    return at == std::string::npos ? -1.0 : std::stod(page.substr(at + series.size()));
+  };
+  EXPECT_NEAR(charged("miss"), 2e-6 * static_cast<double>(worker_.last.prompt.size()), 1e-12);
+  EXPECT_NEAR(charged("output"), 6e-6 * static_cast<double>(worker_.script.size()), 1e-12);
+  EXPECT_EQ(charged("image"), 0);
 }
 
 }  // namespace

@@ -304,7 +304,7 @@ TEST_F(ChatApi, WhatCannotBeDoneIsRefusedByName) {
       {{{"tools", {{{"type", "web"}}}}}, "tools[0]"},
       {{{"tools", {{{"function", {{"strict", "yes"}, {"name", "f"}}}}}}},
        "tools[0].function.strict"},
-      {{{"modalities", {"text", "audio"}}}, "modalities"},
+      {{{"modalities", {"text", "audio"}}}, "modalities[1]"},
       {{{"reasoning_effort", "gigantic"}}, "reasoning_effort"},
       {{{"reasoning_effort", 101}}, "reasoning_effort"},
       {{{"repetition_penalty", 1.2}}, "repetition_penalty"},

@@ -46,6 +46,13 @@ class FakeArtist : public Artist {
     return work;
   }
 
+  bool looks() const override { return eyes; }
+  Result<std::vector<int64_t>> looking_at(const std::string& picture) override {
+    if (picture.ends_with("bad")) return fail("not a picture");
+    // Cells are ids beyond the vocabulary.
+    return std::vector<int64_t>{1, 1 << 20, static_cast<int64_t>(picture.size())};
+  }
+
   void hold(bool held) {
     const std::lock_guard lock(mutex_);
     held_ = held;
@@ -63,6 +70,7 @@ class FakeArtist : public Artist {
     return orders.size();
   }
 
+  bool eyes = false;
   Error failure;
   std::vector<ArtOrder> orders;
 

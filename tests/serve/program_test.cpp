@@ -161,7 +161,7 @@ TEST_F(ServeProgram, SpeaksAllItsLanguages) {
   EXPECT_EQ(answer(get_text("/v1/models"))["data"][0]["id"], "nano");
   EXPECT_EQ(answer(post_text("/v1/chat/completions", "{oops"))["error"]["type"],
             "invalid_request_error");
-  EXPECT_EQ(answer(get_text("/v1/files"))["error"]["type"], "invalid_request_error");
+  EXPECT_EQ(answer(get_text("/v1/nothing"))["error"]["type"], "invalid_request_error");
   EXPECT_EQ(terminate(), 0) << log();
   EXPECT_EQ(log().find("Hello"), std::string::npos) << "prompts are not logged";
   EXPECT_NE(log().find("POST /v1/chat/completions 200 "), std::string::npos);

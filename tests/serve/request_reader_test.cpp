@@ -54,6 +54,27 @@ TEST(RequestReader, TheSameInAnyPieces) {
   }
 }
 
+TEST(RequestReader, ALimitMayBeKnownOnlyOnceTheHeaderIs) {
+  const HttpLimits limits{.body_bytes = 2, .upload_bytes = 8};
+  for (const std::string& text : {kPost, kChunked})
+    for (const int64_t limit : {4, 5}) {
+      RequestReader reader(limits);
+      const size_t head = reader.feed(text);
+      ASSERT_EQ(reader.state(), State::body);
+      reader.limit_body(limit);
+      const State end =
+          reader.state() == State::failed ? State::failed : feed_all(reader, text.substr(head), 3);
+      EXPECT_EQ(end, limit == 5 ? State::done : State::failed) << text;
+      if (limit == 4) {
+        EXPECT_EQ(reader.fault().status, 413);
+      }
+    }
+  RequestReader reader(limits);
+  const std::string longer = "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n";
+  EXPECT_EQ(feed_all(reader, longer, longer.size()), State::failed);
+  EXPECT_EQ(reader.fault().status, 413);
+}
+
 TEST(RequestReader, LeavesTheNextRequestAlone) {
   for (const std::string& first : {kPost, kChunked, std::string("GET / HTTP/1.1\r\n\r\n")}) {
     RequestReader reader({});

@@ -143,7 +143,7 @@ TEST_F(VideosTest, WhatCannotBeFilmedIsRefusedByName) {
   EXPECT_EQ(blamed({{"prompt", "x"}, {"output_format", "avi"}}), "output_format");
   EXPECT_EQ(blamed({{"prompt", "x"}, {"n", 2}}), "n");
   EXPECT_EQ(blamed({{"prompt", "x"}, {"input_reference", {{"file_id", "file-1"}}}}),
-            "input_reference");
+            "input_reference.file_id");
   EXPECT_EQ(blamed({{"prompt", "x"}, {"input_reference", {{"image_url", "http://x/y"}}}}),
             "input_reference.image_url");
   EXPECT_EQ(status("GET", "/v1/videos/video_1/remix"), 404);

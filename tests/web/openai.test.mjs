@@ -2,7 +2,7 @@
 // The official OpenAI client, pointed at hadal by its base URL and nothing else.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 import { ENDLESS, Server, soon } from "./server.mjs";
 
 let server;
@@ -254,4 +254,77 @@ test("models", async () => {
   );
   assert.equal((await client.models.retrieve("nano")).object, "model");
   await assert.rejects(client.models.retrieve("other"), OpenAI.NotFoundError);
+});
+
+test("files: sent, listed, fetched, named, deleted", async () => {
+  const bytes = Buffer.from("GIF89a and no more of a picture");
+  const sent = await client.files.create({
+    file: await toFile(bytes, "first.gif"),
+    purpose: "vision",
+  });
+  assert.match(sent.id, /^file-[0-9a-f]{32}$/);
+  assert.equal(sent.bytes, bytes.length);
+  assert.equal(sent.filename, "first.gif");
+  const text = await client.files.create({
+    file: await toFile(Buffer.from("words"), "words.txt"),
+    purpose: "user_data",
+  });
+  const listed = [];
+  for await (const file of client.files.list({ limit: 1, order: "asc" })) listed.push(file.id);
+  assert.deepEqual(listed, [sent.id, text.id], "the client turns the pages");
+  assert.deepEqual(await client.files.retrieve(sent.id), sent);
+  const content = await client.files.content(sent.id);
+  assert.equal(content.headers.get("content-type"), "image/gif");
+  assert.deepEqual(Buffer.from(await content.arrayBuffer()), bytes);
+  const job = await client.videos.create({
+    prompt: "it moves",
+    input_reference: { file_id: sent.id },
+  });
+  assert.equal(job.object, "video", "the name is taken for the picture");
+  assert.equal((await client.files.delete(sent.id)).deleted, true);
+  await client.files.delete(text.id);
+  await assert.rejects(client.files.retrieve(sent.id), OpenAI.NotFoundError);
+});
+
+test("a picture is the answer of a chat, and can be shown to one", async () => {
+  const drawn = await client.chat.completions.create({
+    model: "nano",
+    modalities: ["text", "image"],
+    seed: 1,
+    size: "32x32",
+    messages: [{ role: "user", content: "a large red circle, middle centre, on white" }],
+  });
+  const [image] = drawn.choices[0].message.images;
+  assert.match(image.image_url.url, /^data:image\/png;base64,/);
+  assert.equal(
+    drawn.usage.completion_tokens,
+    drawn.usage.completion_tokens_details.image_tokens,
+    "every token of the answer is a cell",
+  );
+  const seen = await client.chat.completions.create({
+    ...greedy,
+    messages: [
+      { role: "user", content: [{ type: "image_url", image_url: { url: image.image_url.url } }] },
+    ],
+  });
+  assert.match(seen.choices[0].message.content, /[a-z]+/);
+});
+
+test("an answer is stopped by its id", async () => {
+  const stream = await client.chat.completions.create({
+    ...greedy,
+    max_tokens: 4000,
+    messages: [{ role: "user", content: ENDLESS }],
+    stream: true,
+  });
+  let parts = 0;
+  let finish = null;
+  for await (const chunk of stream) {
+    finish = chunk.choices[0]?.finish_reason ?? finish;
+    if (++parts === 5)
+      await client.post("/chat/completions/control", { body: { id: chunk.id, action: "cancel" } });
+  }
+  assert.equal(finish, "stop");
+  assert.ok(parts < 3000, `${parts} parts`);
+  await idle();
 });

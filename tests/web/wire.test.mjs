@@ -90,6 +90,10 @@ test("Prometheus reads the metrics", async () => {
     "vllm:request_success_total",
     "vllm:num_requests_running",
     "vllm:time_to_first_token_seconds",
+    "hadal:request_queue_time_seconds",
+    "hadal:prefix_cache_bytes",
+    "hadal:cost_total",
+    "hadal:files",
   ])
     assert.ok(by_name.has(name), name);
   assert.ok(

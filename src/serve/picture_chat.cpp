@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// Pictures as answers in a chat.
+#include "serve/picture_chat.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "serve/accounts.h"
+#include "serve/base64.h"
+#include "serve/video_codec.h"
+
+namespace hadal {
+namespace {
+
+// Of chat completions, and of no other API that has words for pictures.
+constexpr std::array kChatFields = {
+    "messages",    "modalities", "stream_options", "response_format", "tools",
+    "tool_choice", "n",          "logprobs"};
+
+ApiStatus refuse_text_forms(JsonFields& fields) {
+  constexpr std::string_view kDrawn = "the answer is drawn";
+  TRY_STATUS(fields.only("n", {1}, "one answer a request"));
+  TRY_STATUS(fields.only("tools", {OrderedJson::array()}, kDrawn));
+  TRY_STATUS(fields.only("tool_choice", {"none", "auto"}, kDrawn));
+  TRY_STATUS(fields.only("logprobs", {false}, kDrawn));
+  return fields.only("response_format", {{{"type", "text"}}}, kDrawn);
+}
+
+// The last message, and where it stands.
+ApiResult<ShownMessage> read_caption(const OrderedJson& body) {
+  JsonFields fields(body, "");
+  TRY(const OrderedJson* const messages, fields.array("messages"));
+  if (!messages || messages->empty())
+    return bad_field("messages", "is missing or empty, expected a conversation");
+  const std::string where = "messages[" + std::to_string(messages->size() - 1) + "]";
+  const OrderedJson& last = messages->back();
+  if (!last.is_object() || last.value("role", OrderedJson()) != "user")
+    return bad_field(where, "expected the user's, which says what is to be drawn");
+  TRY(ShownMessage shown, read_shown_message(last, where));
+  if (shown.pictures.size() > 1)
+    return bad_field(where + ".content", shown.pictures.size(), " pictures, expected at most one");
+  return shown;
+}
+
+// The request in the words of the images or videos API.
+ApiResult<Form> art_form(const OrderedJson& body, ChatArt art) {
+  TRY(ShownMessage shown, read_caption(body));
+  Form form;
+  for (const auto& [name, value] : body.items())
+    if (std::find(kChatFields.begin(), kChatFields.end(), name) == kChatFields.end())
+      form.fields[name] = value;
+  form.fields["prompt"] = shown.text;
+  if (!shown.pictures.empty())
+    form.files[art == ChatArt::clip ? "input_reference" : "image"] = std::move(shown.pictures);
+  return form;
+}
+
+ApiResult<NamedFile> no_files(const std::string&, const std::string& where) {
+  return bad_field(where, "name a picture in the message");
+}
+
+OrderedJson head(const ReplyFacts& facts, std::string_view object) {
+  return {{"id", facts.id},
+          {"object", object},
+          {"created", facts.created},
+          {"model", facts.model},
+          {"system_fingerprint", facts.fingerprint}};
+}
+
+std::string part(const ReplyFacts& facts, OrderedJson delta, OrderedJson finish = nullptr) {
+  OrderedJson body = head(facts, "chat.completion.chunk");
+  body["choices"] = {{{"index", 0},
+                      {"delta", std::move(delta)},
+                      {"logprobs", nullptr},
+                      {"finish_reason", std::move(finish)}}};
+  if (facts.stream_usage) body["usage"] = nullptr;
+  return sse(body);
+}
+
+std::string stream_end(const ReplyFacts& facts, OrderedJson usage) {
+  std::string text = part(facts, OrderedJson::object(), "stop");
+  if (facts.stream_usage) {
+    OrderedJson last = head(facts, "chat.completion.chunk");
+    last["choices"] = OrderedJson::array();
+    last["usage"] = std::move(usage);
+    text += sse(last);
+  }
+  return text + "data: [DONE]\n\n";
+}
+
+std::string whole_answer(const ReplyFacts& facts, OrderedJson message, OrderedJson usage) {
+  OrderedJson body = head(facts, "chat.completion");
+  body["choices"] = {{{"index", 0},
+                      {"message", std::move(message)},
+                      {"logprobs", nullptr},
+                      {"finish_reason", "stop"}}};
+  body["usage"] = std::move(usage);
+  return dump_json(body);
+}
+
+OrderedJson usage_json(int64_t text, int64_t given, int64_t painted) {
+  const int64_t prompt = text + given;
+  return {{"prompt_tokens", prompt},
+          {"prompt_cache_hit_tokens", 0},
+          {"prompt_cache_miss_tokens", prompt},
+          {"completion_tokens", painted},
+          {"total_tokens", prompt + painted},
+          {"prompt_tokens_details", {{"cached_tokens", 0}, {"image_tokens", given}}},
+          {"completion_tokens_details", {{"reasoning_tokens", 0}, {"image_tokens", painted}}}};
+}
+
+OrderedJson usage_of_work(const Artwork& work, const std::optional<Bill>& bill) {
+  OrderedJson usage = usage_json(work.text_tokens, work.given_cells, work.output_cells);
+  if (bill) usage["cost"] = {{"currency", bill->currency}, {"amount", money_text(bill->amount)}};
+  return usage;
+}
+
+OrderedJson image_json(const ArtFile& file, size_t index) {
+  return {{"type", "image_url"},
+          {"image_url", {{"url", "data:image/png;base64," + to_base64(file.bytes)}}},
+          {"index", index},
+          {"seed", file.seed}};
+}
+
+OrderedJson clip_json(const std::string& id) {
+  return OrderedJson::array({{{"type", "video_url"},
+                              {"id", id},
+                              {"video_url", {{"url", "/v1/videos/" + id + "/content"}}}}});
+}
+
+class PictureChatWriter : public PictureWriter {
+ public:
+  explicit PictureChatWriter(ReplyFacts facts) : facts_(std::move(facts)) {}
+
+  std::string begin() override { return part(facts_, {{"role", "assistant"}, {"content", ""}}); }
+  std::string preview(int64_t, int64_t, std::string_view) override { return {}; }
+  std::string end(const Artwork& work, const std::optional<Bill>& bill) override {
+    std::string text;
+    for (size_t i = 0; i < work.files.size(); ++i)
+      text += part(facts_, {{"images", OrderedJson::array({image_json(work.files[i], i)})}});
+    return text + stream_end(facts_, usage_of_work(work, bill));
+  }
+  std::string failed(const ApiError& error) override {
+    return "data: " + error_body(error, ErrorFamily::openai, {}) + "\n\n";
+  }
+  HttpReply whole(const Artwork& work, const std::optional<Bill>& bill) override {
+    OrderedJson message = {
+        {"role", "assistant"}, {"content", ""}, {"images", OrderedJson::array()}};
+    for (size_t i = 0; i < work.files.size(); ++i)
+      message["images"].push_back(image_json(work.files[i], i));
+    return {.status = 200,
+            .body = whole_answer(facts_, std::move(message), usage_of_work(work, bill))};
+  }
+
+ private:
+  ReplyFacts facts_;
+};
+
+}  // namespace
+
+ApiResult<ChatArt> read_modalities(const OrderedJson& body, const ChatArts& possible) {
+  JsonFields fields(body, "");
+  TRY(const OrderedJson* const modalities, fields.array("modalities"));
+  ChatArt art = ChatArt::none;
+  for (size_t i = 0; modalities && i < modalities->size(); ++i) {
+    const std::string where = "modalities[" + std::to_string(i) + "]";
+    const OrderedJson& one = (*modalities)[i];
+    if (one == "text") continue;
+    const bool picture = one == "image", clip = one == "video";
+    if (!(picture && possible.pictures) && !(clip && possible.clips))
+      return bad_field(where, "found ", one.dump().substr(0, 40), ", expected text",
+                       possible.pictures ? " or image" : "", possible.clips ? " or video" : "",
+                       ", which is what the model makes");
+    const ChatArt wanted = picture ? ChatArt::picture : ChatArt::clip;
+    if (art != ChatArt::none && art != wanted)
+      return bad_field(where, "an answer is a picture or a video, not both");
+    art = wanted;
+  }
+  return art;
+}
+
+ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std::string& where) {
+  ShownMessage shown;
+  JsonFields fields(message, where);
+  const OrderedJson& content = fields.any("content");
+  if (content.is_string()) {
+    shown.text = content.get<std::string>();
+    return shown;
+  }
+  if (!content.is_array())
+    return bad_field(where + ".content", "found ", json_kind(content),
+                     ", expected a string or parts");
+  for (size_t i = 0; i < content.size(); ++i) {
+    const std::string here = where + ".content[" + std::to_string(i) + "]";
+    if (!content[i].is_object()) return bad_field(here, "found ", json_kind(content[i]));
+    JsonFields inside(content[i], here);
+    TRY(const std::string type, inside.needed_text("type"));
+    if (type == "text") {
+      TRY(const std::string text, inside.needed_text("text"));
+      shown.text += (shown.text.empty() ? "" : "\n") + text;
+    } else if (type == "image_url") {
+      TRY(std::optional<std::string> picture, read_picture({}, inside, "image_url", no_files));
+      if (!picture) return bad_field(here + ".image_url", "is missing");
+      shown.pictures.push_back(std::move(*picture));
+    } else {
+      return bad_field(here, "a part of type \"", type.substr(0, 40),
+                       "\", expected text or image_url");
+    }
+  }
+  return shown;
+}
+
+bool shows_picture(const OrderedJson& body) {
+  const auto messages = body.find("messages");
+  if (messages == body.end() || !messages->is_array() || messages->empty()) return false;
+  const OrderedJson& last = messages->back();
+  if (!last.is_object() || last.value("role", OrderedJson()) != "user") return false;
+  const auto content = last.find("content");
+  return content != last.end() && content->is_array() &&
+         std::any_of(content->begin(), content->end(), [](const OrderedJson& part) {
+           return part.is_object() && part.value("type", OrderedJson()) == "image_url";
+         });
+}
+
+ApiResult<PictureChatCall> read_picture_chat(const OrderedJson& body, const ArtLimits& limits,
+                                             ChatArt art) {
+  JsonFields fields(body, "");
+  TRY_STATUS(refuse_text_forms(fields));
+  PictureChatCall call;
+  TRY(const std::optional<bool> stream, fields.flag("stream"));
+  call.stream = stream.value_or(false);
+  TRY(const OrderedJson* const options, fields.object("stream_options"));
+  if (options) {
+    JsonFields inside(*options, "stream_options");
+    TRY(const std::optional<bool> usage, inside.flag("include_usage"));
+    call.stream_usage = usage.value_or(false);
+  }
+  TRY(Form form, art_form(body, art));
+  if (body.at("messages").size() > 1) call.ignored.emplace_back("messages");
+  if (art == ChatArt::clip) {
+    form.fields.erase("stream");
+    TRY(VideoCall clip, read_video_call(form, limits, no_files));
+    call.order = std::move(clip.order);
+    call.model = clip.model;
+    call.user = clip.user;
+    call.ignored.insert(call.ignored.end(), clip.ignored.begin(), clip.ignored.end());
+    return call;
+  }
+  JsonFields art_fields(form.fields, "");
+  TRY_STATUS(art_fields.only("output_format", {"png"}, "pictures in a chat are PNG files"));
+  const ImageTask task = form.has_file("image") ? ImageTask::edit : ImageTask::generate;
+  TRY(ImageCall picture, read_image_call(form, limits, task, no_files));
+  call.order = std::move(picture.order);
+  call.order.previews = 0;  // every picture in a delta is one of the answer's
+  call.model = picture.model;
+  call.user = picture.user;
+  call.ignored.insert(call.ignored.end(), picture.ignored.begin(), picture.ignored.end());
+  return call;
+}
+
+std::unique_ptr<PictureWriter> make_picture_chat_writer(ReplyFacts facts) {
+  return std::make_unique<PictureChatWriter>(std::move(facts));
+}
+
+std::string clip_chat_whole(const ReplyFacts& facts, const std::string& id) {
+  return whole_answer(facts, {{"role", "assistant"}, {"content", ""}, {"videos", clip_json(id)}},
+                      usage_json(0, 0, 0));
+}
+
+std::string clip_chat_stream(const ReplyFacts& facts, const std::string& id) {
+  return part(facts, {{"role", "assistant"}, {"content", ""}}) +
+         part(facts, {{"videos", clip_json(id)}}) + stream_end(facts, usage_json(0, 0, 0));
+}
+
+}  // namespace hadal
