@@ -5,16 +5,17 @@
 #
 # Needs build/nano/visual/names400.gallery (generator.sh makes it).
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../../.." && pwd)
-hadal=${1:-$root/build/release/hadal}
-names=$root/build/nano/visual/names400.gallery
-"$hadal" eval visual --model "$here/.." --set shapes --count 300 --out "$here" --json "$here/shapes.json"
-"$hadal" eval visual --model "$here/.." --set motion --set animate --count 100 --out "$here" \
+hadal=$(realpath "${1:-$(dirname "$0")/../../../build/release/hadal}")
+cd "$(dirname "$0")/../../.."
+# Relative paths: they are written into the results.
+here=models/nano/visual
+names=build/nano/visual/names400.gallery
+"$hadal" eval visual --model models/nano --set shapes --count 300 --out "$here" --json "$here/shapes.json"
+"$hadal" eval visual --model models/nano --set motion --set animate --count 100 --out "$here" \
     --json "$here/motion.json"
-"$hadal" eval visual --model "$here/.." --set read --count 100 --json "$here/read.json"
-"$hadal" eval visual --model "$here/.." --set names --names "$names" --out "$here" \
+"$hadal" eval visual --model models/nano --set read --count 100 --json "$here/read.json"
+"$hadal" eval visual --model models/nano --set names --names "$names" --out "$here" \
     --json "$here/names.json"
 # The fast way, from the same weights.
-"$hadal" eval visual --model "$here/.." --set shapes --count 100 --passes 8 --json "$here/shapes_passes.json"
-"$hadal" eval visual --model "$here/.." --set motion --count 50 --passes 8 --json "$here/motion_passes.json"
+"$hadal" eval visual --model models/nano --set shapes --count 100 --passes 8 --json "$here/shapes_passes.json"
+"$hadal" eval visual --model models/nano --set motion --count 50 --passes 8 --json "$here/motion_passes.json"
