@@ -49,13 +49,15 @@ test("messages, whole and streamed, say the same", async () => {
 test("limits and stop sequences have their reasons", async () => {
   const short = await client.messages.create({ ...greedy, max_tokens: 3, messages: hello });
   assert.equal(short.stop_reason, "max_tokens");
+  const whole = await client.messages.create({ ...greedy, messages: hello });
+  const word = whole.content[0].text.split(" ").at(-2);
   const stopped = await client.messages.create({
     ...greedy,
     messages: hello,
-    stop_sequences: ["small"],
+    stop_sequences: [word],
   });
   assert.equal(stopped.stop_reason, "stop_sequence");
-  assert.equal(stopped.stop_sequence, "small");
+  assert.equal(stopped.stop_sequence, word);
 });
 
 test("tools are offered, and a call's result is read", async () => {
