@@ -243,7 +243,11 @@ test("a reload brings everything back, half an answer too", async () => {
 
 test("files: by button, pasted and dropped; what the model cannot read is refused", async () => {
   const page = await open();
-  await ready(page);
+  await page.route("**/v1/models", (route) =>
+    route.fulfill({ json: { data: [{ id: "reader", modalities: ["text"] }] } }),
+  );
+  await page.reload();
+  await page.locator("#model", { hasText: "reader" }).waitFor();
   const asked = await script(page, says("Read."));
   await page.locator("#picker").setInputFiles([
     { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("first\n") },
