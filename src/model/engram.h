@@ -25,8 +25,8 @@ struct EngramHash {
 std::vector<EngramHash> engram_hashes(const EngramConfig& config);
 
 // Rows of one token.  history[s] is the compressed id s steps back, -1 where there is none or
-// where an image span lies between: the padding id stands in.  A salt other than 0 gives the rows of
-// some n-gram that does not occur.
+// where an image span lies between: the padding id stands in.  A salt other than 0 gives the rows
+// of some n-gram that does not occur.
 void engram_rows(const EngramHash& hash, const std::vector<int64_t>& history, int64_t pad,
                  int64_t* rows, uint64_t salt = 0);
 

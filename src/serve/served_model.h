@@ -20,13 +20,13 @@ struct ServedModel {
   const Tokenizer& tokenizer;
   GenerationWorker& worker;
   Dialect dialect = Dialect::v41;
-  bool thinks = true;             // unless a request says otherwise
-  double temperature = 1;         // unless a request says otherwise
-  double top_p = 1;               // unless a request says otherwise
-  std::string fingerprint;        // of the weights
-  int64_t created = 0;            // when it was opened, seconds since 1970
+  bool thinks = true;                            // unless a request says otherwise
+  double temperature = 1;                        // unless a request says otherwise
+  double top_p = 1;                              // unless a request says otherwise
+  std::string fingerprint;                       // of the weights
+  int64_t created = 0;                           // when it was opened, seconds since 1970
   std::shared_ptr<AnswerForms> forms = nullptr;  // null: answers cannot be held to one
-  int64_t default_output = 4096;  // tokens of an answer whose request names no limit
+  int64_t default_output = 4096;                 // tokens of an answer whose request names no limit
 };
 
 }  // namespace hadal
