@@ -10,13 +10,7 @@ namespace hadal::cpu {
 
 namespace {
 
-constexpr int64_t kLine = 64;  // bytes: the kernels' scratch begins at one
 constexpr int64_t kLeastBlock = 32;
-
-uint8_t* aligned(float* memory) {
-  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
-  return reinterpret_cast<uint8_t*>((address + kLine - 1) / kLine * kLine);
-}
 
 }  // namespace
 
@@ -46,9 +40,7 @@ std::optional<ProductRows> CpuOps::bf16_rows(const Weight& weight, const float* 
 
 void CpuOps::multiply_bf16_here(const Weight& weight, const ProductRows& x,
                                 const Piece& piece) const {
-  const int64_t bytes = bf16_->scratch_bytes(weight.inputs()) + kLine;
-  float* scratch =
-      workspace().floats(Workspace::kernel, bytes / static_cast<int64_t>(sizeof(float)));
+  uint8_t* scratch = workspace().lines(Workspace::kernel, bf16_->scratch_bytes(weight.inputs()));
   Bf16Product product{.matrix = *matrix_of(weight),
                       .first = piece.first,
                       .last = piece.last,
@@ -59,7 +51,7 @@ void CpuOps::multiply_bf16_here(const Weight& weight, const ProductRows& x,
   product.x.first_row = piece.first_row;
   product.x.row_step = piece.row_step;
   product.x.index = piece.index;
-  bf16_->product(product, aligned(scratch));
+  bf16_->product(product, scratch);
 }
 
 }  // namespace hadal::cpu

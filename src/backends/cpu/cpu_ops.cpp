@@ -20,6 +20,13 @@ float* Workspace::floats(Slot slot, int64_t count) {
   return memory.data<float>();
 }
 
+uint8_t* Workspace::lines(Slot slot, int64_t bytes) {
+  constexpr int64_t kLine = 64;
+  const int64_t count = (bytes + kLine) / static_cast<int64_t>(sizeof(float)) + 1;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(floats(slot, count));
+  return reinterpret_cast<uint8_t*>((address + kLine - 1) / kLine * kLine);
+}
+
 namespace {
 
 const Int8Table* int8_of(const CpuOptions& options, InstructionSet set) {

@@ -29,6 +29,8 @@ class Workspace {
   enum Slot { kernel, dense, first, second, kSlots };
 
   float* floats(Slot slot, int64_t count);
+  // The same memory as bytes that begin at a line of the cache (64 bytes).
+  uint8_t* lines(Slot slot, int64_t bytes);
   std::vector<const float*> pointers;
   std::vector<const uint8_t*> rows;  // of a pool
   std::vector<int64_t> ids;

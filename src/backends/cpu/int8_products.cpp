@@ -10,13 +10,6 @@
 namespace hadal::cpu {
 namespace {
 
-constexpr int64_t kLine = 64;  // bytes: the kernels' scratch begins at one
-
-uint8_t* aligned(float* memory) {
-  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
-  return reinterpret_cast<uint8_t*>((address + kLine - 1) / kLine * kLine);
-}
-
 // Bytes stand for quarters of E4M3 values: a tile whose largest lies far below 448 would lose what
 // it holds.  Scales are chosen so that it lies above 224 (model-spec §8.3); half of that is
 // allowed.
@@ -79,9 +72,7 @@ ProductRows CpuOps::int8_rows(const Weight& weight, const float* x, int64_t rows
 
 void CpuOps::multiply_int8_here(const Weight& weight, const ProductRows& x,
                                 const Piece& piece) const {
-  const int64_t bytes = int8_->scratch_bytes(weight.inputs()) + kLine;
-  float* scratch =
-      workspace().floats(Workspace::kernel, bytes / static_cast<int64_t>(sizeof(float)));
+  uint8_t* scratch = workspace().lines(Workspace::kernel, int8_->scratch_bytes(weight.inputs()));
   Int8Product product{.matrix = *matrix_of(weight),
                       .first = piece.first,
                       .last = piece.last,
@@ -92,7 +83,7 @@ void CpuOps::multiply_int8_here(const Weight& weight, const ProductRows& x,
   product.x.first_row = piece.first_row;
   product.x.row_step = piece.row_step;
   product.x.index = piece.index;
-  int8_->product(product, aligned(scratch));
+  int8_->product(product, scratch);
 }
 
 }  // namespace hadal::cpu
