@@ -17,11 +17,11 @@ export class Server {
   #log = "";
   #data = mkdtempSync(join(tmpdir(), "hadal-web-"));
 
-  static async start({ key = false, more = [] } = {}) {
+  static async start({ key = false, context = 4096, more = [] } = {}) {
     if (!PROGRAM) throw new Error("HADAL_PROGRAM must name the program to test");
     const server = new Server();
     if (key) server.key = server.#add_key();
-    await server.#start(more);
+    await server.#start(context, more);
     return server;
   }
 
@@ -33,7 +33,7 @@ export class Server {
     return made.stdout.split("\n")[0];
   }
 
-  async #start(more) {
+  async #start(context, more) {
     const words = [
       "serve",
       "--model",
@@ -41,7 +41,7 @@ export class Server {
       "--data",
       this.#data,
       "--context",
-      "4096",
+      String(context),
       "--slots",
       "3",
       "--threads",
