@@ -268,15 +268,13 @@ test("files: by button, pasted and dropped; what the model cannot read is refuse
       data.items.add(new File([text], name, { type: "text/x-c" }));
       return data;
     };
-    document
-      .getElementById("question")
-      .dispatchEvent(
-        new ClipboardEvent("paste", {
-          clipboardData: transfer("pasted.c", "int x;"),
-          bubbles: true,
-          cancelable: true,
-        }),
-      );
+    document.getElementById("question").dispatchEvent(
+      new ClipboardEvent("paste", {
+        clipboardData: transfer("pasted.c", "int x;"),
+        bubbles: true,
+        cancelable: true,
+      }),
+    );
     document.body.dispatchEvent(
       new DragEvent("drop", {
         dataTransfer: transfer("dropped.c", "int y;"),
@@ -371,6 +369,58 @@ test("pictures and clips of a model that sees and draws", async () => {
       ),
     "the clip moves into the conversation",
   );
+  await close(page);
+});
+
+test("a picture and a clip, drawn by the model in the box", async () => {
+  const page = await open();
+  await ready(page);
+  await set(page, { Seed: "5" });
+  const kind = (name) => page.getByRole("radio", { name });
+  const save = async (name) => {
+    const [saved] = await Promise.all([
+      page.waitForEvent("download"),
+      last(page)
+        .getByRole("button", { name: `Save ${name}` })
+        .click(),
+    ]);
+    return [saved.suggestedFilename(), readFileSync(await saved.path())];
+  };
+  assert.ok(await kind("Write").isChecked(), "words are what is asked for unless one says so");
+  await kind("Draw").check();
+  await ask(page, "a large red circle, on white");
+  await last(page).locator(".media img").waitFor();
+  await complete(page);
+  assert.ok(
+    await last(page)
+      .locator(".media img")
+      .evaluate((image) => image.naturalWidth >= 64),
+  );
+  assert.equal(await page.locator("#status").innerText(), "The answer is complete");
+  const [picture, png] = await save("image");
+  assert.equal(picture, "hadal.png");
+  assert.ok(png.includes("a large red circle, on white"), "the file says what it was made of");
+
+  await kind("Draw").focus();
+  await page.keyboard.press("ArrowRight");
+  assert.ok(await kind("Film").isChecked(), "by keys");
+  await ask(page, "a small pink circle, middle left, moves right, on black");
+  await last(page).locator(".media video").waitFor();
+  const [clip, mp4] = await save("video");
+  assert.equal(clip, "hadal.mp4");
+  assert.equal(mp4.subarray(4, 8).toString(), "ftyp");
+
+  // What was drawn is no part of what is said, and stays where it was asked for.
+  await kind("Write").check();
+  await set(page, { Temperature: "0" });
+  await ask(page, "Is an oak a tree?");
+  await complete(page);
+  assert.equal(await last(page).locator(".said").innerText(), "Yes, an oak is a tree.");
+  await page.reload();
+  await ready(page);
+  await last(page).waitFor();
+  assert.equal(await page.locator(".media img").count(), 1);
+  assert.match(await page.locator(".media video").getAttribute("src"), /^data:video\/mp4/);
   await close(page);
 });
 
@@ -525,13 +575,11 @@ test("conversations are found, renamed, deleted, brought back, exported and impo
   await page.locator("#welcome").waitFor();
   await page.getByRole("button", { name: "Undo" }).click();
   await page.locator("#title", { hasText: "Owls" }).waitFor();
-  await page
-    .locator("#import")
-    .setInputFiles({
-      name: "o.json",
-      mimeType: "application/json",
-      buffer: readFileSync(await json.path()),
-    });
+  await page.locator("#import").setInputFiles({
+    name: "o.json",
+    mimeType: "application/json",
+    buffer: readFileSync(await json.path()),
+  });
   await page.waitForFunction(() => document.querySelectorAll("#conversations li").length === 3);
   assert.equal(await last(page).locator("strong").innerText(), "Fine");
   await page

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The server's API as this page uses it: models, the balance, and answers as they are written.
-import { is_media_url, type Finish, type Media, type Message, type Usage } from "./conversation";
+import {
+  is_media_url,
+  type Art,
+  type Finish,
+  type Media,
+  type Message,
+  type Usage,
+} from "./conversation";
 import { api_key, type Settings } from "./settings";
 import { events_of } from "./sse";
 
@@ -8,6 +15,7 @@ export interface Model {
   id: string;
   context_length?: number;
   modalities?: string[];
+  output_modalities?: string[];
   default_temperature?: number;
 }
 
@@ -22,6 +30,7 @@ export class ApiError extends Error {
 
 export type Delta =
   | { kind: "progress"; done: number; total: number }
+  | { kind: "painting"; percent: number }
   | { kind: "reasoning"; text: string }
   | { kind: "text"; text: string }
   | { kind: "media"; media: Media }
@@ -89,6 +98,22 @@ export function body_of(messages: Message[], settings: Settings): Record<string,
   return body;
 }
 
+// Words alone say what is drawn; what the settings say of text means nothing to it.
+export function art_body_of(
+  messages: Message[],
+  settings: Settings,
+  art: Art,
+): Record<string, unknown> {
+  const body = body_of(messages, {
+    ...settings,
+    effort: "",
+    temperature: null,
+    max_tokens: null,
+  });
+  body.modalities = ["text", art === "clip" ? "video" : "image"];
+  return body;
+}
+
 function number(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) ? value : 0;
 }
@@ -147,6 +172,8 @@ export async function* stream_chat(body: unknown, signal: AbortSignal): AsyncGen
       const progress = /^prefill (\d+)\/(\d+)/.exec(event.comment ?? "");
       if (progress)
         yield { kind: "progress", done: Number(progress[1]), total: Number(progress[2]) };
+      const painted = /^painted (\d+) %/.exec(event.comment ?? "");
+      if (painted) yield { kind: "painting", percent: Number(painted[1]) };
       if (event.data === undefined) continue;
       if (event.data === "[DONE]") return;
       const chunk: Foreign = JSON.parse(event.data);

@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: MIT
 // The page's life: which conversation is open, which answers are being written, what is stored when.
-import { ApiError, body_of, list_models, stream_chat, type Delta, type Model } from "./api";
+import {
+  ApiError,
+  art_body_of,
+  body_of,
+  list_models,
+  stream_chat,
+  type Delta,
+  type Model,
+} from "./api";
 import { Composer } from "./composer";
 import {
   add_turn,
   branch_at,
   choose,
   messages_of,
+  order_of,
   new_conversation,
   path_of,
   path_to,
   read_conversation,
   to_markdown,
+  type Art,
   type Attachment,
   type Conversation,
-  type Message,
   type Turn,
 } from "./conversation";
 import { export_dialog, key_dialog, settings_dialog, toast, type ExportForm } from "./dialogs";
@@ -62,7 +71,7 @@ export class App {
       keep: () => void this.save(this.conversation),
     });
     this.composer = new Composer({
-      send: (text, files) => this.send(text, files),
+      send: (text, files, art) => this.send(text, files, art),
       stop: () => this.stop(),
       edit_last: () => this.thread.edit_last_question(),
       refuse: (why) => toast(why),
@@ -198,20 +207,36 @@ export class App {
 
   // --- questions and answers
 
-  private send(text: string, files: Attachment[]): void {
+  private send(text: string, files: Attachment[], art: Art = "text"): void {
     const parent = path_of(this.conversation).at(-1)?.id ?? "";
-    this.put_question({ parent, text, files });
+    this.put_question({ parent, text, files, art });
   }
 
   private ask_again(turn: Turn, text: string): void {
-    this.put_question({ parent: turn.parent, text, files: turn.files ?? [] });
+    this.put_question({
+      parent: turn.parent,
+      text,
+      files: turn.files ?? [],
+      art: turn.art ?? "text",
+    });
   }
 
-  private put_question(asked: { parent: string; text: string; files: Attachment[] }): void {
-    const { parent, text, files } = asked;
+  private put_question(asked: {
+    parent: string;
+    text: string;
+    files: Attachment[];
+    art: Art;
+  }): void {
+    const { parent, text, files, art } = asked;
     const turn = add_turn(
       this.conversation,
-      { parent, role: "user", text, ...(files.length ? { files } : {}) },
+      {
+        parent,
+        role: "user",
+        text,
+        ...(files.length ? { files } : {}),
+        ...(art === "text" ? {} : { art }),
+      },
       Date.now(),
     );
     this.enter(this.conversation);
@@ -225,11 +250,14 @@ export class App {
       Date.now(),
     );
     const asked = conversation.turns[question];
-    void this.run(
-      conversation,
-      turn,
-      messages_of(asked ? path_to(conversation, asked) : [], this.settings.system),
-    );
+    if (asked?.art) {
+      const body = art_body_of(order_of(asked), this.settings, asked.art);
+      void this.run(conversation, turn, body, { painted: 0 });
+      return;
+    }
+    const path = asked ? path_to(conversation, asked) : [];
+    const messages = messages_of(path, this.settings.system);
+    void this.run(conversation, turn, body_of(messages, this.settings), {});
   }
 
   private resume(turn: Turn): void {
@@ -237,7 +265,7 @@ export class App {
     messages.at(-1)!.prefix = true;
     delete turn.finish;
     delete turn.error;
-    void this.run(this.conversation, turn, messages);
+    void this.run(this.conversation, turn, body_of(messages, this.settings), {});
   }
 
   private stop(): void {
@@ -245,12 +273,17 @@ export class App {
       if (run.conversation === this.conversation) run.abort.abort();
   }
 
-  private async run(conversation: Conversation, turn: Turn, messages: Message[]): Promise<void> {
+  private async run(
+    conversation: Conversation,
+    turn: Turn,
+    body: Record<string, unknown>,
+    progress: Progress,
+  ): Promise<void> {
     const run: Run = {
       conversation,
       turn,
       abort: new AbortController(),
-      progress: {},
+      progress,
       thinking_since: 0,
       saved: 0,
     };
@@ -258,10 +291,10 @@ export class App {
     this.open_conversations.set(conversation.id, conversation);
     this.draw();
     this.thread.scroll_to_end();
-    announce("The answer is being written");
+    announce(`The answer is being ${progress.painted === undefined ? "written" : "painted"}`);
     await this.save(conversation);
     try {
-      for await (const delta of stream_chat(body_of(messages, this.settings), run.abort.signal)) {
+      for await (const delta of stream_chat(body, run.abort.signal)) {
         this.take(run, delta);
         this.draw_soon();
         if (Date.now() - run.saved > SAVE_EVERY_MS) {
@@ -289,6 +322,8 @@ export class App {
       (turn.media ??= []).push(delta.media);
     } else if (delta.kind === "progress") {
       run.progress.read = { done: delta.done, total: delta.total };
+    } else if (delta.kind === "painting") {
+      run.progress.painted = delta.percent;
     } else {
       if (delta.model) turn.model = delta.model;
       if (delta.finish) turn.finish = delta.finish;
@@ -372,7 +407,7 @@ export class App {
   private draw_model(): void {
     const model = this.model();
     by_id("model").textContent = model?.id ?? "";
-    this.composer.name_model(model?.id ?? "");
+    this.composer.name_model(model?.id ?? "", model?.output_modalities ?? []);
     const context = model?.context_length;
     by_id("welcome-model").textContent = model
       ? `${model.id}${context ? ` · ${context.toLocaleString("en")} tokens of context` : ""}`

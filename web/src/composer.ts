@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Where questions are written.  Enter sends, Shift+Enter makes a line; on a phone, whose keyboard has
 // no Shift to speak of, Enter makes a line and the button sends.
+import { ArtChoice } from "./art_choice";
 import { AttachmentTray } from "./attachments";
-import type { Attachment } from "./conversation";
+import type { Art, Attachment } from "./conversation";
 import { by_id, icon, icon_button, replace } from "./dom";
 
 function is_touch(): boolean {
@@ -10,7 +11,7 @@ function is_touch(): boolean {
 }
 
 export interface ComposerActions {
-  send(text: string, files: Attachment[]): void;
+  send(text: string, files: Attachment[], art: Art): void;
   stop(): void;
   edit_last(): void;
   refuse(why: string): void;
@@ -23,6 +24,8 @@ export class Composer {
   private readonly button = by_id<HTMLButtonElement>("send");
   private readonly picker = by_id<HTMLInputElement>("picker");
   private readonly tray: AttachmentTray;
+  private readonly art = new ArtChoice(() => this.name_place());
+  private model = "";
   private running = false;
 
   constructor(private readonly actions: ComposerActions) {
@@ -56,19 +59,32 @@ export class Composer {
   focus(): void {
     this.area.focus({ preventScroll: true });
   }
-  name_model(name: string): void {
-    this.area.placeholder = name ? `Ask ${name}` : "Ask";
+  name_model(name: string, makes: string[]): void {
+    this.model = name;
+    this.art.offer(makes);
+    this.name_place();
   }
   set_running(running: boolean): void {
     this.running = running;
     this.update();
   }
 
+  private name_place(): void {
+    const writes = this.art.value === "text";
+    this.area.placeholder = writes && this.model ? `Ask ${this.model}` : this.art.placeholder;
+    this.update();
+  }
+
+  // A picture is made of words, whatever is attached.
+  private get empty(): boolean {
+    return !this.area.value.trim() && (this.tray.empty || this.art.value !== "text");
+  }
+
   private send(): void {
+    if (this.empty) return;
     const text = this.area.value.trim();
-    if (!text && this.tray.empty) return;
     this.area.value = "";
-    this.actions.send(text, this.tray.take());
+    this.actions.send(text, this.tray.take(), this.art.value);
     if (!is_touch()) this.focus(); // on a phone the keyboard would hide the answer
   }
 
@@ -90,9 +106,8 @@ export class Composer {
   private update(): void {
     this.area.style.height = "auto";
     this.area.style.height = `${this.area.scrollHeight}px`;
-    const empty = !this.area.value.trim() && this.tray.empty;
     const label = this.running ? "Stop" : "Send";
-    this.button.disabled = !this.running && empty;
+    this.button.disabled = !this.running && this.empty;
     this.button.classList.toggle("stop", this.running);
     this.button.setAttribute("aria-label", label);
     this.button.title = label;

@@ -23,6 +23,9 @@ export interface Usage {
   cost?: string; // "0.0012 USD"
 }
 
+// What an answer is to be.
+export type Art = "text" | "picture" | "clip";
+
 // How an answer ended; none while it is written.
 export type Finish = "stop" | "length" | "stopped" | "interrupted" | "error";
 
@@ -33,6 +36,7 @@ export interface Turn {
   text: string;
   created: number; // ms since 1970
   files?: Attachment[];
+  art?: Art; // a question that was not to be answered in words
   reasoning?: string;
   reasoning_ms?: number;
   media?: Media[];
@@ -168,11 +172,17 @@ function content_of(turn: Turn): string | Part[] {
   return parts;
 }
 
-// What is sent: answers that came to nothing are left out, and thinking is never sent back.
+// What is sent for a picture or clip: its caption stands for itself.
+export function order_of(asked: Turn): Message[] {
+  return [{ role: "user", content: content_of(asked) }];
+}
+
+// What is sent: answers that came to nothing are left out, pictures and the words that ordered them
+// too, and thinking is never sent back.
 export function messages_of(path: Turn[], system: string): Message[] {
   const messages: Message[] = system.trim() ? [{ role: "system", content: system }] : [];
   for (const turn of path)
-    if (turn.role === "user" || turn.text)
+    if (turn.role === "user" ? !turn.art : turn.text)
       messages.push({ role: turn.role, content: content_of(turn) });
   return messages;
 }
@@ -213,6 +223,7 @@ export function read_conversation(value: unknown): Conversation {
     if (typeof old.reasoning === "string") turn.reasoning = old.reasoning;
     if (typeof old.model === "string") turn.model = old.model;
     if (turn.role === "assistant") turn.finish = "stop";
+    else if (old.art === "picture" || old.art === "clip") turn.art = old.art;
     for (const file of Array.isArray(old.files) ? old.files : []) {
       const one: Attachment = { name: text(file?.name, "name"), type: text(file?.type, "type") };
       if (typeof file.text === "string") one.text = file.text;

@@ -18,6 +18,7 @@ export interface TurnActions {
 // Of an answer that is being written.
 export interface Progress {
   read?: { done: number; total: number };
+  painted?: number; // percent, of a picture
 }
 
 const THINKING = "Thinking";
@@ -43,6 +44,13 @@ function usage_detail(usage: Usage | undefined): string | null {
   if (!usage) return null;
   const thought = usage.reasoning ? `, ${usage.reasoning} of them thinking` : "";
   return `Prompt: ${usage.prompt} tokens, ${usage.cached} from the cache. Answer: ${usage.output} tokens${thought}.`;
+}
+
+function progress_text(progress: Progress): string {
+  const { read, painted } = progress;
+  if (painted !== undefined) return painted > 0 ? `Painting, ${painted} %` : "Painting";
+  if (!read || read.total === 0) return "";
+  return `Reading the prompt, ${Math.floor((100 * read.done) / read.total)} %`;
 }
 
 const ENDINGS: Record<string, string> = {
@@ -126,11 +134,7 @@ export class TurnView {
         : `Thought for ${seconds(turn.reasoning_ms)}`;
     this.thoughts.update(this.shown_thoughts());
     this.reading.hidden = !(progress && !turn.reasoning && !turn.text && !turn.media);
-    const read = progress?.read;
-    this.reading.textContent =
-      read && read.total > 0
-        ? `Reading the prompt, ${Math.floor((100 * read.done) / read.total)} %`
-        : "";
+    this.reading.textContent = progress ? progress_text(progress) : "";
     this.markdown.update(turn.text);
     this.update_media();
     this.ending.hidden = !ENDINGS[turn.finish ?? ""];
