@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
+
+#include "engine/speculation.h"
 
 namespace hadal {
 namespace {
@@ -13,21 +16,24 @@ bool is_set(const std::atomic<bool>* flag) {
 }
 
 // Samples and hands out until the answer is over.
-Finish run(Session& session, const GenerateOptions& options, const TokenSink& sink,
+Finish run(Speculation& ahead, const GenerateOptions& options, const TokenSink& sink,
            std::vector<int64_t>& ids) {
   const auto& ends = options.end_ids;
   while (true) {
     if (is_set(options.cancel)) return Finish::cancelled;
     TokenConstraint* const form = options.constraint;
-    const Sample token = pick_token(session.logits(), options.sampler, session.length(),
+    const Sample token = pick_token(ahead.logits(), options.sampler, ahead.length(),
                                     form ? form->allowed() : std::span<const uint64_t>());
     if (form) form->accept(token.id);
     ids.push_back(token.id);
     if (std::find(ends.begin(), ends.end(), token.id) != ends.end()) return Finish::end;
     if (sink(token) == Flow::stop) return Finish::stop;
-    if (static_cast<int64_t>(ids.size()) == options.max_tokens) return Finish::length;
-    if (session.room() == 0) return Finish::context;
-    session.append(token.id);
+    const int64_t count = static_cast<int64_t>(ids.size());
+    if (count == options.max_tokens) return Finish::length;
+    if (ahead.room() == 0) return Finish::context;
+    // The last token is chosen, but not read.
+    ahead.append(token.id, options.max_tokens > 0 ? options.max_tokens - count - 1
+                                                  : std::numeric_limits<int64_t>::max());
   }
 }
 
@@ -53,7 +59,9 @@ Generated generate(Session& session, const GenerateOptions& options, const Token
   CHECK(session.length() > 0, "nothing to continue from");
   const auto start = std::chrono::steady_clock::now();
   Generated answer;
-  answer.finish = run(session, options, sink, answer.ids);
+  Speculation ahead(session, options.sampler, options.drafts);
+  answer.finish = run(ahead, options, sink, answer.ids);
+  ahead.settle();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
   answer.seconds = passed.count();
   return answer;

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/draft_length.h"
 #include "engine/sampler.h"
 #include "engine/session.h"
 #include "grammar/token_constraint.h"
@@ -29,6 +30,8 @@ struct GenerateOptions {
   std::vector<int64_t> end_ids;
   const std::atomic<bool>* cancel = nullptr;
   TokenConstraint* constraint = nullptr;  // the form that the answer is held to
+  // Tokens are guessed and read several at once; the answer is the same.  Null: one by one.
+  DraftLength* drafts = nullptr;
 };
 
 // Why an answer ended.

@@ -117,12 +117,23 @@ int64_t Sequence::want(Wanted wanted) {
   return kept;
 }
 
-void Sequence::want_one(int64_t id) {
+void Sequence::want_more(std::span<const int64_t> ids) {
   CHECK(unread() == 0, unread());
-  CHECK(room() > 0, "a sequence of ", length(), " tokens fills its cache");
-  CHECK(CellIds(config_).is_known(id), id);
-  wanted_.ids.push_back(id);
-  wanted_.marks.push_back(0);
+  CHECK(room() >= static_cast<int64_t>(ids.size()), ids.size(), " tokens more than ", length(),
+        " overfill the cache");
+  for (int64_t id : ids) {
+    CHECK(CellIds(config_).is_known(id), id);
+    wanted_.ids.push_back(id);
+    wanted_.marks.push_back(0);
+  }
+}
+
+void Sequence::take_back(int64_t length, Tensor logits_V) {
+  CHECK(unread() == 0 && can_save(length), length, " of ", this->length());
+  wanted_.ids.resize(static_cast<size_t>(length));
+  wanted_.marks.resize(static_cast<size_t>(length));
+  ids_.resize(static_cast<size_t>(length));
+  logits_V_ = std::move(logits_V);
 }
 
 void Sequence::add_to(Batch& batch, int64_t count) {

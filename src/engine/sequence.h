@@ -67,7 +67,9 @@ class Sequence {
   // From now on they are what is to be read.  Gives how many of them are kept.
   int64_t want(Wanted wanted);
   // One token more.  Requires: room() > 0, nothing unread, a token of the vocabulary.
-  void want_one(int64_t id);
+  void want_one(int64_t id) { want_more({&id, 1}); }
+  // Several, the last of which may be taken back.  Requires: the same, and room for all.
+  void want_more(std::span<const int64_t> ids);
 
   int64_t unread() const { return static_cast<int64_t>(wanted_.ids.size()) - length(); }
   // The next `count` unread tokens become a span; with the last of them the logits are asked for.
@@ -76,6 +78,9 @@ class Sequence {
   // The batch was run.
   void took(Tensor logits_V);
 
+  // Back to the first `length` tokens and the logits after them.  Requires: nothing unread,
+  // can_save(length).
+  void take_back(int64_t length, Tensor logits_V);
   // Nothing is left of it.
   void reset();
 

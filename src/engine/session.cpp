@@ -45,6 +45,41 @@ void Session::append(int64_t id) {
   step.run();
 }
 
+int64_t Session::most_guesses() const {
+  // The whole round must find its rows: a block of guesses, and the token before them.
+  const int64_t limit = model_.draft_limit();
+  const bool fits = room() > limit && cache_.options().max_chunk > limit;
+  return fits && length() > 0 ? limit : 0;
+}
+
+std::vector<GuessedToken> Session::guess(int64_t id, int64_t count, const SamplerOptions& sampler) {
+  std::vector<GuessedToken> guesses;
+  const DraftStart start{options_.slot, length() - 1, id, count};
+  if (!model_.begin_draft(start, cache_)) return guesses;
+  while (static_cast<int64_t>(guesses.size()) < count) {
+    const DraftGuess guess = model_.next_guess(id, cache_);
+    const Tensor logits_V = ops_.to_host(guess.logits_V);
+    const int64_t position = length() + 1 + static_cast<int64_t>(guesses.size());
+    id = pick_token({logits_V.data<float>(), static_cast<size_t>(logits_V.count())}, sampler,
+                    position)
+             .id;
+    guesses.push_back({id, guess.confidence});
+  }
+  return guesses;
+}
+
+Tensor Session::append_all(std::span<const int64_t> ids) {
+  const int64_t count = static_cast<int64_t>(ids.size());
+  sequence_.want_more(ids);
+  Batch batch;
+  sequence_.add_to(batch, count);
+  batch.wanted.clear();
+  for (int64_t row = 0; row < count; ++row) batch.wanted.push_back(row);
+  Tensor logits_WV = ops_.to_host(model_.forward(batch, cache_));
+  sequence_.took(logits_WV.rows(count - 1, 1).reshaped({logits_WV.size(1)}));
+  return logits_WV;
+}
+
 std::span<const float> Session::logits() const {
   const Tensor& logits_V = sequence_.logits_V();
   if (!logits_V.defined()) return {};

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/sampler.h"
 #include "engine/sequence.h"
 #include "model/cache.h"
 #include "model/model.h"
@@ -39,6 +40,12 @@ struct Prefill {
   bool cancelled = false;  // the session holds the part that was read, and no logits
 };
 
+// A token that may follow, as the draft head of the model guesses.
+struct GuessedToken {
+  int64_t id = 0;
+  float confidence = 1;  // the head's own estimate; 1: it makes none
+};
+
 class Session {
  public:
   Session(Model& model, Ops& ops, Cache& cache, SessionOptions options);
@@ -51,6 +58,18 @@ class Session {
                          const GivenRows& given = {});
   // One token more.  Requires: room() > 0 and a token of the vocabulary.
   void append(int64_t id);
+
+  // ---- guesses (speculation.h)
+  // How many tokens the model's draft head can guess from here; 0: none.
+  int64_t most_guesses() const;
+  // At most `count` tokens that may follow `id`, which is to be appended: drawn from the head's
+  // logits as the sampler will draw at their positions.  Requires: count up to most_guesses().
+  std::vector<GuessedToken> guess(int64_t id, int64_t count, const SamplerOptions& sampler);
+  // Several tokens in one pass -> the logits after each of them, f32 [ids, V] on the host.
+  Tensor append_all(std::span<const int64_t> ids);
+  // Undoes the last of them: the first `length` tokens, and the logits after them.
+  void take_back(int64_t length, const Tensor& logits_V) { sequence_.take_back(length, logits_V); }
+
   // An empty sequence.
   void reset() { sequence_.reset(); }
 

@@ -148,9 +148,13 @@ Result<std::unique_ptr<Model>> Model::create(const ModelConfig& config, const We
                                              const std::vector<int32_t>& compressed_ids) {
   TRY_STATUS(check_compressed_ids(config, compressed_ids));
   TRY(ModelWeights weights, bind_weights(config, source, ops, options));
-  if (config.family == Family::v4) return make_v4(config, std::move(weights), ops, options);
   VisionWeights vision = std::move(weights.vision);
-  std::unique_ptr<Model> model = make_v41(config, std::move(weights), ops, options, compressed_ids);
+  const std::string draft_problem = weights.draft_problem;
+  std::unique_ptr<Model> model =
+      config.family == Family::v4
+          ? make_v4(config, std::move(weights), ops, options)
+          : make_v41(config, std::move(weights), ops, options, compressed_ids);
+  model->draft_problem_ = draft_problem;
   if (vision.defined())
     model->vision_ = std::make_unique<Vision>(config.vision, std::move(vision), ops);
   return model;

@@ -29,6 +29,8 @@ struct ModelOptions {
   // Attend to every visible compressed row instead of the indexer's choice: the dense warm-up of
   // training (§10.4).
   bool dense_selection = false;
+  // Bind the draft head, and keep what it sees of every token that is read (see begin_draft).
+  bool drafts = false;
   // Called as tensors load, with bytes done and in all.
   std::function<void(int64_t, int64_t)> progress;
 };
@@ -56,6 +58,19 @@ class Observer {
     (void)layer, (void)logits_TE, (void)routes;
   }
   virtual void attended(const AttentionSite& site) { (void)site; }
+};
+
+// Where a round of guesses begins.
+struct DraftStart {
+  int64_t slot = 0;
+  int64_t position = 0;  // of the last token that was read
+  int64_t id = 0;        // the token that was chosen to follow it
+  int64_t count = 1;     // guesses that will be asked for
+};
+
+struct DraftGuess {
+  Tensor logits_V;       // f32 [V], where the verbs work
+  float confidence = 1;  // the head's own estimate of being right; 1: it makes none
 };
 
 // Where weights come from: a checkpoint, or a trainer's parameters.
@@ -96,6 +111,25 @@ class Model {
     return {};
   }
 
+  // ---- guesses at what follows (§6), cheaper than reading.  Nothing is taken on trust from them:
+  // who asks reads the guessed tokens in one forward and keeps those that it would have chosen.
+  // Most guesses of a round; 0: no draft head is bound.
+  virtual int64_t draft_limit() const { return 0; }
+  // Why a head that the configuration speaks of is not bound; empty: it is, or there is none.
+  const std::string& draft_problem() const { return draft_problem_; }
+  // Begins a round.  False: what the head needs of the last token is not at hand (it was not of
+  // the last forward).  Requires: count up to draft_limit(); draft_limit() positions more in the
+  // cache, and as many in a chunk.
+  virtual bool begin_draft(const DraftStart& start, Cache& cache) {
+    (void)start, (void)cache;
+    return false;
+  }
+  // The next guess, given the token before it: start.id, then what was made of the last guess.
+  virtual DraftGuess next_guess(int64_t id, Cache& cache) {
+    (void)id, (void)cache;
+    return {};
+  }
+
   // A model with a vision_config: the embeddings of an image's span, f32 [plan.span(), width] on
   // the host; the `values_ND` of GivenRows.
   Tensor look(const ImagePlan& plan, const Tensor& patches) const;
@@ -112,6 +146,7 @@ class Model {
   Ops& ops_;
   ModelOptions options_;
   Observer* observer_ = nullptr;
+  std::string draft_problem_;
 
  private:
   std::unique_ptr<Vision> vision_;

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "ops/weight_rows.h"
 
@@ -61,6 +63,18 @@ class Binder {
     return vectors;
   }
 
+  // The inputs [0, split) and those from there on, each a weight of its own.  Of one row.
+  std::pair<Weight, Weight> split_inputs(const std::string& name, int64_t split) {
+    const Weight raw = unquantised(name);
+    if (!raw.defined()) return {};
+    const int64_t inputs = raw.inputs();
+    const auto part = [&](int64_t first, int64_t count) {
+      const Tensor column = raw.values.reshaped({inputs, 1}).rows(first, count);
+      return ops_.prepare(Weight{column.reshaped({1, count}), {}, 1, 1});
+    };
+    return {part(0, split), part(split, inputs - split)};
+  }
+
   // Inputs that are stored channel by channel, each with its `places`, place by place instead.
   Weight channels_last(const std::string& name, int64_t places) {
     const Weight raw = unquantised(name);
@@ -78,6 +92,8 @@ class Binder {
 
   bool has(const std::string& name) const { return by_name_.contains(name); }
   const std::optional<Error>& error() const { return error_; }
+  // What follows is looked up again.
+  std::optional<Error> take_error() { return std::exchange(error_, std::nullopt); }
 
  private:
   // Blocks of scales do not follow the cuts, and no published encoder is quantised.
@@ -233,6 +249,47 @@ DraftWeights bind_draft(Binder& bind, const ModelConfig& config, Ops& ops,
   return w;
 }
 
+DsparkWeights bind_dspark(Binder& bind, const ModelConfig& config, Ops& ops) {
+  DsparkWeights w;
+  const auto stage = [](int64_t i) { return "mtp." + std::to_string(i) + "."; };
+  w.fuse = bind.weight(stage(0) + "main_proj.weight");
+  w.fuse_norm = bind.vector(stage(0) + "main_norm.weight");
+  for (int64_t i = 0; i < config.draft.layers; ++i)
+    w.blocks.push_back(bind_layer(bind, config, ops, stage(i), 0));
+  const std::string last = stage(config.draft.layers - 1), markov = last + "markov_head.";
+  const bool v4 = config.family == Family::v4;
+  if (v4) w.head_mix = bind_mix(bind, last + "hc_head");
+  w.norm = bind.vector(last + "norm.weight");
+  w.markov_rows = bind.weight(markov + (v4 ? "markov_w1.weight" : "embed.weight"));
+  w.markov_head = bind.weight(markov + (v4 ? "markov_w2.weight" : "head.weight"));
+  std::tie(w.confidence_state, w.confidence_token) =
+      bind.split_inputs(last + "confidence_head.proj.weight", config.width);
+  if (!bind.error() && config.visual.drawn())
+    w.markov_head = rows_of(w.markov_head, 0, config.text_vocab());
+  return w;
+}
+
+// The draft head, as far as somebody drafts.  A head that is not as the configuration says costs
+// the guesses, not the model.
+void bind_drafts(Binder& bind, const ModelConfig& config, Ops& ops, const ModelOptions& options,
+                 ModelWeights& w) {
+  const int64_t stages = config.draft.layers;
+  if (stages == 0) return;
+  const bool extra_token = config.draft.block == 0;
+  for (int64_t i = 0; extra_token && i < stages; ++i)  // trained along with the model
+    w.drafts.push_back(bind_draft(bind, config, ops, "mtp." + std::to_string(i) + "."));
+  if (!options.drafts || bind.error()) return;
+  if (extra_token && stages > 1)
+    w.draft_problem = "num_nextn_predict_layers is " + std::to_string(stages) +
+                      ", expected 1: how several extra-token blocks follow each other is not known";
+  if (extra_token) return;
+  w.dspark = bind_dspark(bind, config, ops);
+  if (const std::optional<Error> error = bind.take_error()) {
+    w.dspark = {};
+    w.draft_problem = error->message;
+  }
+}
+
 Affine bind_affine(Binder& bind, const std::string& name) {
   return {bind.weight(name + ".weight"), bind.vector(name + ".bias")};
 }
@@ -286,9 +343,7 @@ Result<ModelWeights> bind_weights(const ModelConfig& config, const WeightSource&
     const int64_t engram = config.engram_index(layer);
     if (engram >= 0) w.layers.back().engram.hash = hashes[static_cast<size_t>(engram)];
   }
-  const bool extra_token = config.family == Family::v4 && config.draft.block == 0;
-  for (int64_t draft = 0; extra_token && draft < config.draft.layers; ++draft)
-    w.drafts.push_back(bind_draft(bind, config, ops, "mtp." + std::to_string(draft) + "."));
+  bind_drafts(bind, config, ops, options, w);
   if (config.vision.layers > 0) w.vision = bind_vision(bind, config.vision);
   if (bind.error()) return *bind.error();
   w.text_head = w.head;

@@ -3,6 +3,7 @@
 // name (model-spec §8.2).
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "model/config.h"
@@ -77,6 +78,18 @@ struct DraftWeights {
   LayerWeights block;
 };
 
+// DSpark: stages that guess a block of tokens (§6.2).
+struct DsparkWeights {
+  Weight fuse;       // main_proj [D, targets·D]
+  Tensor fuse_norm;  // main_norm
+  std::vector<LayerWeights> blocks;
+  MixWeights head_mix;  // V4 alone
+  Tensor norm;
+  Weight markov_rows, markov_head;            // [V, rank]: what follows a token, by the token alone
+  Weight confidence_state, confidence_token;  // [1, D], [1, rank]
+  bool defined() const { return !blocks.empty(); }
+};
+
 // From one code of a cell to the next (visual_sequence.h).
 struct CodeWeights {
   std::vector<Weight> rows, heads;  // a group's rows of the embedding and of the head [codes, D]
@@ -92,6 +105,8 @@ struct ModelWeights {
   MixWeights head_mix;  // V4 alone
   std::vector<LayerWeights> layers;
   std::vector<DraftWeights> drafts;
+  DsparkWeights dspark;
+  std::string draft_problem;  // why a draft head of the configuration is not bound
   VisionWeights vision;
 };
 

@@ -72,6 +72,18 @@ class Transformer : public Model {
   Tensor attend(int64_t layer, const LayerWeights& w, const Tensor& latent_TR,
                 const Sight& compressed, const Tensor& scores_TN, const Pass& pass) const;
 
+  // ---- DSpark (§6.2; dspark.cpp)
+  bool is_draft_target(int64_t layer) const;
+  // The mean of the streams: what the stages read of a token at each target layer.
+  Tensor stream_mean(const Tensor& x_TSD) const;
+  // Of all target layers, in their order: the batch's rows of the stages' windows.
+  void keep_features(const std::vector<Tensor>& features, Pass& pass);
+  // A block: the chosen token and noise, each row seeing the last tokens read and all of the block.
+  Pass begin_block(const DraftStart& start, Cache& cache) const;
+  // What the stages made of it; its guesses come one by one.
+  void end_block(const Tensor& y_BD, int64_t count);
+  DraftGuess next_of_block(int64_t id);
+
   // ---- the rest of a layer
   // Pictures have a balance of their own: bias_vl where a row is visual (§4.1).
   Tensor router_bias(const FeedForwardWeights& w, const Batch& batch) const;
@@ -90,6 +102,14 @@ class Transformer : public Model {
 
   ModelWeights weights_;
   FamilyTraits traits_;
+
+ private:
+  // The block that guesses are being made of.
+  struct Block {
+    Tensor y_BD, logits_BV;  // of the rows that were asked for
+    int64_t next = 0;
+  };
+  Block block_;
 };
 
 std::unique_ptr<Model> make_v4(const ModelConfig& config, ModelWeights weights, Ops& ops,

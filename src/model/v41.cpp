@@ -19,11 +19,12 @@ namespace {
 
 // What the layers hand to each other besides the cache.
 struct Flow {
-  Tensor x_TSD;      // residual streams
-  Tensor pre_TS;     // the blend that the next sublayer reads
-  Tensor scores_TN;  // of the indexer run at this layer, if any
-  Tensor choice_TN;  // rows chosen by the last indexer
-  Tensor kept_TB;    // candidate blocks
+  Tensor x_TSD;                  // residual streams
+  Tensor pre_TS;                 // the blend that the next sublayer reads
+  Tensor scores_TN;              // of the indexer run at this layer, if any
+  Tensor choice_TN;              // rows chosen by the last indexer
+  Tensor kept_TB;                // candidate blocks
+  std::vector<Tensor> features;  // what the draft stages read, of the target layers passed
 };
 
 // (1, 0, 0, 0): the first sublayer reads the first stream.
@@ -53,15 +54,35 @@ class V41 final : public Transformer {
     flow.x_TSD = ops_.spread(x_TD, config_.streams);
     flow.pre_TS = first_stream(batch.rows(), config_.streams);
     for (int64_t layer = 0; layer < config_.layers && pass.batch.rows() > 0; ++layer)
-      run_layer(layer, flow, pass);
+      run_layer(layer, weights_.layers[static_cast<size_t>(layer)], flow, pass);
     if (pass.batch.rows() == 0) return Tensor::zeros(DType::f32, {0, config_.width});
     return finish(ops_.narrow(flow.x_TSD, flow.pre_TS), weights_.norm, pass);
   }
 
+  int64_t draft_limit() const override {
+    return weights_.dspark.defined() ? config_.draft.block : 0;
+  }
+
+  bool begin_draft(const DraftStart& start, Cache& cache) override {
+    Pass pass = begin_block(start, cache);
+    Flow flow;
+    flow.x_TSD = ops_.spread(embedding(pass.batch), config_.streams);
+    flow.pre_TS = first_stream(pass.batch.rows(), config_.streams);
+    int64_t layer = config_.layers;
+    for (const LayerWeights& w : weights_.dspark.blocks) run_layer(layer++, w, flow, pass);
+    end_block(ops_.narrow(flow.x_TSD, flow.pre_TS), start.count);
+    return true;
+  }
+
+  DraftGuess next_guess(int64_t id, Cache&) override { return next_of_block(id); }
+
  private:
-  void run_layer(int64_t layer, Flow& flow, Pass& pass) {
-    const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  void run_layer(int64_t layer, const LayerWeights& w, Flow& flow, Pass& pass) {
     if (w.engram.defined()) flow.x_TSD = recall(layer, w.engram, flow.x_TSD, pass);
+    if (is_draft_target(layer)) {
+      flow.features.push_back(stream_mean(flow.x_TSD));
+      keep_features(flow.features, pass);
+    }
     Tensor y_TD = norm(ops_.narrow(flow.x_TSD, flow.pre_TS), w.attention_norm);
     see(layer, "attn.in", y_TD);
     remember(layer, w, y_TD, pass);
@@ -213,6 +234,7 @@ class V41 final : public Transformer {
     const Tensor ids = ids_of(rows);
     for (Tensor* tensor : {&y_TD, &flow.x_TSD, &flow.pre_TS, &flow.choice_TN, &flow.kept_TB})
       if (tensor->defined()) *tensor = ops_.take_rows(*tensor, ids);
+    for (Tensor& feature_TD : flow.features) feature_TD = ops_.take_rows(feature_TD, ids);
     pass.batch = std::move(kept);
     pass.plan = pass.cache.plan(pass.batch, options_.dense_selection);
     pass.ids_T = pass.batch.ids_T();

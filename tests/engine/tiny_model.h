@@ -21,10 +21,10 @@ struct TinyModel {
   std::unique_ptr<Ops> ops;
   std::unique_ptr<Model> model;
 
-  explicit TinyModel(const std::string& name)
+  explicit TinyModel(const std::string& name, const ModelOptions& options = {})
       : folder(std::string(HADAL_TESTS_DIR) + "/goldens/" + name),
         ops(make_cpu_ops({.threads = 2, .instruction_set = {}})) {
-    Result<std::unique_ptr<Model>> opened = Model::open(folder, *ops, {}, token_map());
+    Result<std::unique_ptr<Model>> opened = Model::open(folder, *ops, options, token_map());
     if (!opened) ADD_FAILURE() << opened.error().message;
     if (opened) model = opened.take();
   }
