@@ -104,7 +104,8 @@ Result<Answer> give_answer(OpenModel& open, const AnswerRequest& request, const 
                                 .max_tokens = request.max_tokens,
                                 .end_ids = open.end_ids(),
                                 .cancel = &interrupt_flag(),
-                                .constraint = request.constraint.get()};
+                                .constraint = request.constraint.get(),
+                                .drafts = request.drafts};
   answer.generated = generate(*open.session, options, [&](const Sample& token) {
     sink(token, stream.add(token.id));
     return stream.stopped() ? Flow::stop : Flow::go_on;

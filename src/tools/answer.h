@@ -59,7 +59,8 @@ struct AnswerRequest {
   int64_t max_tokens = 0;
   AnswerForm form;
   std::shared_ptr<TokenConstraint> constraint =
-      nullptr;  // what the answer is held to; null: nothing
+      nullptr;                    // what the answer is held to; null: nothing
+  DraftLength* drafts = nullptr;  // lent; null: tokens are not guessed ahead
 };
 
 struct Answer {

@@ -18,6 +18,7 @@
 #include "media/read.h"
 #include "tools/answer.h"
 #include "tools/conversation.h"
+#include "tools/draft_option.h"
 #include "tools/draw.h"
 #include "tools/interrupt.h"
 #include "tools/line_reader.h"
@@ -33,6 +34,7 @@ namespace {
 struct ChatChoice {
   ModelChoice model;
   SamplingChoice sampling;
+  DraftChoice draft;
   std::string system, effort;
   bool think = false;
 };
@@ -46,7 +48,7 @@ constexpr std::string_view kHelp =
     "/save FILE    store the conversation with everything the model has read\n"
     "/load FILE    go on from there\n"
     "/reset        begin anew\n"
-    "/stats        tokens in the cache, and the last answer's speed\n"
+    "/stats        tokens in the cache, the last answer's speed, what guessing brought\n"
     "/quit         leave; so do Ctrl-D, and Ctrl-C twice\n"
     "Anything else is said to the assistant; Ctrl-C stops its answer.";
 
@@ -60,11 +62,12 @@ std::string argument_of(const std::string& line, size_t word) {
 class Chat {
  public:
   // `studio` without a visual tokenizer neither draws nor looks.
-  Chat(const ChatChoice& choice, Studio& studio, const SamplerOptions& sampler)
+  Chat(const ChatChoice& choice, Studio& studio, const SamplerOptions& sampler, DraftLength* drafts)
       : choice_(choice),
         studio_(studio),
         open_(studio.open),
         sampler_(sampler),
+        drafts_(drafts),
         terminal_(isatty(STDIN_FILENO) == 1),
         talk_(
             *studio.open.tokenizer,
@@ -94,6 +97,7 @@ class Chat {
   Studio& studio_;
   OpenModel& open_;
   SamplerOptions sampler_;
+  DraftLength* drafts_;  // null: tokens are not guessed ahead
   bool terminal_;
   Conversation talk_;
   Shown shown_;  // pictures of the conversation, in order
@@ -178,6 +182,7 @@ Status Chat::say(const std::string& text) {
   AnswerRequest request;
   request.sampler = sampler_;
   request.max_tokens = choice_.sampling.max_tokens;
+  request.drafts = drafts_;
   request.form.stops = choice_.sampling.stops;
   request.form.chat =
       CompletionOptions{.dialect = open_.dialect(), .thinking = talk_.options().thinking};
@@ -209,6 +214,7 @@ Status Chat::say(const std::string& text) {
     next_.items.clear();
   }
   if (!choice_.model.quiet) note_line(speed_line(*last_, sampler_.seed));
+  if (choice_.draft.stats) note_line(draft_line(drafts_));
   return Ok{};
 }
 
@@ -280,15 +286,18 @@ void Chat::show_stats() const {
             std::to_string(open_.session->capacity()) + " tokens are in the cache, " +
             std::to_string(talk_.turns()) + " turns");
   if (last_) note_line(speed_line(*last_, sampler_.seed));
+  note_line(draft_line(drafts_));
 }
 
 Result<int> chat_command(const ChatChoice& choice) {
   if (!choice.effort.empty() && !choice.think) return fail("--effort needs --think");
   TRY_STATUS(check_sampling(choice.sampling));
-  TRY(OpenModel open, open_model(choice.model, {}));
+  TRY(OpenModel open, open_model(choice.model, {.drafts = choice.draft.wanted()}));
+  TRY(const std::unique_ptr<DraftLength> drafts,
+      open_drafts(choice.draft, open, choice.model.quiet));
   TRY(const SamplerOptions sampler, sampler_options(choice.sampling, open.config().family));
   TRY(Studio studio, open_studio_if_it_draws(std::move(open)));
-  Chat chat(choice, studio, sampler);
+  Chat chat(choice, studio, sampler, drafts.get());
   TRY_STATUS(chat.run());
   return 0;
 }
@@ -303,6 +312,7 @@ void add_chat(CLI::App& program, Command& chosen) {
   command->add_flag("--think", choice->think, "Think before answering (shown on stderr)");
   command->add_option("--effort", choice->effort,
                       "With --think: low, high, max (V4.1: or 1 to 100)");
+  add_draft_options(*command, choice->draft);
   add_sampling_options(*command, choice->sampling);
   add_model_options(*command, choice->model);
   command->footer(

@@ -18,6 +18,7 @@
 #include "tools/answer.h"
 #include "tools/conversation.h"
 #include "tools/demonstration.h"
+#include "tools/draft_option.h"
 #include "tools/draw.h"
 #include "tools/form_option.h"
 #include "tools/interrupt.h"
@@ -42,6 +43,7 @@ struct GenerateChoice {
   ShownFiles shown;
   DrawChoice draw;
   FormChoice form;
+  DraftChoice draft;
   std::string pictures = ".";
   std::string system, effort;
   bool think = false;
@@ -114,7 +116,10 @@ void show_plainly(const AnswerPiece& piece, Output& out) {
 
 Result<int> answer_once(const GenerateChoice& choice, Shown& shown, OpenModel& open) {
   TRY(const std::string text, prompt_text(choice));
-  TRY(const AnswerRequest request, make_request(choice, open, text, shown));
+  TRY(AnswerRequest request, make_request(choice, open, text, shown));
+  TRY(const std::unique_ptr<DraftLength> drafts,
+      open_drafts(choice.draft, open, choice.model.quiet));
+  request.drafts = drafts.get();
   Output out;
   if (choice.echo && !choice.json) echo_prompt(open, request, out);
   TRY(const Answer answer, give_answer(open, request, [&](const auto& token, const auto& piece) {
@@ -126,6 +131,7 @@ Result<int> answer_once(const GenerateChoice& choice, Shown& shown, OpenModel& o
   out.write(choice.json ? done_event(answer, request.sampler.seed) : "\n");
   TRY_STATUS(out.finish());
   if (!choice.model.quiet) note_line(speed_line(answer, request.sampler.seed));
+  if (choice.draft.stats) note_line(draft_line(drafts.get()));
   return answer.generated.finish == Finish::cancelled ? kInterruptedExit : 0;
 }
 
@@ -173,7 +179,7 @@ Result<int> generate_command(const GenerateChoice& choice) {
     if (is_visual_task(choice, config)) return do_visual_task(choice);
   }
   TRY(Shown shown, read_pictures(choice));
-  TRY(OpenModel open, open_model(choice.model, {}));
+  TRY(OpenModel open, open_model(choice.model, {.drafts = choice.draft.wanted()}));
   if (choice.prompt || !choice.file.empty()) return answer_once(choice, shown, open);
   TRY(Studio studio, open_studio_if_it_draws(std::move(open)));
   return demonstrate(studio, {choice.sampling, choice.pictures, choice.model.quiet});
@@ -204,6 +210,7 @@ void add_generate(CLI::App& program, Command& chosen) {
   command->add_option("--pictures", choice->pictures, "Folder for the demonstration's pictures")
       ->capture_default_str();
   add_form_options(*command, choice->form);
+  add_draft_options(*command, choice->draft);
   add_draw_options(*command, choice->draw);
   add_sampling_options(*command, choice->sampling);
   add_model_options(*command, choice->model);

@@ -88,6 +88,7 @@ Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& optio
   ProgressLine progress("loading " + open.folder, choice.quiet);
   ModelOptions model_options;
   model_options.rounding = cache.rounding;
+  model_options.drafts = options.drafts;
   model_options.progress = [&](int64_t done, int64_t all) { progress.show(done, all); };
   TRY(open.model, Model::open(open.folder, *open.ops, model_options, token_map));
   open.model->options().progress = nullptr;

@@ -24,6 +24,7 @@ struct OpenOptions {
   int64_t slots = 1;
   int64_t max_chunk = 512;      // tokens of a prompt that are read at once
   bool needs_tokenizer = true;  // false: opened if it is there or if Engram needs it
+  bool drafts = false;          // bind the draft head (draft_option.h)
 };
 
 // Later members point into earlier ones.

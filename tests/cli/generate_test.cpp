@@ -73,6 +73,46 @@ TEST(Generate, AStopStringEndsTheAnswerAndIsNotShown) {
   EXPECT_EQ(ran.out, whole.substr(0, whole.find(stop)) + "\n");
 }
 
+TEST(Generate, GuessingAheadChangesNoWord) {
+  for (const char* temperature : {"0", "1"}) {
+    std::vector<std::string> words = {"--prompt",  "the sea", "--max-tokens", "40",
+                                      "--seed",    "7",       "--quiet",      "--temperature",
+                                      temperature, "--draft", "off"};
+    const Ran plain = generate(words);
+    ASSERT_EQ(plain.code, 0) << plain.err;
+    for (const char* draft : {"auto", "1", "3"}) {
+      words.back() = draft;
+      EXPECT_EQ(generate(words).out, plain.out) << draft << " at temperature " << temperature;
+    }
+  }
+}
+
+TEST(Generate, StatsSayWhatGuessingBrought) {
+  const Ran ran = generate({"--prompt", "the sea", "--max-tokens", "20", "--seed", "7", "--draft",
+                            "2", "--stats", "--quiet"});
+  EXPECT_EQ(ran.code, 0);
+  for (const char* part : {" tokens a pass", " guessed, ", " right by place: "})
+    EXPECT_NE(ran.err.find(part), std::string::npos) << ran.err;
+  EXPECT_EQ(
+      generate({"--prompt", "a", "--max-tokens", "2", "--stats", "--quiet", "--draft", "off"}).err,
+      "nothing was guessed ahead\n");
+}
+
+TEST(Generate, ADraftThatCannotBeIsRefused) {
+  const auto refused = [](const std::string& length) {
+    const Ran ran = generate({"--prompt", "a", "--max-tokens", "2", "--quiet", "--draft", length});
+    EXPECT_EQ(ran.code, 2) << length;
+    return ran.err;
+  };
+  EXPECT_NE(refused("4").find("guesses at most 3 tokens"), std::string::npos);
+  for (const char* length : {"0", "-1", "2x", "on", "99999999999999999999"})
+    EXPECT_NE(refused(length).find("expected auto, off or a number"), std::string::npos) << length;
+  const Ran headless = run_program({"generate", "--model", golden("v41-vision-tiny"), "--prompt",
+                                    "a", "--max-tokens", "2", "--quiet", "--draft", "1"});
+  EXPECT_EQ(headless.code, 2);
+  EXPECT_NE(headless.err.find("has no draft head"), std::string::npos) << headless.err;
+}
+
 TEST(Generate, AnyBytesMayBeAPrompt) {
   const std::string bytes = "caf\xc3\xa9 \xff\xfe\xf0\x9f and \xe2\x82";
   const Ran ran =
