@@ -166,6 +166,43 @@ void run_decode(Model& model, Ops& ops, const std::string& name, const Decode& d
   comparison.compare("decode logits", "logits", rows);
 }
 
+// DSpark's block after each token that follows a prompt, every guess the likeliest.
+void run_drafts(Model& model, Ops& ops, const std::string& name, const Ids& prompt,
+                const Safetensors& expected, Comparison& comparison) {
+  constexpr int64_t kMostSteps = 64;  // far more than were published
+  const int64_t block = model.draft_limit();
+  comparison.pause();
+  Cache cache = cache_for(model, ops, static_cast<int64_t>(prompt.size()) + kMostSteps + block + 1);
+  int64_t position = 0;
+  const auto read = [&](const Ids& ids) {
+    Batch batch;
+    batch.append(0, position, ids);
+    batch.wanted = {batch.rows() - 1};
+    position += batch.rows();
+    const Tensor row = ops.to_host(model.forward(batch, cache));
+    return best_id(row.data<float>(), row.count());
+  };
+  int64_t id = -1;
+  for (int64_t step = 0; step < kMostSteps; ++step) {
+    const std::string prefix = name + ".step" + std::to_string(step) + ".";
+    const Tensor* ids = expected.find(prefix + "draft_ids");
+    if (!ids || ids->count() != block + 1) return;
+    id = read({step == 0 ? read(prompt) : id});
+    model.begin_draft({0, position - 1, id, block}, cache);
+    Ids guessed = {id};
+    Tensor rows = Tensor::zeros(DType::f32, {block, model.config().text_vocab()});
+    for (int64_t k = 0; k < block; ++k) {
+      const Tensor row = ops.to_host(model.next_guess(guessed.back(), cache).logits_V);
+      std::copy_n(row.data<float>(), row.count(), rows.data<float>() + k * row.count());
+      guessed.push_back(best_id(row.data<float>(), row.count()));
+    }
+    comparison.compare_ids(prefix + "draft_ids", guessed, *ids);
+    comparison.start(prefix, 1);
+    comparison.compare("draft logits", "draft_logits", rows);
+    comparison.pause();
+  }
+}
+
 Result<std::vector<int32_t>> token_map(const std::string& folder, const ModelConfig& config) {
   if (!config.engram.present()) return std::vector<int32_t>{};
   TRY(const Tokenizer tokenizer, Tokenizer::open(folder + "/tokenizer.json"));
@@ -213,7 +250,9 @@ GivenRows look_at_images(const Model& model, Ops& ops, const SeenPrompt& prompt,
 Result<std::unique_ptr<Model>> open_golden(const std::string& folder, const ModelConfig& config,
                                            Rounding rounding, Ops& ops) {
   TRY(const std::vector<int32_t> compressed, token_map(folder, config));
-  return Model::open(folder, ops, {.rounding = rounding, .progress = {}}, compressed);
+  return Model::open(folder, ops,
+                     {.rounding = rounding, .drafts = config.draft.block > 0, .progress = {}},
+                     compressed);
 }
 
 // A folder with images: the prompt they stand in, its continuation, and the text alone.
@@ -245,6 +284,10 @@ Status check_file(const std::string& folder, const std::string& path, Rounding r
   for (const auto& [name, ids] : inputs) run_prompt(*model, ops, name + ".", ids, {}, comparison);
   for (const auto& [name, decode] : decodes)
     run_decode(*model, ops, name, decode, {}, expected, comparison);
+  if (!model->draft_problem().empty()) return fail(folder, ": ", model->draft_problem());
+  for (const auto& [name, decode] : decodes)  // "spec130" goes on from the prompt of "dec130"
+    if (model->draft_limit() > 0 && name.starts_with("dec"))
+      run_drafts(*model, ops, "spec" + name.substr(3), decode.prompt, expected, comparison);
   return Ok{};
 }
 
