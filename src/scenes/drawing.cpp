@@ -30,6 +30,18 @@ constexpr Point kStar[] = {
     {0, -1.05}, {0.2716, -0.3738}, {0.9986, -0.3245}, {0.4394, 0.1428},   {0.6172, 0.8495},
     {0, 0.462}, {-0.6172, 0.8495}, {-0.4394, 0.1428}, {-0.9986, -0.3245}, {-0.2716, -0.3738}};
 
+constexpr Point kDiamond[] = {{0, -1}, {0.7, 0}, {0, 1}, {-0.7, 0}};
+constexpr Point kPentagon[] = {
+    {0, -1}, {0.9511, -0.309}, {0.5878, 0.809}, {-0.5878, 0.809}, {-0.9511, -0.309}};
+constexpr Point kHexagon[] = {{-0.5, -0.866}, {0.5, -0.866}, {1, 0},
+                              {0.5, 0.866},   {-0.5, 0.866}, {-1, 0}};
+constexpr Point kHole[] = {{-0.5, -0.5}, {0.5, -0.5}, {0.5, 0.5}, {-0.5, 0.5}};
+constexpr Point kBar[] = {{-1, -0.4}, {1, -0.4}, {1, 0.4}, {-1, 0.4}};
+constexpr Point kPole[] = {{-0.4, -1}, {0.4, -1}, {0.4, 1}, {-0.4, 1}};
+constexpr Point kArrow[] = {{0, -1},    {0.9, 0},   {0.35, 0}, {0.35, 1},
+                            {-0.35, 1}, {-0.35, 0}, {-0.9, 0}};
+constexpr Point kChevron[] = {{0, -0.8}, {1, 0.2}, {1, 0.9}, {0, -0.05}, {-1, 0.9}, {-1, 0.2}};
+
 double squared_distance(Point p, Point a, Point b) {
   const Point along = {b.x - a.x, b.y - a.y}, to = {p.x - a.x, p.y - a.y};
   const double t = std::clamp(
@@ -71,6 +83,26 @@ double distance_to_edge(Form form, double x, double y) {
       return std::abs(std::hypot(x, y) - 0.75) - 0.25;
     case Form::cross:
       return distance_to_polygon(kCross, {x, y});
+    case Form::diamond:
+      return distance_to_polygon(kDiamond, {x, y});
+    case Form::pentagon:
+      return distance_to_polygon(kPentagon, {x, y});
+    case Form::hexagon:
+      return distance_to_polygon(kHexagon, {x, y});
+    case Form::frame:
+      return std::max(distance_to_polygon(kSquare, {x, y}), -distance_to_polygon(kHole, {x, y}));
+    case Form::dome:
+      return std::max(std::hypot(x, y - 0.5) - 1, y - 0.5);
+    case Form::moon:
+      return std::max(std::hypot(x, y) - 1, 0.8 - std::hypot(x - 0.5, y));
+    case Form::bar:
+      return distance_to_polygon(kBar, {x, y});
+    case Form::pole:
+      return distance_to_polygon(kPole, {x, y});
+    case Form::arrow:
+      return distance_to_polygon(kArrow, {x, y});
+    case Form::chevron:
+      return distance_to_polygon(kChevron, {x, y});
   }
   CHECK(false, "form ", static_cast<int>(form));
   return 0;

@@ -112,30 +112,24 @@ Result<FilmScene> parse_plot(CaptionReader& reader) {
   return film;
 }
 
-Object random_object(Random& random) {
-  const Size size = static_cast<Size>(random.below(kSizes));
-  const Colour colour = static_cast<Colour>(random.below(kColours));
-  return {size, colour, static_cast<Form>(random.below(kForms))};
-}
-
 // The motion first, so that each is as frequent; then an object and a place that allow it.
-Actor random_actor(Random& random) {
+Actor random_actor(Random& random, Words from) {
   const Motion motion = static_cast<Motion>(random.below(kMotions));
   while (true) {
-    const Object object = random_object(random);
+    const Object object = random_object(random, from);
     const int64_t row = random.below(3), column = random.below(3);
     const Actor actor{object, {row, column}, motion};
     if (!leaves_the_board(actor) && !size_does_not_fit(actor)) return actor;
   }
 }
 
-std::vector<Actor> random_actors(Random& random, Plot plot, size_t count) {
+std::vector<Actor> random_actors(Random& random, Words from, Plot plot, size_t count) {
   if (plot == Plot::crossing) {
-    const Object first = random_object(random), second = random_object(random);
+    const Object first = random_object(random, from), second = random_object(random, from);
     return {{first, {}, Motion::right}, {second, {}, Motion::left}};
   }
   std::vector<Actor> actors;
-  while (actors.size() < count) actors.push_back(random_actor(random));
+  while (actors.size() < count) actors.push_back(random_actor(random, from));
   return actors;
 }
 
@@ -199,6 +193,23 @@ std::string caption(const FilmScene& film, int64_t wording) {
   return std::string(kLeads[wording]) + text + ", on " + ground;
 }
 
+std::string vague_caption(const FilmScene& film, Random& random) {
+  const bool crossing = film.plot == Plot::crossing;
+  std::string text;
+  for (const Actor& actor : film.actors) {
+    text += (text.empty() ? "a "
+             : crossing   ? " and a "
+                          : ", and a ") +
+            vague_phrase(actor.object, random);
+    if (crossing) continue;
+    if (is_said(random)) text += ", " + phrase(actor.place);
+    if (is_said(random)) text += ", " + std::string(words(actor.motion));
+  }
+  if (crossing) text += " cross";
+  if (is_said(random)) text += ", on " + std::string(word(film.ground));
+  return text;
+}
+
 Result<FilmScene> parse_film(std::string_view caption) {
   CaptionReader reader(caption);
   std::optional<Ground> ground;
@@ -241,13 +252,14 @@ Split split_of(const FilmScene& film) {
   return Split::seen;
 }
 
-FilmScene random_film(uint64_t seed, Split split) {
+FilmScene random_film(uint64_t seed, Split split, Words from) {
   Random random(seed_for(seed, "film"));
   const Ground ground = static_cast<Ground>(random.below(kGrounds));
   const int64_t kind = random.below(8);
   const Plot plot = kind == 0 ? Plot::crossing : Plot::apart;
   while (true) {
-    Result<FilmScene> film = film_of(ground, plot, random_actors(random, plot, kind < 3 ? 2 : 1));
+    Result<FilmScene> film =
+        film_of(ground, plot, random_actors(random, from, plot, kind < 3 ? 2 : 1));
     if (film && split_of(*film) == split) return *film;
   }
 }

@@ -63,6 +63,8 @@ Result<FilmScene> film_of(Ground ground, Plot plot, std::vector<Actor> actors);
 std::string caption(const FilmScene& film);
 // Other wordings of the same, for training: 0 is the canonical one, there are kWordings (still.h).
 std::string caption(const FilmScene& film, int64_t wording);
+// For training only: says a part of it, by lot ("a star moves left").  No reader.
+std::string vague_caption(const FilmScene& film, Random& random);
 Result<FilmScene> parse_film(std::string_view caption);  // reads every wording
 
 struct FilmSize {
@@ -74,8 +76,8 @@ Clip draw_film(const FilmScene& film, const FilmSize& size);
 
 // unseen when it holds an object that is kept away from training (objects.h).
 Split split_of(const FilmScene& film);
-// The same seed and split give the same film.  Five in eight have one object, two in eight two that
+// The same arguments give the same film.  Five in eight have one object, two in eight two that
 // move on their own, one in eight two that cross.
-FilmScene random_film(uint64_t seed, Split split);
+FilmScene random_film(uint64_t seed, Split split, Words from = Words::judged);
 
 }  // namespace hadal

@@ -18,13 +18,20 @@ std::vector<int64_t> columns_of(int64_t count) {
   return count == 2 ? std::vector<int64_t>{0, 2} : std::vector<int64_t>{0, 1, 2};
 }
 
+std::string where(const StillPart& part) {
+  if (part.count == 1) return ", " + phrase(part.place);
+  return detail::join_text(", ", row_word(part.place.row), " row");
+}
+
+// "two large red circles": the number and the plural around what is said of one.
+std::string counted(const StillPart& part, const std::string& phrase) {
+  const bool hisses = phrase.ends_with("cross");
+  const std::string_view plural = part.count == 1 ? "" : hisses ? "es" : "s";
+  return detail::join_text(kNumbers[part.count], " ", phrase, plural);
+}
+
 std::string words_of(const StillPart& part) {
-  const std::string_view number = kNumbers[part.count];
-  if (part.count == 1)
-    return detail::join_text(number, " ", phrase(part.object), ", ", phrase(part.place));
-  const std::string_view plural = part.object.form == Form::cross ? "es" : "s";
-  return detail::join_text(number, " ", phrase(part.object), plural, ", ", row_word(part.place.row),
-                           " row");
+  return counted(part, phrase(part.object)) + where(part);
 }
 
 std::optional<Form> forms_named(std::string_view word) {
@@ -67,26 +74,20 @@ Result<std::vector<StillPart>> parse_parts(CaptionReader& reader) {
   return std::vector<StillPart>{first, second};
 }
 
-Object random_object(Random& random) {
-  const Size size = static_cast<Size>(random.below(kSizes));
-  const Colour colour = static_cast<Colour>(random.below(kColours));
-  return {size, colour, static_cast<Form>(random.below(kForms))};
-}
-
 Place random_place(Random& random) {
   const int64_t row = random.below(3);
   return {row, random.below(3)};
 }
 
-Still any_still(Random& random) {
+Still any_still(Random& random, Words from) {
   const Ground ground = static_cast<Ground>(random.below(kGrounds));
   const int64_t kind = random.below(4);
-  const Object object = random_object(random);
+  const Object object = random_object(random, from);
   const Place place = random_place(random);
   if (kind == 0) return {ground, {{2 + random.below(2), object, {place.row, 0}}}};
   if (kind < 3) return {ground, {{1, object, place}}};
-  PlacedObject other = {random_object(random), random_place(random)};
-  while (other.object == object) other.object = random_object(random);
+  PlacedObject other = {random_object(random, from), random_place(random)};
+  while (other.object == object) other.object = random_object(random, from);
   while (other.place == place) other.place = random_place(random);
   return still_of(ground, {{object, place}, other}).take();
 }
@@ -148,6 +149,16 @@ std::string caption(const Still& still, int64_t wording) {
   return std::string(kLeads[wording]) + text + ", on " + ground;
 }
 
+std::string vague_caption(const Still& still, Random& random) {
+  std::string text;
+  for (const StillPart& part : still.parts) {
+    text += (text.empty() ? "" : ", and ") + counted(part, vague_phrase(part.object, random));
+    if (is_said(random)) text += where(part);
+  }
+  if (is_said(random)) text += ", on " + std::string(word(still.ground));
+  return text;
+}
+
 Result<Still> parse_still(std::string_view caption) {
   CaptionReader reader(caption);
   std::optional<Ground> ground;
@@ -183,10 +194,10 @@ Split split_of(const Still& still) {
   return Split::seen;
 }
 
-Still random_still(uint64_t seed, Split split) {
+Still random_still(uint64_t seed, Split split, Words from) {
   Random random(seed_for(seed, "still"));
-  Still still = any_still(random);
-  while (split_of(still) != split) still = any_still(random);
+  Still still = any_still(random, from);
+  while (split_of(still) != split) still = any_still(random, from);
   return still;
 }
 

@@ -54,6 +54,8 @@ std::string caption(const Still& still);
 // Other wordings of the same, for training: 0 is the canonical one.
 constexpr int64_t kWordings = 4;
 std::string caption(const Still& still, int64_t wording);
+// For training only: says a part of it, by lot ("a star, on white").  No reader.
+std::string vague_caption(const Still& still, Random& random);
 // Reads every wording.
 Result<Still> parse_still(std::string_view caption);
 
@@ -62,8 +64,8 @@ Picture draw_still(const Still& still, int64_t side);
 
 // unseen when it holds an object that is kept away from training.
 Split split_of(const Still& still);
-// The same seed and split give the same still.  Half have one object, a quarter a row of two or
+// The same arguments give the same still.  Half have one object, a quarter a row of two or
 // three, a quarter two different ones.
-Still random_still(uint64_t seed, Split split);
+Still random_still(uint64_t seed, Split split, Words from = Words::judged);
 
 }  // namespace hadal

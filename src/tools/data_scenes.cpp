@@ -21,23 +21,30 @@ struct SceneOptions {
   std::string out, split = "seen";
   int64_t count = 1000, size = 64, frames = 9;
   uint64_t seed = 1;
-  bool wordings = false;
+  double vague = 0;
+  bool wordings = false, all_words = false;
 };
 
-// One wording of many, or the canonical one.
-int64_t wording_of(const SceneOptions& options, uint64_t seed) {
-  return options.wordings ? Random(seed_for(seed, "wording")).below(kWordings) : 0;
+Words words_of(const SceneOptions& options) {
+  return options.all_words ? Words::all : Words::judged;
+}
+
+// The canonical wording, one of many, or a part of it.
+template <typename Scene>
+std::string caption_of(const Scene& scene, const SceneOptions& options, uint64_t seed) {
+  Random random(seed_for(seed, "wording"));
+  const int64_t wording = options.wordings ? random.below(kWordings) : 0;
+  return random.uniform() < options.vague ? vague_caption(scene, random) : caption(scene, wording);
 }
 
 GalleryItem still_item(const SceneOptions& options, uint64_t seed, Split split) {
-  const Still still = random_still(seed, split);
-  return {"shapes", caption(still, wording_of(options, seed)),
-          Clip{{draw_still(still, options.size)}, 8}};
+  const Still still = random_still(seed, split, words_of(options));
+  return {"shapes", caption_of(still, options, seed), Clip{{draw_still(still, options.size)}, 8}};
 }
 
 GalleryItem film_item(const SceneOptions& options, uint64_t seed, Split split) {
-  const FilmScene film = random_film(seed, split);
-  return {"motion", caption(film, wording_of(options, seed)),
+  const FilmScene film = random_film(seed, split, words_of(options));
+  return {"motion", caption_of(film, options, seed),
           draw_film(film, {.side = options.size, .frames = options.frames})};
 }
 
@@ -75,6 +82,13 @@ CLI::App* add_action(CLI::App& data, Command& chosen, const char* name, const ch
       ->check(CLI::IsMember({"seen", "unseen"}))
       ->capture_default_str();
   command->add_flag("--wordings", options->wordings, "Captions in several wordings");
+  command->add_flag("--all-words", options->all_words,
+                    "Ten more colours and ten more forms, which no judge knows");
+  command
+      ->add_option("--vague", options->vague,
+                   "Share of captions that say only a part, to draw from: \"a star, on white\"")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   command->callback([options, make, &chosen] {
     chosen = [options, make] { return make_gallery(*options, make); };
   });
