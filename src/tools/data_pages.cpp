@@ -2,39 +2,27 @@
 #include "tools/data_pages.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "base/random.h"
 #include "scenes/gallery.h"
 #include "scenes/page.h"
 #include "scenes/page_recording.h"
+#include "tools/page_folder.h"
 
 namespace hadal {
 
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr int64_t kPageLimit = 64 << 10;  // bytes of one page; the grammar's have 300
 
 struct PageOptions {
   std::string out, collect, answers, split = "seen";
   int64_t count = 100;
   uint64_t seed = 1;
 };
-
-Status write_text(const std::string& path, const std::string& text) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
-  return file.commit();
-}
 
 std::string script_json(const std::vector<Click>& clicks) {
   std::string json = "{\"frames\": " + std::to_string(kPageFrames) + ", \"clicks\": [";
@@ -50,9 +38,7 @@ std::string numbered(const std::string& folder, int64_t index) {
 }
 
 Result<int> write_pages(const PageOptions& options) {
-  std::error_code problem;
-  fs::create_directories(options.out, problem);
-  if (problem) return fail(options.out, ": no folder can be made: ", problem.message());
+  TRY_STATUS(make_folder(options.out));
   std::set<std::string> different;
   for (int64_t i = 0; i < options.count; ++i) {
     const uint64_t seed = seed_for(options.seed, std::to_string(i));
@@ -67,25 +53,11 @@ Result<int> write_pages(const PageOptions& options) {
   return 0;
 }
 
-// Paths of the folder's pages without their ending, in order.
-Result<std::vector<std::string>> pages_in(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code problem;
-  for (fs::directory_iterator entry(folder, problem), end; !problem && entry != end;
-       entry.increment(problem))
-    if (entry->path().extension() == ".html")
-      names.push_back((entry->path().parent_path() / entry->path().stem()).string());
-  if (problem) return fail(folder, ": cannot be listed: ", problem.message());
-  if (names.empty()) return fail(folder, ": no pages in it");
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 Result<int> collect_pages(const PageOptions& options) {
   TRY(std::vector<std::string> names, pages_in(options.collect));
   GalleryWriter writer;
   for (const std::string& name : names) {
-    TRY(std::string text, read_file(name + ".html", kPageLimit));
+    TRY(std::string text, page_text(name));
     TRY(PageRecording recording, PageRecording::open(name));
     TRY_STATUS(writer.add({"pages", text, recording.clip}));
   }
@@ -106,7 +78,7 @@ Result<int> judge_answers(const PageOptions& options) {
   int64_t right = 0, dom = 0, pixels = 0, interaction = 0;
   for (const std::string& name : names) {
     TRY(PageRecording asked, PageRecording::open(name));
-    const std::string stem = fs::path(name).filename().string();
+    const std::string stem = page_stem(name);
     const PageVerdict verdict = verdict_on(asked, options.answers + "/" + stem);
     right += verdict.right() ? 1 : 0;
     dom += verdict.dom ? 1 : 0;

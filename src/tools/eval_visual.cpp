@@ -17,8 +17,11 @@
 #include "scenes/film_check.h"
 #include "scenes/gallery.h"
 #include "scenes/named_pictures.h"
+#include "scenes/page.h"
+#include "scenes/page_recording.h"
 #include "scenes/still_check.h"
 #include "tools/contact_sheet.h"
+#include "tools/page_folder.h"
 #include "tools/score.h"
 #include "tools/studio.h"
 
@@ -28,12 +31,13 @@ namespace {
 constexpr int64_t kSide = 64;           // pixels: what nano was trained on
 constexpr int64_t kFrames = 9;          // of a film
 constexpr int64_t kCaptionTokens = 96;  // longer than any caption
+constexpr int64_t kPageTokens = 256;    // longer than any page of the grammar
 constexpr double kKeptDecibels = 24;    // a given frame that is nearer than this was kept
 
 struct VisualEvalOptions {
   ModelChoice model;
   std::vector<std::string> sets = {"shapes", "motion", "animate", "read"};
-  std::string names, out, json;
+  std::string names, pages, answers, out, json;
   int64_t count = 300;
   uint64_t seed = 1;
   double guidance = kUsualGuidance, temperature = kUsualTemperature;
@@ -53,6 +57,7 @@ class VisualEval {
       if (set == "animate") status = films(true);
       if (set == "read") status = reading();
       if (set == "names") status = names();
+      if (set == "pages") status = pages();
       if (!status) return status.error();
     }
     if (!options_.json.empty()) TRY_STATUS(write_json());
@@ -164,6 +169,39 @@ class VisualEval {
     return Ok{};
   }
 
+  // The answers are written for a browser to judge; a text that is the same letter by letter is
+  // right in all that a browser could see.
+  Status pages() {
+    if (options_.pages.empty() || options_.answers.empty())
+      return fail("the set pages needs --pages FOLDER (recorded) and --answers FOLDER (to fill)");
+    TRY(const std::vector<std::string> names, pages_in(options_.pages));
+    TRY_STATUS(make_folder(options_.answers));
+    Score score;
+    for (const std::string& name : names) {
+      TRY(const std::string asked, page_text(name));
+      TRY(const PageRecording recording, PageRecording::open(name));
+      TRY(const std::string said, studio_.describe(studio_.encode(recording.clip), kPageTokens));
+      TRY_STATUS(write_text(options_.answers + "/" + page_stem(name) + ".html", said));
+      add_page(score, asked, said);
+    }
+    score.print("pages");
+    results_["pages"] = {{"score", score.json()}};
+    return Ok{};
+  }
+
+  static void add_page(Score& score, const std::string& asked, const std::string& said) {
+    score.add("the same text", said == asked);
+    const Result<Page> page = parse_page(asked), read = parse_page(said);
+    if (!page) return;
+    const auto same = [&](auto Page::*part) { return read && (*read).*part == (*page).*part; };
+    score.add("a page of the grammar", static_cast<bool>(read));
+    score.add("ground and ink", same(&Page::ground) && same(&Page::ink));
+    score.add("heading", same(&Page::heading));
+    score.add("kind of part", same(&Page::part));
+    score.add("words", same(&Page::words));
+    if (page->part == PagePart::counter) score.add("count", same(&Page::start));
+  }
+
   static bool same_motion(const FilmScene& a, const FilmScene& b) {
     if (a.plot != b.plot || a.actors.size() != b.actors.size()) return false;
     for (size_t i = 0; i < a.actors.size(); ++i)
@@ -236,9 +274,7 @@ class VisualEval {
                                        {"passes", options_.passes},
                                        {"sets", results_}};
     const std::string text = document.dump(1) + "\n";
-    TRY(AtomicFile file, AtomicFile::create(options_.json));
-    TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
-    return file.commit();
+    return write_text(options_.json, text);
   }
 
   Studio& studio_;
@@ -259,9 +295,13 @@ void add_visual_eval(CLI::App& eval, Command& chosen) {
   add_model_options(*command, options->model);
   command
       ->add_option("--set", options->sets,
-                   "shapes, motion, animate (from a first frame), read or names; may be repeated")
-      ->check(CLI::IsMember({"shapes", "motion", "animate", "read", "names"}));
+                   "shapes, motion, animate (from a first frame), read, names or pages; may be "
+                   "repeated")
+      ->check(CLI::IsMember({"shapes", "motion", "animate", "read", "names", "pages"}));
   command->add_option("--names", options->names, "Gallery of named pictures, for the set names");
+  command->add_option("--pages", options->pages, "Folder of recorded pages, for the set pages");
+  command->add_option("--answers", options->answers,
+                      "Folder for the pages that the model wrote; record and judge them next");
   command->add_option("--count", options->count, "Prompts of each set and split")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
@@ -274,7 +314,10 @@ void add_visual_eval(CLI::App& eval, Command& chosen) {
   command->add_option("--out", options->out, "Folder for contact sheets (the first, not picked)");
   command->add_option("--json", options->json, "File for the figures");
   command->footer(
-      "Example:\n  hadal eval visual --model models/nano --set shapes --count 300 --passes 8");
+      "Examples:\n  hadal eval visual --model models/nano --set shapes --count 300 --passes 8\n"
+      "  hadal eval visual --model models/nano --set pages --pages pages --answers answers\n"
+      "  node models/nano/visual/record.mjs answers --script pages\n"
+      "  hadal data pages --collect pages --answers answers");
   command->callback([options, &chosen] { chosen = [options] { return eval_visual(*options); }; });
 }
 

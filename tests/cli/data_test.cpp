@@ -27,6 +27,9 @@ TEST(Data, ScenesDependOnTheOptionsAlone) {
   EXPECT_EQ(gallery_of({"shapes", "--count", "20", "--seed", "3"}), shapes);
   EXPECT_NE(gallery_of({"shapes", "--count", "20", "--seed", "4"}), shapes);
   EXPECT_NE(gallery_of({"shapes", "--count", "20", "--seed", "3", "--split", "unseen"}), shapes);
+  EXPECT_NE(gallery_of({"shapes", "--count", "20", "--seed", "3", "--all-words"}), shapes);
+  EXPECT_LT(gallery_of({"shapes", "--count", "20", "--seed", "3", "--vague", "1"}).size(),
+            shapes.size());
   EXPECT_GT(gallery_of({"motion", "--count", "2", "--frames", "5", "--size", "32"}).size(),
             2U * 5 * 32 * 32 * 3);
 }
@@ -49,7 +52,7 @@ TEST(Data, ShowsAGalleryOnOnePicture) {
 TEST(Data, RefusesScenesThatCannotBe) {
   const std::string path = testing::TempDir() + "hadal_no.gallery";
   for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{
-           {"--count", "0"}, {"--split", "some"}, {"--frames", "9"}}) {
+           {"--count", "0"}, {"--split", "some"}, {"--frames", "9"}, {"--vague", "1.5"}}) {
     std::vector<std::string> arguments = {"data", "shapes", "--out", path};
     arguments.insert(arguments.end(), bad.begin(), bad.end());
     EXPECT_EQ(run_program(arguments).code, 2) << bad[0];

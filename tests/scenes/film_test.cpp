@@ -3,6 +3,7 @@
 #include "scenes/film.h"
 
 #include <map>
+#include <set>
 
 #include "scenes/still.h"
 #include "testing.h"
@@ -98,6 +99,27 @@ TEST(FilmTest, BeginsAsAStill) {
     for (int64_t x = 0; x + 8 < 64; ++x)
       for (int64_t c = 0; c < 3; ++c)
         ASSERT_EQ(clip.frames[4].pixel(x, y)[c], clip.frames[0].pixel(x + 8, y)[c]);
+}
+
+TEST(FilmTest, MoreWordsAndVagueCaptionsAreThereToLearnFrom) {
+  std::set<Form> forms;
+  for (uint64_t seed = 0; seed < 600; ++seed) {
+    const FilmScene film = random_film(seed, Split::seen, Words::all);
+    const Result<FilmScene> read = parse_film(caption(film));
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(*read, film) << caption(film);
+    EXPECT_EQ(split_of(film), Split::seen);
+    for (const Actor& actor : film.actors) forms.insert(actor.object.form);
+  }
+  EXPECT_EQ(forms.size(), static_cast<size_t>(kAllForms));
+  const FilmScene film =
+      parse_film("a small blue square, middle right, moves left, on black").take();
+  std::set<std::string> said;
+  Random random(4);
+  for (int i = 0; i < 300; ++i) said.insert(vague_caption(film, random));
+  EXPECT_TRUE(said.contains("a square, moves left, on black"));
+  EXPECT_TRUE(said.contains("a small blue figure, middle right"));
+  EXPECT_TRUE(said.contains(caption(film)));
 }
 
 }  // namespace

@@ -2,8 +2,11 @@
 // Stills: captions and scenes say the same; what is kept from training stays away.
 #include "scenes/still.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "scenes/drawing.h"
 #include "testing.h"
@@ -103,6 +106,50 @@ TEST(StillTest, KeepsPairsOfColourAndFormFromTraining) {
     EXPECT_EQ(split_of(random_still(seed, Split::unseen)), Split::unseen);
 }
 
+TEST(StillTest, MoreWordsAreThereToLearnFrom) {
+  std::set<Colour> colours;
+  std::set<Form> forms;
+  for (uint64_t seed = 0; seed < 1500; ++seed) {
+    const Still still = random_still(seed, Split::seen, Words::all);
+    const Result<Still> read = parse_still(caption(still));
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(*read, still) << caption(still);
+    for (const PlacedObject& placed : objects_of(still)) {
+      colours.insert(placed.object.colour);
+      forms.insert(placed.object.form);
+      EXPECT_EQ(split_of(placed.object), Split::seen) << phrase(placed.object);
+    }
+  }
+  EXPECT_EQ(colours.size(), static_cast<size_t>(kAllColours));
+  EXPECT_EQ(forms.size(), static_cast<size_t>(kAllForms));
+}
+
+TEST(StillTest, VagueCaptionsSayPartOfTheTruth) {
+  const Still still =
+      parse_still("a small blue square, top left, and a large red ring, bottom centre, on black")
+          .take();
+  const std::set<std::string> truths = {"a",    "figure", "small",  "blue",  "square",
+                                        "top",  "left",   "and",    "large", "red",
+                                        "ring", "bottom", "centre", "on",    "black"};
+  std::set<std::string> said;
+  Random random(3);
+  for (int i = 0; i < 5000; ++i) said.insert(vague_caption(still, random));
+  EXPECT_GT(said.size(), 500U);
+  EXPECT_TRUE(said.contains("a blue square, and a large red figure, bottom centre, on black"));
+  for (const std::string& text : said) {
+    std::string plain = text;
+    std::erase(plain, ',');
+    std::istringstream words(plain);
+    for (std::string word; words >> word;) EXPECT_TRUE(truths.contains(word)) << text;
+    EXPECT_LE(text.size(), caption(still).size()) << text;
+  }
+  const Still row = parse_still("three small red crosses, top row, on white").take();
+  std::set<std::string> rows;
+  for (int i = 0; i < 200; ++i) rows.insert(vague_caption(row, random));
+  EXPECT_TRUE(rows.contains("three red crosses"));
+  EXPECT_TRUE(rows.contains("three small figures, top row, on white"));
+}
+
 TEST(StillTest, DrawsTheSameAtEverySize) {
   const Still still = parse_still("a large red square, middle centre, on white").take();
   for (int64_t side : {32, 64, 128, 192}) {
@@ -120,8 +167,22 @@ TEST(StillTest, DrawsTheSameAtEverySize) {
 }
 
 TEST(DrawingTest, FormsHaveTheirOutlines) {
-  for (int64_t form = 0; form < kForms; ++form)
-    EXPECT_GT(distance_to_edge(static_cast<Form>(form), 1.3, 1.3), 0.2);
+  // Every form is as wide or as high as its radius says, no wider, and none of the others.
+  std::set<std::string> outlines;
+  for (int64_t index = 0; index < kAllForms; ++index) {
+    const Form form = static_cast<Form>(index);
+    double widest = 0;
+    std::string outline;
+    for (int y = -30; y <= 30; ++y)
+      for (int x = -30; x <= 30; ++x) {
+        const bool inside = distance_to_edge(form, x / 20.0, y / 20.0) <= 0;
+        if (inside) widest = std::max({widest, std::abs(x / 20.0), std::abs(y / 20.0)});
+        outline += inside ? 'x' : '.';
+      }
+    EXPECT_GE(widest, 0.9) << word(form);
+    EXPECT_LE(widest, 1.1) << word(form);
+    EXPECT_TRUE(outlines.insert(outline).second) << word(form);
+  }
   EXPECT_LT(distance_to_edge(Form::circle, 0, 0), -0.9);
   EXPECT_GT(distance_to_edge(Form::ring, 0, 0), 0.4);
   EXPECT_LT(distance_to_edge(Form::square, 0.9, 0.9), 0);
