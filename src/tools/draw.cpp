@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <random>
 
@@ -207,7 +208,8 @@ class PictureFiles {
   Status status_ = Ok{};
 };
 
-// What every latent frame took, as lines of JSON.
+// What every latent frame took, as lines of JSON.  The processor's seconds, of all threads, say the
+// same beside busy neighbours.
 class Timeline {
  public:
   static Result<Timeline> open(const std::string& path) {
@@ -220,12 +222,16 @@ class Timeline {
   void add(size_t order, int64_t frame) {
     if (!file_) return;
     const Clock::time_point now = Clock::now();
-    std::fprintf(
-        file_.get(), "{\"picture\":%zu,\"latent_frame\":%lld,\"seconds\":%.6f,\"resident\":%lld}\n",
-        order, static_cast<long long>(frame), std::chrono::duration<double>(now - last_).count(),
-        static_cast<long long>(resident_bytes()));
+    std::fprintf(file_.get(),
+                 "{\"picture\":%zu,\"latent_frame\":%lld,\"seconds\":%.6f,"
+                 "\"processor_seconds\":%.6f,\"resident\":%lld}\n",
+                 order, static_cast<long long>(frame),
+                 std::chrono::duration<double>(now - last_).count(),
+                 static_cast<double>(std::clock() - last_clock_) / CLOCKS_PER_SEC,
+                 static_cast<long long>(resident_bytes()));
     std::fflush(file_.get());
     last_ = now;
+    last_clock_ = std::clock();
   }
 
  private:
@@ -235,6 +241,7 @@ class Timeline {
   };
   std::unique_ptr<std::FILE, Close> file_;
   Clock::time_point last_ = Clock::now();
+  std::clock_t last_clock_ = std::clock();
 };
 
 }  // namespace
@@ -337,8 +344,10 @@ void add_draw_options(CLI::App& command, DrawChoice& choice) {
       ->capture_default_str();
   command.add_option("--passes", choice.passes,
                      "Refine each latent frame in so many passes; 0: cell after cell");
-  command.add_option("--timeline", choice.timeline,
-                     "File for what every latent frame took: seconds, resident bytes (JSON Lines)");
+  command.add_option(
+      "--timeline", choice.timeline,
+      "File for what every latent frame took: seconds, processor seconds, resident bytes "
+      "(JSON Lines)");
   command.add_option("-n,--count", choice.count, "Pictures, with seeds one after the other")
       ->capture_default_str();
 }

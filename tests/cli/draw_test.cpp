@@ -93,6 +93,7 @@ TEST_F(Draw, AFilmGoesOnFromItsFirstFrame) {
   EXPECT_LT(squares, 255.0 * 255 / 250) << "the given frame was not kept to 24 dB";
   const std::string timeline = read_whole(file("time.jsonl"));
   EXPECT_NE(timeline.find("{\"picture\":0,\"latent_frame\":2,"), std::string::npos) << timeline;
+  EXPECT_NE(timeline.find("\"processor_seconds\":"), std::string::npos) << timeline;
 }
 
 TEST_F(Draw, LooksAtAPicture) {
