@@ -25,7 +25,7 @@ namespace hadal {
 namespace {
 
 // Time of this thread alone: what else the machine does is not the masks' cost.
-struct Clock {
+struct ThreadClock {
   using duration = std::chrono::nanoseconds;
   static duration now() {
     timespec time{};
@@ -39,8 +39,8 @@ constexpr int64_t kEnd = 256;
 constexpr int64_t kAnswers = 20;
 constexpr int64_t kLongestAnswer = 400;
 
-double micros_since(Clock::duration start) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+double micros_since(ThreadClock::duration start) {
+  return std::chrono::duration<double, std::micro>(ThreadClock::now() - start).count();
 }
 
 // Words of syllables, with and without a blank; words of two scripts beyond ASCII; numbers; and
@@ -124,11 +124,11 @@ void answer(const std::shared_ptr<const TokenGrammar>& grammar, int64_t seed,
   Random random(static_cast<uint64_t>(seed) + 7);
   const auto constraint = make_constraint(grammar, {.end_ids = {kEnd}, .gates = {}});
   for (int64_t token = 0; token < kLongestAnswer && !constraint->finished(); ++token) {
-    const auto begin = Clock::now();
+    const auto begin = ThreadClock::now();
     const std::span<const uint64_t> mask = constraint->allowed();
     const double masked = micros_since(begin);
     const int64_t id = some_allowed(mask, random);
-    const auto again = Clock::now();
+    const auto again = ThreadClock::now();
     constraint->accept(id);
     costs.push_back(masked + micros_since(again));
   }
@@ -137,7 +137,7 @@ void answer(const std::shared_ptr<const TokenGrammar>& grammar, int64_t seed,
 Result<Cost> measure(const Result<Grammar>& rules, std::shared_ptr<const Vocabulary> vocabulary) {
   if (!rules) return rules.error();
   Cost cost;
-  const auto start = Clock::now();
+  const auto start = ThreadClock::now();
   TRY(const auto grammar, TokenGrammar::make(*rules, std::move(vocabulary)));
   cost.compile = micros_since(start);
   for (int64_t seed = 0; seed < kAnswers; ++seed)

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <cstdio>
@@ -24,11 +23,11 @@
 #include "tools/open_model.h"
 #include "tools/options.h"
 #include "tools/output.h"
+#include "tools/pace.h"
 
 namespace hadal {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr int64_t kSystemPrompts = 4;
@@ -44,7 +43,7 @@ struct BenchServeChoice {
   bool json = false;
 };
 
-double seconds_between(Clock::time_point from, Clock::time_point to) {
+double seconds_between(SteadyClock::time_point from, SteadyClock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
@@ -59,18 +58,18 @@ double percentile(std::vector<double> values, double share) {
 // One request's times.
 class Client : public GenerationSink {
  public:
-  explicit Client(Clock::time_point came) : came_(came) {}
+  explicit Client(SteadyClock::time_point came) : came_(came) {}
 
   void prefill(int64_t, int64_t) override {}
   Flow token(const GeneratedToken&) override {
     const std::lock_guard lock(mutex_);
-    times_.push_back(Clock::now());
+    times_.push_back(SteadyClock::now());
     return Flow::go_on;
   }
   void ended(const GenerationEnd& end) override {
     const std::lock_guard lock(mutex_);
     end_ = end;
-    ended_at_ = Clock::now();
+    ended_at_ = SteadyClock::now();
     over_ = true;
     changed_.notify_all();
   }
@@ -86,9 +85,9 @@ class Client : public GenerationSink {
   // After wait().
   double first_token() const { return seconds_between(came_, times_.front()); }
   double seconds() const { return seconds_between(came_, ended_at_); }
-  Clock::time_point ended_at() const { return ended_at_; }
+  SteadyClock::time_point ended_at() const { return ended_at_; }
   const GenerationEnd& end() const { return end_; }
-  std::vector<double> gaps(Clock::time_point from, Clock::time_point to) const {
+  std::vector<double> gaps(SteadyClock::time_point from, SteadyClock::time_point to) const {
     std::vector<double> gaps;
     for (size_t i = 1; i < times_.size(); ++i)
       if (times_[i - 1] >= from && times_[i] <= to)
@@ -97,12 +96,12 @@ class Client : public GenerationSink {
   }
 
  private:
-  const Clock::time_point came_;
+  const SteadyClock::time_point came_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Clock::time_point> times_;
+  std::vector<SteadyClock::time_point> times_;
   GenerationEnd end_;
-  Clock::time_point ended_at_;
+  SteadyClock::time_point ended_at_;
   bool over_ = false;
 };
 
@@ -139,13 +138,13 @@ class Bench {
     std::vector<std::shared_ptr<Client>> writers;
     std::vector<std::shared_ptr<Generation>> generations;
     for (int64_t i = 0; i < streams; ++i) {
-      writers.push_back(std::make_shared<Client>(Clock::now()));
+      writers.push_back(std::make_shared<Client>(SteadyClock::now()));
       GenerationRequest request = made_up(16, choice_.long_prompt, 100 + i, false);
       generations.push_back(submit(*serving.worker, std::move(request), writers.back()));
     }
     for (const auto& writer : writers)
       while (!writer->started()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    const Clock::time_point start = Clock::now();
+    const SteadyClock::time_point start = SteadyClock::now();
     const auto reader = std::make_shared<Client>(start);
     submit(*serving.worker, made_up(choice_.long_prompt, 1, 99, false), reader);
     reader->wait();
@@ -206,13 +205,13 @@ class Bench {
   double together(SlotWorker& worker, int64_t streams) const {
     std::vector<std::shared_ptr<Client>> clients;
     for (int64_t i = 0; i < streams; ++i) {
-      clients.push_back(std::make_shared<Client>(Clock::now()));
+      clients.push_back(std::make_shared<Client>(SteadyClock::now()));
       submit(worker, made_up(4, choice_.tokens, 1000 + i, false), clients.back());
     }
     double rate = 0;
     for (const auto& client : clients) {
       client->wait();
-      const std::vector<double> gaps = client->gaps({}, Clock::time_point::max());
+      const std::vector<double> gaps = client->gaps({}, SteadyClock::time_point::max());
       rate += 1 / std::max(1e-9, percentile(gaps, 0.5));
     }
     return rate;
@@ -221,7 +220,7 @@ class Bench {
   double alone(SlotWorker& worker) const {
     std::vector<double> seconds;
     for (int64_t i = 0; i < 3; ++i) {
-      const auto client = std::make_shared<Client>(Clock::now());
+      const auto client = std::make_shared<Client>(SteadyClock::now());
       submit(worker, made_up(choice_.prompt_tokens, choice_.tokens, 2000 + i, false), client);
       client->wait();
       seconds.push_back(client->seconds());
@@ -236,11 +235,11 @@ class Bench {
                                std::llround(static_cast<double>(mean) * (0.5 + random.uniform())));
     };
     std::vector<std::shared_ptr<Client>> clients;
-    const Clock::time_point start = Clock::now();
+    const SteadyClock::time_point start = SteadyClock::now();
     double due = 0;
     for (int64_t i = 0; i < choice_.requests * row.streams; ++i) {
-      const Clock::time_point at =
-          start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(due));
+      const SteadyClock::time_point at = start + std::chrono::duration_cast<SteadyClock::duration>(
+                                                     std::chrono::duration<double>(due));
       std::this_thread::sleep_until(at);
       clients.push_back(std::make_shared<Client>(at));
       const int64_t prompt = varied(choice_.prompt_tokens), tokens = varied(choice_.tokens);
@@ -249,11 +248,11 @@ class Bench {
     }
     std::vector<double> first, gaps;
     int64_t output = 0, hit = 0, prompts = 0;
-    Clock::time_point last = start;
+    SteadyClock::time_point last = start;
     for (const auto& client : clients) {
       client->wait();
       first.push_back(client->first_token());
-      const std::vector<double> own = client->gaps({}, Clock::time_point::max());
+      const std::vector<double> own = client->gaps({}, SteadyClock::time_point::max());
       gaps.insert(gaps.end(), own.begin(), own.end());
       output += client->end().output;
       hit += client->end().hit;

@@ -20,13 +20,12 @@
 #include "tools/data_show.h"
 #include "tools/data_visual.h"
 #include "tools/documents.h"
+#include "tools/open_model.h"
 #include "train/shard.h"
 
 namespace hadal {
 
 namespace {
-
-constexpr int64_t kTokenizerLimit = 64 << 20;  // bytes; V4.1's tokenizer.json has 8 MB
 
 struct DataOptions {
   std::vector<std::string> inputs;
@@ -107,7 +106,7 @@ Result<std::vector<int32_t>> encode(const Tokenizer& tokenizer, const Document& 
 }
 
 Result<int> make_shard(const DataOptions& options) {
-  TRY(std::string json, read_file(options.tokenizer, kTokenizerLimit));
+  TRY(std::string json, read_tokenizer_json(options.tokenizer));
   TRY(Tokenizer tokenizer, Tokenizer::parse(json, options.tokenizer));
   if (!tokenizer.bos() || !tokenizer.eos())
     return fail(options.tokenizer, ": a tokenizer without BOS and EOS");
@@ -130,7 +129,7 @@ Result<int> make_shard(const DataOptions& options) {
 }
 
 // Every part on lines of its own: what general compressors are given.
-Result<int> write_text(const DataOptions& options) {
+Result<int> write_parts(const DataOptions& options) {
   DocumentReader reader(options.inputs);
   TRY(AtomicFile file, AtomicFile::create(options.out));
   Document document;
@@ -175,7 +174,7 @@ void add_data(CLI::App& program, Command& chosen) {
       add_action(*data, chosen, "shards", "Tokenise documents into a shard", options, make_shard);
   shards->add_option("--tokenizer", options->tokenizer, "tokenizer.json")->required();
   add_action(*data, chosen, "text", "The text alone, for other programs to measure", options,
-             write_text);
+             write_parts);
   add_scene_data(*data, chosen);
   add_name_data(*data, chosen);
   add_page_data(*data, chosen);

@@ -21,6 +21,7 @@
 #include "base/safetensors.h"
 #include "model/figures.h"
 #include "model/weights.h"
+#include "tools/open_model.h"
 
 namespace hadal {
 
@@ -32,7 +33,6 @@ struct CheckpointOptions {
 };
 
 constexpr int64_t kShardBytes = int64_t{512} << 20;
-constexpr int64_t kTokenizerLimit = 64 << 20;  // bytes; V4.1's tokenizer.json has 8 MB
 
 // 256 places of the normal distribution, each as likely as the others: one random byte draws one.
 using Quantiles = std::array<float, 256>;
@@ -209,7 +209,7 @@ Result<int> make_checkpoint(const CheckpointOptions& options) {
   ShardWriter writer(options.out);
   TRY_STATUS(writer.write_text("config.json", config.to_json()));
   if (!options.tokenizer.empty()) {
-    TRY(const std::string tokenizer, read_file(options.tokenizer, kTokenizerLimit));
+    TRY(const std::string tokenizer, read_tokenizer_json(options.tokenizer));
     TRY_STATUS(writer.write_text("tokenizer.json", tokenizer));
   }
   const Drawer drawer(config, options.seed);

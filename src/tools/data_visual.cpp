@@ -10,15 +10,13 @@
 #include <vector>
 
 #include "backends/cpu/cpu_ops.h"
-#include "base/file.h"
 #include "scenes/gallery.h"
+#include "tools/open_model.h"
 #include "tools/visual_prompts.h"
 #include "train/shard.h"
 
 namespace hadal {
 namespace {
-
-constexpr int64_t kTokenizerLimit = 64 << 20;  // bytes; V4.1's tokenizer.json has 8 MB
 
 struct VisualOptions {
   std::string config, tokenizer, visual, out;
@@ -40,7 +38,7 @@ Result<Makers> open_makers(const VisualOptions& options) {
   TRY(makers.config, ModelConfig::open(options.config));
   if (!makers.config.visual.drawn())
     return fail(options.config, ": no visual vocabulary (hadal.visual)");
-  TRY(makers.tokenizer_json, read_file(options.tokenizer, kTokenizerLimit));
+  TRY(makers.tokenizer_json, read_tokenizer_json(options.tokenizer));
   TRY(Tokenizer text, Tokenizer::parse(makers.tokenizer_json, options.tokenizer));
   makers.text = std::make_unique<Tokenizer>(std::move(text));
   makers.ops = make_cpu_ops({});

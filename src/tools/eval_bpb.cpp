@@ -9,7 +9,6 @@
 #include <memory>
 #include <string>
 
-#include "base/file.h"
 #include "tools/open_model.h"
 #include "tools/options.h"
 #include "tools/progress.h"
@@ -25,10 +24,8 @@ struct BpbOptions {
   int64_t limit = 0;  // documents; 0: all
 };
 
-constexpr int64_t kTokenizerLimit = 64 << 20;  // bytes; V4.1's tokenizer.json has 8 MB
-
 Status check_tokenizer(const OpenModel& open, const Shard& shard, const std::string& path) {
-  TRY(std::string json, read_file(open.folder + "/tokenizer.json", kTokenizerLimit));
+  TRY(std::string json, read_tokenizer_json(open.folder + "/tokenizer.json"));
   if (fingerprint(json) != shard.tokenizer())
     return fail(path, ": made with another tokenizer than ", open.folder, "/tokenizer.json");
   return Ok{};

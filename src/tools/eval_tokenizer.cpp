@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -21,13 +20,12 @@
 #include "scenes/film_check.h"
 #include "scenes/gallery.h"
 #include "scenes/still_check.h"
+#include "tools/pace.h"
 #include "tools/progress.h"
 #include "tools/score.h"
 
 namespace hadal {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kSmallestForSsim = 11;  // pixels of a side
 
@@ -52,10 +50,6 @@ struct Set {
   Score judged;                                 // of scenes, read back from what was restored
 };
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 void count_codes(const Tensor& codes, Set& set) {
   const int64_t groups = codes.size(-1);
   for (int64_t i = 0; i < codes.count(); i += groups) {
@@ -69,10 +63,10 @@ void count_codes(const Tensor& codes, Set& set) {
 }
 
 Tensor measure(const VisualTokenizer& tokenizer, const Tensor& pixels, Set& set) {
-  Clock::time_point begin = Clock::now();
+  SteadyClock::time_point begin = SteadyClock::now();
   const Tensor codes = tokenizer.encode_clip(pixels);
   set.encode_seconds += seconds_since(begin);
-  begin = Clock::now();
+  begin = SteadyClock::now();
   const Tensor decoded = tokenizer.decode_clip(codes, pixels.size(1), pixels.size(2));
   set.decode_seconds += seconds_since(begin);
   const Tensor restored = decoded.rows(0, pixels.size(0));

@@ -70,6 +70,11 @@ std::vector<int64_t> OpenModel::end_ids() const {
   return ids;
 }
 
+Result<std::string> read_tokenizer_json(const std::string& path) {
+  constexpr int64_t kLimit = 64 << 20;
+  return read_file(path, kLimit);
+}
+
 Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& options) {
   OpenModel open;
   TRY(open.folder, model_folder(choice));

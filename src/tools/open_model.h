@@ -42,6 +42,9 @@ struct OpenModel {
   std::vector<int64_t> end_ids() const;
 };
 
+// The text of a tokenizer.json; refuses more than 64 MiB (V4.1's has 8 MB).
+Result<std::string> read_tokenizer_json(const std::string& path);
+
 // The back end that was named, or the best.
 Result<std::unique_ptr<Ops>> open_ops(const ModelChoice& choice);
 

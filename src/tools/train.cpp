@@ -5,7 +5,6 @@
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <climits>
 #include <cstdio>
 #include <filesystem>
@@ -17,6 +16,8 @@
 #include "text/engram_keys.h"
 #include "text/tokenizer.h"
 #include "tools/interrupt.h"
+#include "tools/open_model.h"
+#include "tools/pace.h"
 #include "tools/train_options.h"
 #include "tools/train_tokenizer.h"
 #include "train/loss_plot.h"
@@ -29,14 +30,10 @@ namespace hadal {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr int64_t kTokenizerLimit = 64 << 20;  // bytes; V4.1's tokenizer.json has 8 MB
-
 // What the published folder holds besides config.json and the weights.
 Status copy_tokenizer(const TrainConfig& config) {
   if (config.tokenizer.empty()) return Ok{};
-  TRY(std::string json, read_file(config.tokenizer, kTokenizerLimit));
+  TRY(std::string json, read_tokenizer_json(config.tokenizer));
   TRY(AtomicFile file, AtomicFile::create(config.out + "/tokenizer.json"));
   TRY_STATUS(file.write(json.data(), static_cast<int64_t>(json.size())));
   return file.commit();
@@ -67,10 +64,6 @@ class Pace {
   double seconds_ = 0, tokens_ = 0, steps_ = 0;
 };
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 void show(const StepReport& report, const std::optional<HeldOut>& held_out, const Pace& pace,
           int64_t steps) {
   double left = pace.seconds_per_step() * static_cast<double>(steps - report.step);
@@ -96,10 +89,6 @@ Status save(Trainer& trainer, const TrainConfig& config, const TrainingLog& log)
   return write_loss_plot(config.out + "/loss.svg", name, log.lines());
 }
 
-bool is_due(int64_t step, int64_t every, int64_t steps) {
-  return step == steps || (every > 0 && step % every == 0);
-}
-
 // How many steps fit into the minutes that are left, from the pace of the first ten; the schedule
 // keeps its proportions.
 void fit_into(double minutes, double seconds_per_step, TrainConfig& config) {
@@ -116,7 +105,7 @@ Status measure(TrainConfig& config, const std::vector<int32_t>& compressed_ids, 
   TRY(StepReport first, trainer->step());
   (void)first;
   constexpr int kSteps = 10;
-  Clock::time_point begin = Clock::now();
+  SteadyClock::time_point begin = SteadyClock::now();
   for (int i = 0; i < kSteps; ++i) {
     TRY(StepReport report, trainer->step());
     (void)report;
@@ -131,7 +120,7 @@ Result<int> run_steps(Trainer& trainer, const TrainConfig& config, TrainingLog& 
   InterruptGuard guard;
   Pace pace;
   while (trainer.steps_done() < config.steps) {
-    Clock::time_point begin = Clock::now();
+    SteadyClock::time_point begin = SteadyClock::now();
     TRY(StepReport report, trainer.step());
     pace.add(seconds_since(begin), report.tokens);
     std::optional<HeldOut> held_out;

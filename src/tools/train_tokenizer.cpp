@@ -3,13 +3,13 @@
 #include "tools/train_tokenizer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
 
 #include "base/json.h"
 #include "tools/interrupt.h"
+#include "tools/pace.h"
 #include "train/loss_plot.h"
 #include "train/tokenizer_config.h"
 #include "train/tokenizer_trainer.h"
@@ -17,16 +17,6 @@
 
 namespace hadal {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-bool is_due(int64_t step, int64_t every, int64_t steps) {
-  return step == steps || (every > 0 && step % every == 0);
-}
 
 // {"step":…,"loss":…,"latent_frames":…,"rate":…,"norm":…,"seconds":…,"valid":…,"psnr":{"shapes":…}}
 std::string log_line(const TokenizerStep& report, const std::optional<TokenizerHeldOut>& held_out,
@@ -70,7 +60,7 @@ Status fit_into(double minutes, TokenizerTrainConfig& config) {
   constexpr int kSteps = 5;
   TRY(const std::unique_ptr<TokenizerTrainer> trainer, TokenizerTrainer::create(config));
   TRY(TokenizerStep first, trainer->step());  // not counted: memory is touched for the first time
-  const Clock::time_point begin = Clock::now();
+  const SteadyClock::time_point begin = SteadyClock::now();
   for (int i = 0; i < kSteps; ++i) {
     TRY(first, trainer->step());
   }
@@ -87,7 +77,7 @@ Result<int> run_steps(TokenizerTrainer& trainer, const TokenizerTrainConfig& con
                       TrainingLog& log, bool quiet) {
   InterruptGuard guard;
   while (trainer.steps_done() < config.steps) {
-    const Clock::time_point begin = Clock::now();
+    const SteadyClock::time_point begin = SteadyClock::now();
     TRY(const TokenizerStep report, trainer.step());
     const double seconds = seconds_since(begin);
     std::optional<TokenizerHeldOut> held_out;

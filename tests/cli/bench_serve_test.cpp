@@ -13,8 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kNano = HADAL_TESTS_DIR "/../models/nano";
-
 Ran bench_serve(std::vector<std::string> options) {
   options.insert(options.begin(),
                  {"bench", "serve", "--model", kNano, "--quiet", "--threads", "1"});

@@ -13,7 +13,6 @@
 namespace hadal {
 namespace {
 
-const std::string kNano = HADAL_TESTS_DIR "/../models/nano";
 const std::string kCircle = "a large red circle, middle centre, on black";
 
 class Draw : public testing::Test {

@@ -10,7 +10,6 @@
 namespace hadal {
 namespace {
 
-const std::string kNano = HADAL_TESTS_DIR "/../models/nano";
 const std::string kPage =
     "<body style=\"background:pink\"><h1 style=\"color:green\">star</h1><p>ship sun</p></body>";
 

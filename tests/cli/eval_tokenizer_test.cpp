@@ -11,8 +11,6 @@
 namespace hadal {
 namespace {
 
-const std::string kNano = HADAL_TESTS_DIR "/../models/nano";
-
 class EvalTokenizerTest : public ::testing::Test {
  protected:
   EvalTokenizerTest() {

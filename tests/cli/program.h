@@ -21,6 +21,9 @@
 
 namespace hadal {
 
+// The model in the box.
+inline const std::string kNano = HADAL_TESTS_DIR "/../models/nano";
+
 struct Ran {
   int code = -1;  // exit code, or 128 + the signal that ended it
   std::string out, err;

@@ -12,11 +12,6 @@
 namespace hadal {
 namespace {
 
-std::vector<int64_t> joined(std::vector<int64_t> head, const std::vector<int64_t>& tail) {
-  head.insert(head.end(), tail.begin(), tail.end());
-  return head;
-}
-
 class PrefixCacheTest : public testing::TestWithParam<const char*> {
  protected:
   static constexpr int64_t kChunk = 32;

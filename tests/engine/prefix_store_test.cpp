@@ -20,11 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<int64_t> joined(std::vector<int64_t> head, const std::vector<int64_t>& tail) {
-  head.insert(head.end(), tail.begin(), tail.end());
-  return head;
-}
-
 class PrefixStoreTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { tiny_ = new TinyModel("v41-tiny"); }

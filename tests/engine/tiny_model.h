@@ -70,4 +70,9 @@ inline std::vector<float> logits_of(const Session& session) {
   return {session.logits().begin(), session.logits().end()};
 }
 
+inline std::vector<int64_t> joined(std::vector<int64_t> head, const std::vector<int64_t>& tail) {
+  head.insert(head.end(), tail.begin(), tail.end());
+  return head;
+}
+
 }  // namespace hadal

@@ -101,6 +101,13 @@ inline constexpr StoredFormat kStoredFormats[] = {
     {"fp4 1x32", DType::i8, DType::f8_e8m0, 1, 32},
     {"fp4 1x32 with f32 scales", DType::i8, DType::f32, 1, 32},
 };
+// Those whose activations are rounded, too.
+inline constexpr StoredFormat kQuantised[] = {
+    {"fp8 128x128", DType::f8_e4m3, DType::f8_e8m0, 128, 128},
+    {"fp8 64x64", DType::f8_e4m3, DType::f8_e8m0, 64, 64},
+    {"fp8 32x32", DType::f8_e4m3, DType::f8_e8m0, 32, 32},
+    {"fp4 1x32", DType::i8, DType::f8_e8m0, 1, 32},
+};
 
 inline Weight CpuTest::weight(const StoredFormat& format, int64_t outputs, int64_t inputs) {
   Weight w;

@@ -14,12 +14,6 @@ std::vector<Build> bf16_builds() {
   return builds;
 }
 
-constexpr StoredFormat kQuantised[] = {
-    {"fp8 128x128", DType::f8_e4m3, DType::f8_e8m0, 128, 128},
-    {"fp8 64x64", DType::f8_e4m3, DType::f8_e8m0, 64, 64},
-    {"fp8 32x32", DType::f8_e4m3, DType::f8_e8m0, 32, 32},
-    {"fp4 1x32", DType::i8, DType::f8_e8m0, 1, 32},
-};
 constexpr int64_t kOutputs[] = {1, 6, 67};
 
 class CpuBf16 : public CpuTest {

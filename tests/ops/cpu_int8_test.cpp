@@ -20,13 +20,6 @@ std::unique_ptr<Ops> open_fast(const Build& build) {
       {.threads = build.threads, .instruction_set = build.set, .arithmetic = Arithmetic::fast});
 }
 
-constexpr StoredFormat kQuantised[] = {
-    {"fp8 128x128", DType::f8_e4m3, DType::f8_e8m0, 128, 128},
-    {"fp8 64x64", DType::f8_e4m3, DType::f8_e8m0, 64, 64},
-    {"fp8 32x32", DType::f8_e4m3, DType::f8_e8m0, 32, 32},
-    {"fp4 1x32", DType::i8, DType::f8_e8m0, 1, 32},
-};
-
 // Whole numbers of at most 127 times a power of two, in blocks of 32.
 Tensor rounded_inputs(const Tensor& x) {
   const Tensor out = Tensor::empty(DType::f32, x.shape());
