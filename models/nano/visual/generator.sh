@@ -79,17 +79,58 @@ if [ ! -e "$work/third_text.shard" ]; then
         --out "$work/third_text.shard"
 fi
 
+# The fourth stage: more colours and forms than the judges know, captions that say only a part, clips
+# of emoji, recorded pages and their HTML.  (Its codes are those of every tokenizer from the third run
+# on: later runs change the decoder only.)
+gallery fourth_shapes shapes --count 11000 --seed 301
+gallery wide shapes --count 18000 --seed 302 --all-words --vague 0.4
+gallery wide_told shapes --count 6000 --seed 303 --all-words
+gallery fourth_motion motion --count 8000 --seed 304
+gallery wide_motion motion --count 4500 --seed 305 --all-words --vague 0.3
+gallery sprites sprites --names 100 --count 700 --seed 306
+recorded() {  # NAME OPTION...
+    [ -e "$work/$1.gallery" ] && return
+    [ -d "$work/$1" ] || "$hadal" data pages --out "$work/$1" "${@:2}"
+    node "$here/record.mjs" "$work/$1"
+    "$hadal" data pages --collect "$work/$1" --out "$work/$1.gallery"
+}
+recorded told_pages --count 2400 --seed 1001
+recorded unseen_pages --count 100 --seed 7 --split unseen
+shard fourth_shapes_draw --gallery "$work/fourth_shapes.gallery" --count 5000 --task draw
+shard fourth_shapes_read --gallery "$work/fourth_shapes.gallery" --first 8000 --task describe
+shard wide_draw --gallery "$work/wide.gallery" --count 12000 --task draw
+shard wide_read --gallery "$work/wide_told.gallery" --count 4000 --task describe
+shard fourth_motion_draw --gallery "$work/fourth_motion.gallery" --count 2200 --task draw
+shard fourth_motion_animate --gallery "$work/fourth_motion.gallery" --first 3500 --count 1000 --task animate
+shard fourth_motion_read --gallery "$work/fourth_motion.gallery" --first 5800 --count 1500 --task describe
+shard wide_motion_draw --gallery "$work/wide_motion.gallery" --count 1500 --task draw
+shard wide_motion_animate --gallery "$work/wide_motion.gallery" --first 3000 --count 400 --task animate
+shard sprites_draw --gallery "$work/sprites.gallery" --count 400 --task draw
+shard fourth_names_draw --gallery "${ten[@]}" "$names" "$names" "$names" "$names" --task draw
+shard fourth_names_read --gallery "$names" "$names" --task describe
+shard pages_valid --gallery "$work/unseen_pages.gallery" --task describe
+shard pages_read --gallery "$work/told_pages.gallery" --count 1400 --task describe
+shard pages_more --gallery "$work/told_pages.gallery" --first 1400 --count 1000 --task describe
+if [ ! -e "$work/fourth_text.shard" ]; then
+    shuf --random-source=<(yes 13) -n 26000 "$text/train.jsonl" | head -n 22000 >"$work/fourth_text.jsonl"
+    "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/fourth_text.jsonl" \
+        --out "$work/fourth_text.shard"
+fi
+
 # Threads that wait without spinning: micro-batches have one thread each.
 export OMP_WAIT_POLICY=passive
 "$hadal" train "$here/generator_train.json" --resume
 "$hadal" train "$here/generator_mix.json" --resume
 "$hadal" train "$here/generator_third.json" --resume
+"$hadal" train "$here/generator_fourth.json" --resume
 for file in model.safetensors config.json; do
-    cp "$work/generator_third/$file" "$here/../$file"
+    cp "$work/generator_fourth/$file" "$here/../$file"
 done
 cp "$work/generator/log.jsonl" "$here/generator_log.jsonl"
 cp "$work/generator/loss.svg" "$here/generator_loss.svg"
 cp "$work/generator_mix/log.jsonl" "$here/generator_mix_log.jsonl"
 cp "$work/generator_third/log.jsonl" "$here/generator_third_log.jsonl"
 cp "$work/generator_third/loss.svg" "$here/generator_third_loss.svg"
+cp "$work/generator_fourth/log.jsonl" "$here/generator_fourth_log.jsonl"
+cp "$work/generator_fourth/loss.svg" "$here/generator_fourth_loss.svg"
 "$here/evaluate.sh" "$hadal"
