@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 // One round of the pool: the caller publishes a task and raises the round; every worker does its
-// parts and lowers the count of the busy.  Both sides look for a few microseconds before they
-// sleep, because the next verb of a forward pass usually follows at once.
+// parts and lowers the count of the busy.  Both sides look for some microseconds before they
+// sleep, because the next verb of a forward pass usually follows at once, and being woken costs
+// more than the small steps between verbs that one thread does alone.
 #include "base/thread_pool.h"
+
+#include <chrono>
 
 namespace hadal {
 namespace {
 
-// About two microseconds of looking: less than a wake-up costs, too short to be felt elsewhere.
-constexpr int kLooks = 100;
+// Longer than what happens between two verbs, and so short that a neighbour does not feel it: after
+// the last verb of a pass a worker sleeps until the next pass.
+constexpr std::chrono::microseconds kPatience(40);
+constexpr int kLooks = 64;  // between two looks at the clock
 
 thread_local bool inside_a_part = false;
 
@@ -18,6 +23,19 @@ void relax() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+// Whether `seen` came true while looking for it was worth it.
+template <typename Seen>
+bool saw(const Seen& seen) {
+  const auto begin = std::chrono::steady_clock::now();
+  do {
+    for (int look = 0; look < kLooks; ++look) {
+      if (seen()) return true;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() - begin < kPatience);
+  return false;
 }
 
 int64_t count_threads(int64_t asked) {
@@ -65,19 +83,13 @@ void ThreadPool::run_erased(int64_t parts, Task task) {
 }
 
 void ThreadPool::wait_for_workers() {
-  for (int look = 0; look < kLooks; ++look) {
-    if (busy_.load() == 0) return;
-    relax();
-  }
+  if (saw([this] { return busy_.load() == 0; })) return;
   std::unique_lock lock(sleep_);
   workers_done_.wait(lock, [this] { return busy_.load() == 0; });
 }
 
 uint64_t ThreadPool::wait_for_round(uint64_t last_round) {
-  for (int look = 0; look < kLooks; ++look) {
-    if (const uint64_t round = round_.load(); round != last_round) return round;
-    relax();
-  }
+  if (saw([&] { return round_.load() != last_round; })) return round_.load();
   std::unique_lock lock(sleep_);
   round_began_.wait(lock, [&] { return round_.load() != last_round; });
   return round_.load();

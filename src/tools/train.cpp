@@ -5,7 +5,6 @@
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
-#include <climits>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -141,17 +140,8 @@ Result<int> run_steps(Trainer& trainer, const TrainConfig& config, TrainingLog& 
   return 0;
 }
 
-// Every step takes and gives back the same large tensors: their pages stay with the process, which
-// is worth a sixth of the time of a small model.
-void keep_freed_memory() {
-  mallopt(M_ARENA_MAX, 1);
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that the C library takes
-  mallopt(M_TRIM_THRESHOLD, INT_MAX);
-  mallopt(M_TOP_PAD, 64 << 20);
-}
-
 Result<int> train(const TrainOptions& options) {
-  keep_freed_memory();
+  mallopt(M_ARENA_MAX, 1);  // what one thread gave back another can take
   TRY(const bool of_pictures, TokenizerTrainConfig::is_kind(options.config));
   if (of_pictures) return train_tokenizer(options);
   std::vector<std::string> settings = options.settings;
