@@ -81,7 +81,7 @@ fi
 
 # The fourth stage: more colours and forms than the judges know, captions that say only a part, clips
 # of emoji, recorded pages and their HTML.  (Its codes are those of every tokenizer from the third run
-# on: later runs change the decoder only.)
+# on: the fourth changes the decoder only.)
 gallery fourth_shapes shapes --count 11000 --seed 301
 gallery wide shapes --count 18000 --seed 302 --all-words --vague 0.4
 gallery wide_told shapes --count 6000 --seed 303 --all-words

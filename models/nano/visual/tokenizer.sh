@@ -41,24 +41,14 @@ export OMP_WAIT_POLICY=passive
 "$hadal" train "$here/tokenizer_second.json" --resume
 "$hadal" train "$here/tokenizer_third.json" --resume
 
-# Two more runs for the decoder alone, which draws more from the same codes.  Galleries as in
-# generator.sh, which makes the recorded pages (told_pages).
+# One more run for the decoder alone, which draws more from the same codes.
 gallery more_shapes shapes --count 38000 --seed 201
 gallery more_motion motion --count 10000 --seed 203
-gallery wide shapes --count 18000 --seed 302 --all-words --vague 0.4
-gallery wide_motion motion --count 4500 --seed 305 --all-words --vague 0.3
-gallery sprites sprites --names 100 --count 700 --seed 306
-if [ ! -e "$work/told_pages.gallery" ]; then
-    [ -d "$work/told_pages" ] || "$hadal" data pages --out "$work/told_pages" --count 2400 --seed 1001
-    node "$here/record.mjs" "$work/told_pages"
-    "$hadal" data pages --collect "$work/told_pages" --out "$work/told_pages.gallery"
-fi
 "$hadal" train "$here/tokenizer_fourth.json" --resume
-"$hadal" train "$here/tokenizer_fifth.json" --resume
 for file in visual_tokenizer.json visual_tokenizer.safetensors; do
-    cp "$work/tokenizer_fifth/$file" "$here/../$file"
+    cp "$work/tokenizer_fourth/$file" "$here/../$file"
 done
-for run in tokenizer tokenizer_second tokenizer_third tokenizer_fourth tokenizer_fifth; do
+for run in tokenizer tokenizer_second tokenizer_third tokenizer_fourth; do
     cp "$work/$run/log.jsonl" "$here/${run}_log.jsonl"
     cp "$work/$run/loss.svg" "$here/${run}_loss.svg"
 done
