@@ -80,20 +80,21 @@ struct Keeper : Observer {
   }
 };
 
-struct Case {
+struct DraftCase {
   const char* folder;
   const char* ops;
 };
 
-class Dspark : public testing::TestWithParam<Case> {
+class Dspark : public testing::TestWithParam<DraftCase> {
  protected:
   std::unique_ptr<Ops> ops_ = open_ops(GetParam().ops);
   std::unique_ptr<Model> model_ = open_drafting(GetParam().folder, *ops_, Rounding::none);
 };
 
 INSTANTIATE_TEST_SUITE_P(Drafts, Dspark,
-                         testing::Values(Case{"v41-tiny", "reference"}, Case{"v41-tiny", "cpu"},
-                                         Case{"v41-tiny-fp8", "cpu"}),
+                         testing::Values(DraftCase{"v41-tiny", "reference"},
+                                         DraftCase{"v41-tiny", "cpu"},
+                                         DraftCase{"v41-tiny-fp8", "cpu"}),
                          [](const auto& one) {
                            std::string name = std::string(one.param.folder) + "_" + one.param.ops;
                            std::replace(name.begin(), name.end(), '-', '_');
