@@ -5,14 +5,21 @@
 #include <algorithm>
 #include <array>
 
+#include "serve/base64.h"
 #include "serve/pictures.h"
 #include "serve/text_reply.h"
+#include "serve/view_cache.h"
+#include "serve/view_queue.h"
 #include "serve/web_page.h"
 
 namespace hadal {
 namespace {
 
-constexpr std::string_view kBearer = "Bearer ";
+constexpr std::string_view kBearer = "Bearer ", kBasic = "Basic ";
+// Sixteen pictures of a thousand positions at a width of 4096; beside the prefix cache it is small.
+constexpr int64_t kViewBytes = 256 << 20;
+// A large model looks at a picture for seconds: who would wait longer is better told.
+constexpr QueueLimits kViewQueue = {.most = 64, .most_of_one = 16};
 
 bool takes_off(std::string_view& path, std::string_view prefix) {
   if (!path.starts_with(prefix) || path.size() <= prefix.size() || path[prefix.size()] != '/')
@@ -34,6 +41,7 @@ std::string_view plain_path(std::string_view path) {
 }
 
 ErrorFamily family_of(std::string_view path) {
+  if (path.starts_with("/sdapi/")) return ErrorFamily::a1111;
   return plain_path(path).starts_with("/messages") ? ErrorFamily::anthropic : ErrorFamily::openai;
 }
 
@@ -47,11 +55,16 @@ bool is_local_name(std::string_view name) {
   return name == "localhost" || name.ends_with(".localhost") || is_loopback(std::string(name));
 }
 
-// Bearer wins over x-api-key, as DeepSeek has it.
-std::string_view key_text(const HttpRequest& head) {
-  const std::string_view bearer = head.header("authorization");
-  if (bearer.starts_with(kBearer)) return bearer.substr(kBearer.size());
-  return head.header("x-api-key");
+// Bearer wins over x-api-key, as DeepSeek has it.  A1111's clients know a user and a password,
+// which is the key.
+std::string key_text(const HttpRequest& head) {
+  const std::string_view given = head.header("authorization");
+  if (given.starts_with(kBearer)) return std::string(given.substr(kBearer.size()));
+  if (given.starts_with(kBasic)) {
+    const std::string pair = from_base64(given.substr(kBasic.size())).value_or("");
+    return pair.substr(std::min(pair.find(':'), pair.size() - 1) + 1);
+  }
+  return std::string(head.header("x-api-key"));
 }
 
 }  // namespace
@@ -84,6 +97,13 @@ const Api::Route* Api::find_route(const std::string& full_path) {
       Route{"POST", "/responses/input_tokens", &Api::response_tokens},
       Route{"POST", "/images/generations", &Api::image_generations},
       Route{"POST", "/images/edits", &Api::image_edits},
+      Route{"POST", "/images/variations", &Api::image_variations},
+      Route{"POST", "/sdapi/v1/txt2img", &Api::sd_txt2img},
+      Route{"POST", "/sdapi/v1/img2img", &Api::sd_img2img},
+      Route{"GET", "/sdapi/v1/sd-models", &Api::sd_models},
+      Route{"GET", "/sdapi/v1/samplers", &Api::sd_samplers},
+      Route{"GET, POST", "/sdapi/v1/options", &Api::sd_options},
+      Route{"GET", "/sdapi/v1/progress", &Api::sd_progress},
       Route{"GET, POST", "/videos", &Api::videos},
       Route{"GET, POST, DELETE", "/videos/", &Api::one_video},
       Route{"GET, POST", "/files", &Api::files},
@@ -124,6 +144,10 @@ Api::Api(const ServedModel& model, Accounts& accounts, ApiOptions options)
             options_.log("ledger: " + error.message + "; the entry is kept and tried again");
           },
           [this](const Bill& bill) { metrics_.charged(bill); }) {
+  if (model_.viewer) {
+    views_ = std::make_unique<ViewCache>(*model_.viewer, kViewBytes);
+    viewing_ = std::make_unique<ViewQueue>(kViewQueue);
+  }
   if (!options_.artist) return;
   pictures_ = std::make_unique<Pictures>(*options_.artist, options_.videos,
                                          VideoJobsHost{.accounts = accounts_,
@@ -135,6 +159,7 @@ Api::Api(const ServedModel& model, Accounts& accounts, ApiOptions options)
 
 // First what reports to the books, then the books, then what both of them tell.
 Api::~Api() {
+  if (viewing_) viewing_->close();
   if (pictures_) pictures_->close();
   bookkeeper_.close();
 }
@@ -227,6 +252,7 @@ ApiStatus Api::serve(const std::shared_ptr<Exchange>& exchange, const Route& rou
 }
 
 void Api::cut() {
+  if (viewing_) viewing_->close();  // what it looks at would still go to the worker
   if (pictures_) pictures_->cut();
   // Under the lock no reply can forget itself and die.
   const std::lock_guard lock(mutex_);
@@ -234,8 +260,9 @@ void Api::cut() {
 }
 
 int64_t Api::answering() const {
+  const int64_t looking = viewing_ ? viewing_->size() : 0;
   const std::lock_guard lock(mutex_);
-  return static_cast<int64_t>(replies_.size()) + (pictures_ ? pictures_->answering() : 0);
+  return looking + static_cast<int64_t>(replies_.size()) + (pictures_ ? pictures_->answering() : 0);
 }
 
 void Api::forget(const TextReply& reply) {

@@ -32,11 +32,14 @@
 #include "serve/metrics.h"
 #include "serve/reply_plan.h"
 #include "serve/reply_writer.h"
+#include "serve/shown_pictures.h"
 
 namespace hadal {
 
 class Artist;
 class FileStore;
+class ViewCache;
+class ViewQueue;
 class PictureReply;
 class Pictures;
 class TextReply;
@@ -45,6 +48,7 @@ class VideoStore;
 enum class ChatArt;
 enum class ImageTask;
 struct PictureChatCall;
+struct VideoCall;
 struct PictureReplyParts;
 struct StoredFile;
 struct VideoJob;
@@ -106,6 +110,13 @@ class Api : public HttpHandler {
   ApiStatus response_tokens(const Asked& asked);
   ApiStatus image_generations(const Asked& asked);
   ApiStatus image_edits(const Asked& asked);
+  ApiStatus image_variations(const Asked& asked);
+  ApiStatus sd_txt2img(const Asked& asked);
+  ApiStatus sd_img2img(const Asked& asked);
+  ApiStatus sd_models(const Asked& asked);
+  ApiStatus sd_samplers(const Asked& asked);
+  ApiStatus sd_options(const Asked& asked);
+  ApiStatus sd_progress(const Asked& asked);
   ApiStatus videos(const Asked& asked);
   ApiStatus one_video(const Asked& asked);
   ApiStatus files(const Asked& asked);
@@ -134,13 +145,34 @@ class Api : public HttpHandler {
     ReplyFacts facts;
   };
   ReplyFacts facts_for(const TextCall& call, const ReplyPlan& plan, const std::string& id) const;
+  // A conversation on its way to an answer, in the words of one of the APIs.
+  struct ChatJob {
+    std::shared_ptr<const ChatCall> call;
+    std::string id_prefix, call_prefix;
+    ErrorFamily family = ErrorFamily::openai;
+    std::function<std::unique_ptr<ReplyWriter>(ReplyFacts facts)> writer;
+  };
+  Sees sees() const { return views_ ? Sees::pictures : Sees::text; }
+  ApiStatus answer_chat(const Asked& asked, const ChatJob& job);
+  ApiStatus answer_seen_chat(const Asked& asked, const ChatJob& job,
+                             const std::vector<Tensor>& seen);
+  // With what is seen in the pictures of a call: at once if it shows none, else in its turn.
+  using Seen = std::function<ApiStatus(const std::vector<Tensor>& seen)>;
+  ApiStatus look_first(const Asked& asked, const std::shared_ptr<const ChatCall>& call,
+                       ErrorFamily family, Seen seen);
+  using PromptTeller = std::function<OrderedJson(const Prompt& prompt, const SeenIds& read)>;
+  ApiStatus tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family, PromptTeller tell);
+  ApiStatus check_balance(const Asked& asked);
   ApiStatus complete(const Asked& asked, CompletionCall call);
   ApiStatus answer_text(const Asked& asked, TextJob job);
   // Chats that are answered by a picture or clip, and those that show one.
   ApiStatus draw_in_chat(const Asked& asked, const OrderedJson& body, ChatArt art);
   ApiStatus film_in_chat(const Asked& asked, PictureChatCall call, const ReplyFacts& facts);
   ApiStatus look_in_chat(const Asked& asked, OrderedJson body);
-  ApiResult<VideoJob> add_video(const Asked& asked, ArtOrder order, const std::string& user);
+  ApiStatus draw_in_response(const Asked& asked, const OrderedJson& body);
+  // `job`: what it is made from, if from anything.
+  ApiResult<VideoJob> add_video(const Asked& asked, ArtOrder order, const std::string& user,
+                                VideoJob job);
   // The body of a conversation, with the files that it names.
   ApiResult<OrderedJson> read_conversation(const Asked& asked);
   ApiStatus admit(const Asked& asked, int64_t tokens);
@@ -152,11 +184,19 @@ class Api : public HttpHandler {
   ApiStatus answer_image(const Asked& asked, ImageTask task);
   ApiStatus answer_picture(const Asked& asked, const std::string& user, PictureReplyParts parts);
   static std::string owner_of(const Asked& asked);
+  // Within which what was read and seen is found again.
+  static std::string partition_of(const Asked& asked, const std::string& user) {
+    return owner_of(asked) + "/" + user;
+  }
   ApiStatus list_videos(const Asked& asked, VideoJobs& videos);
   ApiStatus video_content(const Asked& asked, VideoJobs& videos, const VideoJob& job);
   ApiStatus cancel_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
   ApiStatus delete_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
   ApiStatus video_sync(const Asked& asked);
+  ApiStatus remix_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
+  ApiStatus extend_video(const Asked& asked, VideoJobs& videos);
+  ApiStatus make_from_video(const Asked& asked, VideoJobs& videos, VideoCall call, VideoJob from);
+  ApiStatus check_finished(const VideoJob& job) const;
   ApiResult<FileStore*> files_or_refusal();
   ApiStatus add_file(const Asked& asked, FileStore& files);
   ApiStatus list_files(const Asked& asked, FileStore& files);
@@ -178,6 +218,8 @@ class Api : public HttpHandler {
   std::set<TextReply*> replies_;  // each is held by its generation until it forgets itself
   Bookkeeper bookkeeper_;
   std::unique_ptr<Pictures> pictures_;  // null: the model does not draw
+  std::unique_ptr<ViewCache> views_;    // null: the model reads text only
+  std::unique_ptr<ViewQueue> viewing_;  // last: its thread uses all of the above
 };
 
 }  // namespace hadal

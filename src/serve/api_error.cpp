@@ -35,7 +35,7 @@ Words words_of(int status) {
 
 std::string_view error_type(int status, ErrorFamily family) {
   const Words words = words_of(status);
-  return family == ErrorFamily::openai ? words.openai : words.anthropic;
+  return family == ErrorFamily::anthropic ? words.anthropic : words.openai;
 }
 
 std::string error_body(const ApiError& error, ErrorFamily family, std::string_view request_id) {
@@ -49,6 +49,10 @@ std::string error_body(const ApiError& error, ErrorFamily family, std::string_vi
               {"type", error_type(error.status, family)},
               {"param", or_null(error.param)},
               {"code", or_null(error.code)}}}};
+  else if (family == ErrorFamily::a1111)
+    body = {{"error", error_type(error.status, family)},
+            {"detail", error.message},
+            {"errors", error.param}};
   else
     body = {{"type", "error"},
             {"error", {{"type", error_type(error.status, family)}, {"message", error.message}}},

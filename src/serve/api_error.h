@@ -55,7 +55,7 @@ ApiError bad_field(std::string param, const Parts&... parts) {
   return {.status = 400, .message = param + ": " + detail::join_text(parts...), .param = param};
 }
 
-enum class ErrorFamily { openai, anthropic };
+enum class ErrorFamily { openai, anthropic, a1111 };
 
 // The word for the status in each family.
 std::string_view error_type(int status, ErrorFamily family);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The API: pictures in chats.
+#include <algorithm>
+
 #include "serve/api.h"
 #include "serve/chat_codec.h"
 #include "serve/json_reply.h"
 #include "serve/picture_chat.h"
 #include "serve/picture_reply.h"
+#include "serve/picture_response.h"
 #include "serve/pictures.h"
 #include "serve/random_id.h"
 
@@ -34,7 +37,7 @@ ApiStatus Api::draw_in_chat(const Asked& asked, const OrderedJson& body, ChatArt
 
 // A clip takes its time: the answer is the job's name.
 ApiStatus Api::film_in_chat(const Asked& asked, PictureChatCall call, const ReplyFacts& facts) {
-  TRY(const VideoJob made, add_video(asked, std::move(call.order), call.user));
+  TRY(const VideoJob made, add_video(asked, std::move(call.order), call.user, {}));
   std::vector<HttpHeader> headers = ignored_headers(call.ignored);
   Exchange& exchange = *asked.exchange;
   if (!call.stream) {
@@ -48,8 +51,29 @@ ApiStatus Api::film_in_chat(const Asked& asked, PictureChatCall call, const Repl
   return Ok{};
 }
 
-// A model that was taught to say what a picture shows reads nothing else: the picture becomes the
-// prompt, and words beside and before it are named as ignored.
+// The tool {"type": "image_generation"}.
+ApiStatus Api::draw_in_response(const Asked& asked, const OrderedJson& body) {
+  TRY(Pictures* const pictures, pictures_or_refusal());
+  TRY(PictureResponseCall call, read_picture_response(body, pictures->artist().limits()));
+  TRY_STATUS(check_picture_model(call.image.model));
+  TRY_STATUS(check_order(pictures->artist(), call.image.order));
+  ReplyFacts facts{.id = make_id("resp_"),
+                   .model = model_.id,
+                   .fingerprint = model_.fingerprint,
+                   .created = std::time(nullptr),
+                   .secret = {}};
+  std::unique_ptr<PictureWriter> writer = make_picture_response_writer(std::move(facts), call);
+  return answer_picture(asked, call.image.user,
+                        {.exchange = asked.exchange,
+                         .key = asked.key,
+                         .writer = std::move(writer),
+                         .order = std::move(call.image.order),
+                         .stream = call.image.stream,
+                         .headers = ignored_headers(call.image.ignored)});
+}
+
+// A model that was taught to say what a picture shows does nothing else with it: words beside it
+// that ask for more are refused, and what was said before is named as ignored.
 ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   OrderedJson& messages = body.at("messages");
   const std::string where = "messages[" + std::to_string(messages.size() - 1) + "]";
@@ -57,9 +81,13 @@ ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   if (shown.pictures.size() != 1)
     return bad_field(where + ".content", shown.pictures.size(),
                      " pictures, expected one: the model describes one at a time");
-  const bool alone = messages.size() == 1 && shown.text.empty();
+  if (!asks_for_description(shown.text))
+    return bad_field(where + ".content",
+                     "the model says what a picture shows, and cannot answer other questions about "
+                     "it; send the picture alone, or ask it to describe the picture");
+  const bool alone = messages.size() == 1;
   messages = OrderedJson::array({{{"role", "user"}, {"content", ""}}});
-  TRY(ChatCall call, read_chat_call(body));
+  TRY(ChatCall call, read_chat_call(body, Sees::text));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   Result<std::vector<int64_t>> prompt = pictures_->artist().looking_at(shown.pictures.front());
   if (!prompt) return bad_field(where + ".content", prompt.error().message);
@@ -70,6 +98,8 @@ ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   if (!alone) completion.ignored.emplace_back("messages");
   TRY(ReplyPlan plan, plan_completion(model_, completion));
   plan.generation.prompt = prompt.take();
+  plan.picture_tokens = std::count_if(plan.generation.prompt.begin(), plan.generation.prompt.end(),
+                                      [this](int64_t id) { return id >= model_.worker.vocab(); });
   ReplyFacts facts = facts_for(call, plan, make_id("chatcmpl-"));
   return answer_text(asked, {.plan = std::move(plan),
                              .user = call.user,

@@ -2,6 +2,7 @@
 // The API: pictures and videos.
 #include <ctime>
 
+#include "base/file.h"
 #include "serve/api.h"
 #include "serve/image_codec.h"
 #include "serve/json_reply.h"
@@ -56,9 +57,15 @@ ApiStatus Api::image_edits(const Asked& asked) {
   return answer_image(asked, ImageTask::edit);
 }
 
+ApiStatus Api::image_variations(const Asked& asked) {
+  return answer_image(asked, ImageTask::vary);
+}
+
 ApiStatus Api::answer_image(const Asked& asked, ImageTask task) {
   TRY(Pictures* const pictures, pictures_or_refusal());
   TRY(const Form form, read_form(asked.exchange->request()));
+  if (task == ImageTask::vary && !pictures->artist().looks())
+    return bad_field("model", model_.id, " draws, but cannot say what a picture shows");
   TRY(ImageCall call, read_image_call(form, pictures->artist().limits(), task, file_reader(asked)));
   TRY_STATUS(check_picture_model(call.model));
   TRY_STATUS(check_order(pictures->artist(), call.order));
@@ -107,16 +114,16 @@ ApiStatus Api::videos(const Asked& asked) {
   TRY(VideoCall call, read_video_call(form, pictures_->artist().limits(), file_reader(asked)));
   TRY_STATUS(check_picture_model(call.model));
   TRY_STATUS(check_order(pictures_->artist(), call.order));
-  TRY(const VideoJob made, add_video(asked, std::move(call.order), call.user));
+  TRY(const VideoJob made, add_video(asked, std::move(call.order), call.user, {}));
   reply_json(*asked.exchange, video_json(made, model_.id, 0), ignored_headers(call.ignored));
   return Ok{};
 }
 
-ApiResult<VideoJob> Api::add_video(const Asked& asked, ArtOrder order, const std::string& user) {
+ApiResult<VideoJob> Api::add_video(const Asked& asked, ArtOrder order, const std::string& user,
+                                   VideoJob job) {
   TRY(VideoJobs* const videos, videos_or_refusal());
   TRY_STATUS(admit(asked, 0));
   leave(asked);  // the answer comes at once; what waits is bounded by the queue
-  VideoJob job;
   job.id = make_id("video_");
   job.owner = owner_of(asked);
   job.key = asked.key ? asked.key->number : 0;
@@ -162,16 +169,24 @@ ApiStatus Api::one_video(const Asked& asked) {
   const bool posts = request.method == "POST", gets = request.method == "GET";
   if (rest == "sync" && posts) return video_sync(asked);
   TRY(VideoJobs* const videos, videos_or_refusal());
+  if (rest == "extensions" && posts) return extend_video(asked, *videos);
+  if (rest == "edits" && posts)
+    return ApiError{.message =
+                        "videos/edits: this model cannot paint the frames of a given video "
+                        "anew; videos/{id}/remix films on from its first frame, "
+                        "videos/extensions from its last",
+                    .code = "not_supported"};
   const size_t slash = std::min(rest.find('/'), rest.size());
   const std::string id = rest.substr(0, slash),
                     word = rest.substr(std::min(slash + 1, rest.size()));
-  if (slash < rest.size() && word != "content" && word != "cancel")
+  if (slash < rest.size() && word != "content" && word != "cancel" && word != "remix")
     return ApiError{.status = 404, .message = "no such path: videos/{id}/" + word.substr(0, 80)};
   TRY_STATUS(videos->store().sweep(std::time(nullptr)));
   TRY(const std::optional<VideoJob> job, videos->store().find(id, owner_of(asked)));
   if (!job) return no_such_video(id);
   if (word == "content" && gets) return video_content(asked, *videos, *job);
   if (word == "cancel" && posts) return cancel_video(asked, *videos, *job);
+  if (word == "remix" && posts) return remix_video(asked, *videos, *job);
   if (word.empty() && gets) {
     reply_json(*asked.exchange, video_json(*job, model_.id, videos->progress(id)));
     return Ok{};
@@ -180,10 +195,7 @@ ApiStatus Api::one_video(const Asked& asked) {
   return ApiError{.status = 405, .message = request.method + " is not what this path takes"};
 }
 
-ApiStatus Api::video_content(const Asked& asked, VideoJobs& videos, const VideoJob& job) {
-  const auto query = read_query(asked.exchange->request().query);
-  const auto variant = query.find("variant");
-  TRY(const VideoPart part, part_of(variant == query.end() ? "" : variant->second));
+ApiStatus Api::check_finished(const VideoJob& job) const {
   if (job.status != VideoStatus::completed) {
     const OrderedJson now = video_json(job, model_.id, 0);
     return ApiError{.status = 409,
@@ -192,9 +204,52 @@ ApiStatus Api::video_content(const Asked& asked, VideoJobs& videos, const VideoJ
                     .param = "id",
                     .code = "video_not_ready"};
   }
-  if (!job.has_files)
-    return ApiError{
-        .status = 410, .message = "the video has expired", .param = "id", .code = "video_expired"};
+  if (job.has_files) return Ok{};
+  return ApiError{
+      .status = 410, .message = "the video has expired", .param = "id", .code = "video_expired"};
+}
+
+// Another prompt for the same first frame, size and length.
+ApiStatus Api::remix_video(const Asked& asked, VideoJobs& videos, const VideoJob& job) {
+  TRY_STATUS(check_finished(job));
+  TRY(const Form form, read_form(asked.exchange->request()));
+  TRY(VideoCall call, read_remix(form, pictures_->artist().limits(), job));
+  VideoJob from;
+  from.made_from = job.id;
+  return make_from_video(asked, videos, std::move(call), std::move(from));
+}
+
+// More frames behind the last one; the new video holds the whole.
+ApiStatus Api::extend_video(const Asked& asked, VideoJobs& videos) {
+  TRY(const Form form, read_form(asked.exchange->request()));
+  TRY(const std::string id, read_source_id(form));
+  TRY(const std::optional<VideoJob> job, videos.store().find(id, owner_of(asked)));
+  if (!job) return no_such_video(id);
+  TRY_STATUS(check_finished(*job));
+  TRY(VideoCall call, read_extension(form, pictures_->artist().limits(), *job));
+  VideoJob from;
+  from.made_from = id;
+  from.frames_before = all_frames(*job);
+  return make_from_video(asked, videos, std::move(call), std::move(from));
+}
+
+ApiStatus Api::make_from_video(const Asked& asked, VideoJobs& videos, VideoCall call,
+                               VideoJob from) {
+  constexpr int64_t kMostBytes = 64 << 20;  // what is kept beside a job until it is made
+  TRY_STATUS(check_picture_model(call.model));
+  TRY_STATUS(check_order(pictures_->artist(), call.order));
+  TRY(call.order.first_frame,
+      read_file(videos.store().path_of(from.made_from, VideoPart::video), kMostBytes));
+  TRY(const VideoJob made, add_video(asked, std::move(call.order), call.user, std::move(from)));
+  reply_json(*asked.exchange, video_json(made, model_.id, 0), ignored_headers(call.ignored));
+  return Ok{};
+}
+
+ApiStatus Api::video_content(const Asked& asked, VideoJobs& videos, const VideoJob& job) {
+  const auto query = read_query(asked.exchange->request().query);
+  const auto variant = query.find("variant");
+  TRY(const VideoPart part, part_of(variant == query.end() ? "" : variant->second));
+  TRY_STATUS(check_finished(job));
   TRY(const int64_t size, videos.store().size_of(job.id, part));
   return reply_kept(*asked.exchange,
                     {.path = videos.store().path_of(job.id, part),

@@ -20,10 +20,10 @@ namespace {
 struct Senses {
   bool draws = false, films = false, looks = false;
 
-  explicit Senses(Pictures* pictures)
+  Senses(Pictures* pictures, Sees sees)
       : draws(pictures != nullptr),
         films(pictures && pictures->videos()),
-        looks(pictures && pictures->artist().looks()) {}
+        looks(sees == Sees::pictures || (pictures && pictures->artist().looks())) {}
   OrderedJson input() const {
     OrderedJson kinds = OrderedJson::array({"text"});
     if (looks) kinds.push_back("image");
@@ -62,24 +62,37 @@ OrderedJson balance_json(const Balance& balance) {
 
 }  // namespace
 
+// What a conversation is for the model, without an answer to it.
+ApiStatus Api::tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family,
+                           PromptTeller tell) {
+  const auto kept = std::make_shared<const ChatCall>(std::move(call));
+  return look_first(asked, kept, family,
+                    [this, asked, kept, tell](const SeenPictures& seen) -> ApiStatus {
+                      TRY(const Prompt prompt, chat_prompt(model_, *kept));
+                      TRY(const SeenIds read, chat_ids(model_, prompt, seen));
+                      reply_json(*asked.exchange, tell(prompt, read));
+                      return Ok{};
+                    });
+}
+
 ApiStatus Api::count_tokens(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ChatCall call, read_messages_call(body, MessagesFor::count));
+  TRY(ChatCall call, read_messages_call(body, MessagesFor::count, sees()));
   TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
-  TRY(const Prompt prompt, chat_prompt(model_, call));
-  TRY(const std::vector<int32_t> ids, encode_prompt(model_.tokenizer, prompt));
-  reply_json(*asked.exchange, {{"input_tokens", ids.size()}});
-  return Ok{};
+  return tell_prompt(asked, std::move(call), ErrorFamily::anthropic,
+                     [](const Prompt&, const SeenIds& read) {
+                       return OrderedJson{{"input_tokens", read.ids.size()}};
+                     });
 }
 
 ApiStatus Api::response_tokens(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ResponsesCall call, read_responses_call(body));
+  TRY(ResponsesCall call, read_responses_call(body, sees()));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  TRY(const Prompt prompt, chat_prompt(model_, call));
-  TRY(const std::vector<int32_t> ids, encode_prompt(model_.tokenizer, prompt));
-  reply_json(*asked.exchange, {{"object", "response.input_tokens"}, {"input_tokens", ids.size()}});
-  return Ok{};
+  return tell_prompt(
+      asked, std::move(call), ErrorFamily::openai, [](const Prompt&, const SeenIds& read) {
+        return OrderedJson{{"object", "response.input_tokens"}, {"input_tokens", read.ids.size()}};
+      });
 }
 
 ApiStatus Api::embeddings(const Asked&) {
@@ -126,17 +139,17 @@ ApiStatus Api::apply_template(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
   JsonFields fields(body, "");
   ChatCall call;
-  TRY_STATUS(read_chat_prompt(fields, call));
-  TRY(const Prompt prompt, chat_prompt(model_, call));
-  TRY(const std::vector<int32_t> ids, encode_prompt(model_.tokenizer, prompt));
-  reply_json(*asked.exchange, {{"prompt", prompt.render()}, {"tokens", ids}});
-  return Ok{};
+  TRY_STATUS(read_chat_prompt(fields, sees(), call));
+  return tell_prompt(asked, std::move(call), ErrorFamily::openai,
+                     [](const Prompt& prompt, const SeenIds& read) {
+                       return OrderedJson{{"prompt", prompt.render()}, {"tokens", read.ids}};
+                     });
 }
 
 ApiStatus Api::models(const Asked& asked) {
   reply_json(*asked.exchange,
              {{"object", "list"},
-              {"data", OrderedJson::array({model_json(model_, Senses(pictures_.get()))})}});
+              {"data", OrderedJson::array({model_json(model_, Senses(pictures_.get(), sees()))})}});
   return Ok{};
 }
 
@@ -145,7 +158,7 @@ ApiStatus Api::one_model(const Asked& asked) {
   TextCall call;
   call.model = path.substr(path.find("/models/") + 8);
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
-  reply_json(*asked.exchange, model_json(model_, Senses(pictures_.get())));
+  reply_json(*asked.exchange, model_json(model_, Senses(pictures_.get(), sees())));
   return Ok{};
 }
 
@@ -163,7 +176,7 @@ ApiStatus Api::balance(const Asked& asked) {
 
 // What llama.cpp's clients ask a server for when they begin.
 ApiStatus Api::props(const Asked& asked) {
-  const Senses senses(pictures_.get());
+  const Senses senses(pictures_.get(), sees());
   reply_json(*asked.exchange, {{"default_generation_settings",
                                 {{"n_ctx", model_.worker.context()},
                                  {"params",

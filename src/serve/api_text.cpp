@@ -7,6 +7,7 @@
 #include "serve/json_reply.h"
 #include "serve/messages_codec.h"
 #include "serve/picture_chat.h"
+#include "serve/picture_response.h"
 #include "serve/pictures.h"
 #include "serve/random_id.h"
 #include "serve/responses_codec.h"
@@ -40,16 +41,31 @@ ApiStatus Api::chat_completions(const Asked& asked) {
   if (art != ChatArt::none) return draw_in_chat(asked, body, art);
   if (pictures_ && pictures_->artist().looks() && shows_picture(body))
     return look_in_chat(asked, std::move(body));
-  TRY(ChatCall call, read_chat_call(body));
+  TRY(ChatCall call, read_chat_call(body, sees()));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  TRY(ReplyPlan plan, plan_chat(model_, call));
-  ReplyFacts facts = facts_for(call, plan, make_id("chatcmpl-"));
+  return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
+                             .id_prefix = "chatcmpl-",
+                             .call_prefix = "call_",
+                             .writer = make_chat_writer});
+}
+
+ApiStatus Api::answer_chat(const Asked& asked, const ChatJob& job) {
+  return look_first(asked, job.call, job.family, [this, asked, job](const SeenPictures& seen) {
+    return answer_seen_chat(asked, job, seen);
+  });
+}
+
+ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job,
+                                const std::vector<Tensor>& seen) {
+  const ChatCall& call = *job.call;
+  TRY(ReplyPlan plan, plan_chat(model_, call, seen));
+  ReplyFacts facts = facts_for(call, plan, make_id(job.id_prefix));
   return answer_text(asked, {.plan = std::move(plan),
                              .user = call.user,
                              .stream = call.stream,
-                             .call_prefix = "call_",
-                             .family = ErrorFamily::openai,
-                             .writer = make_chat_writer,
+                             .call_prefix = job.call_prefix,
+                             .family = job.family,
+                             .writer = job.writer,
                              .facts = std::move(facts)});
 }
 
@@ -84,35 +100,27 @@ ApiStatus Api::infill(const Asked& asked) {
 
 ApiStatus Api::messages(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ChatCall call, read_messages_call(body, MessagesFor::answer));
+  TRY(ChatCall call, read_messages_call(body, MessagesFor::answer, sees()));
   TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
-  TRY(ReplyPlan plan, plan_chat(model_, call));
-  ReplyFacts facts = facts_for(call, plan, make_id("msg_"));
-  return answer_text(asked, {.plan = std::move(plan),
-                             .user = call.user,
-                             .stream = call.stream,
+  return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
+                             .id_prefix = "msg_",
                              .call_prefix = "toolu_",
                              .family = ErrorFamily::anthropic,
-                             .writer = make_messages_writer,
-                             .facts = std::move(facts)});
+                             .writer = make_messages_writer});
 }
 
 ApiStatus Api::responses(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ResponsesCall call, read_responses_call(body));
+  if (pictures_ && asks_for_picture(body)) return draw_in_response(asked, body);
+  TRY(ResponsesCall call, read_responses_call(body, sees()));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  TRY(ReplyPlan plan, plan_chat(model_, call));
-  ReplyFacts facts = facts_for(call, plan, make_id("resp_"));
-  return answer_text(asked, {.plan = std::move(plan),
-                             .user = call.user,
-                             .stream = call.stream,
+  const auto writer = [echoed = call.echoed](ReplyFacts known) {
+    return make_responses_writer(std::move(known), echoed);
+  };
+  return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
+                             .id_prefix = "resp_",
                              .call_prefix = "call_",
-                             .family = ErrorFamily::openai,
-                             .writer =
-                                 [echoed = call.echoed](ReplyFacts known) {
-                                   return make_responses_writer(std::move(known), echoed);
-                                 },
-                             .facts = std::move(facts)});
+                             .writer = writer});
 }
 
 // llama.cpp's way to reach into an answer that is being written.
@@ -121,16 +129,20 @@ ApiStatus Api::control(const Asked& asked) {
   JsonFields fields(body, "");
   TRY(const std::string id, fields.needed_text("id"));
   TRY(const std::string action, fields.needed_text("action"));
-  if (action != "cancel")
-    return bad_field("action", "found \"", action.substr(0, 40), "\", expected cancel");
-  bool found = false;
+  if (action != "cancel" && action != "reasoning_end")
+    return bad_field("action", "found \"", action.substr(0, 40),
+                     "\", expected cancel or reasoning_end");
+  bool found = false, done = true;
   {
     // Under the lock no reply can forget itself and die.
     const std::lock_guard lock(mutex_);
     for (TextReply* reply : replies_)
       if (reply->is(id, owner_of(asked))) {
-        reply->stop();
         found = true;
+        if (action == "cancel")
+          reply->stop();
+        else
+          done = reply->end_reasoning();
       }
   }
   if (!found)
@@ -138,18 +150,27 @@ ApiStatus Api::control(const Asked& asked) {
                     .message = "id: no answer of that id is being written",
                     .param = "id",
                     .code = "not_found"};
+  if (!done)
+    return ApiError{.status = 409,
+                    .message = "action: the answer is not thinking, or not any more",
+                    .param = "action",
+                    .code = "not_reasoning"};
   reply_json(*asked.exchange, {{"id", id}, {"action", action}, {"success", true}});
   return Ok{};
+}
+
+ApiStatus Api::check_balance(const Asked& asked) {
+  if (!asked.key) return Ok{};
+  TRY(const bool may_spend, accounts_.may_spend(*asked.key));
+  if (may_spend) return Ok{};
+  metrics_.refused("balance");
+  return ApiError{.status = 402, .message = "the balance is used up", .code = "balance"};
 }
 
 // Money and limits.  What is admitted must leave the limiter again.
 ApiStatus Api::admit(const Asked& asked, int64_t tokens) {
   if (!asked.key) return Ok{};
-  TRY(const bool may_spend, accounts_.may_spend(*asked.key));
-  if (!may_spend) {
-    metrics_.refused("balance");
-    return ApiError{.status = 402, .message = "the balance is used up", .code = "balance"};
-  }
+  TRY_STATUS(check_balance(asked));
   const auto refusal = limiter_.admit(asked.key->number, asked.key->limits, tokens,
                                       std::chrono::steady_clock::now());
   if (!refusal) return Ok{};
@@ -159,9 +180,8 @@ ApiStatus Api::admit(const Asked& asked, int64_t tokens) {
 
 ApiStatus Api::answer_text(const Asked& asked, TextJob job) {
   GenerationRequest& generation = job.plan.generation;
-  const std::string key = asked.key ? asked.key->id : "";
-  generation.owner = asked.key ? key : job.user;
-  generation.partition = key + "/" + job.user;
+  generation.owner = asked.key ? asked.key->id : job.user;
+  generation.partition = partition_of(asked, job.user);
   generation.deadline = std::chrono::steady_clock::now() + options_.request_time;
   TRY_STATUS(admit(asked, static_cast<int64_t>(generation.prompt.size())));
 
@@ -169,7 +189,7 @@ ApiStatus Api::answer_text(const Asked& asked, TextJob job) {
   const auto reply = std::make_shared<TextReply>(
       *this,
       TextReplyParts{job.facts.id, asked.exchange, asked.key, job.writer(job.facts), job.family,
-                     job.stream, std::move(headers)},
+                     job.stream, job.plan.picture_tokens, std::move(headers)},
       ReplyReader(model_.tokenizer, job.plan.form, job.call_prefix));
   {
     const std::lock_guard lock(mutex_);

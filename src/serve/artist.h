@@ -32,6 +32,11 @@ struct ArtOrder {
   double temperature = 1;
   int64_t top_k = 0;        // 0: all
   std::string first_frame;  // bytes of a picture's file, from which a clip goes on; empty: none
+  // first_frame is a clip's file: the work begins with all of it and goes on from its last frame,
+  // which counts among `frames`.
+  bool extends = false;
+  // first_frame is a picture to be drawn anew, by what the model says that it shows.
+  bool redraws = false;
   // Of a clip only its last frame is wanted, as a still: how a picture looks afterwards.
   bool ends_as_still = false;
   FileKind kind = FileKind::png;
@@ -45,6 +50,7 @@ struct ArtFile {
   std::string bytes;
   uint64_t seed = 0;
   std::string thumbnail, sheet;  // JPEG: the first frame; frames beside each other
+  std::string caption;           // of what was redrawn
 };
 
 struct Artwork {
@@ -62,6 +68,7 @@ struct ArtLimits {
   int64_t most_frames = 0;
   int64_t usual_width = 64, usual_height = 64, usual_frames = 9;
   double usual_fps = 8;
+  double usual_guidance = 1, usual_temperature = 1;
 };
 
 struct ArtFault {

@@ -2,6 +2,9 @@
 // Chat completions, in.
 #include "serve/chat_codec.h"
 
+#include <algorithm>
+
+#include "serve/shown_pictures.h"
 #include "text/chat.h"
 
 namespace hadal {
@@ -76,14 +79,28 @@ ApiStatus read_prefix(const OrderedJson& messages, ChatCall& call) {
   return Ok{};
 }
 
+// {"image_url": {"url", "detail": "low"}}: pictures are seen at one size.
+bool names_detail(const OrderedJson& messages) {
+  const auto detailed = [](const OrderedJson& part) {
+    if (!part.is_object() || !part.contains("image_url")) return false;
+    const OrderedJson& inside = part["image_url"];
+    return inside.is_object() && inside.value("detail", OrderedJson("auto")) != OrderedJson("auto");
+  };
+  return std::any_of(messages.begin(), messages.end(), [&](const OrderedJson& message) {
+    if (!message.is_object() || !message.contains("content")) return false;
+    const OrderedJson& content = message["content"];
+    return content.is_array() && std::any_of(content.begin(), content.end(), detailed);
+  });
+}
+
 }  // namespace
 
-ApiStatus read_chat_prompt(JsonFields& fields, ChatCall& call) {
+ApiStatus read_chat_prompt(JsonFields& fields, Sees sees, ChatCall& call) {
   TRY(const OrderedJson* const messages, fields.array("messages"));
   if (!messages || messages->empty())
     return bad_field(fields.path("messages"), "is missing or empty, expected a conversation");
   TRY(call.messages, messages_from_json(messages->dump()));
-  TRY_STATUS(check_text_only(call.messages));
+  TRY_STATUS(take_pictures(call, sees));
   TRY_STATUS(read_prefix(*messages, call));
   if (call.messages.back().role == Role::assistant && !call.continues)
     return bad_field("messages", "the last one is the assistant's; \"prefix\": true continues it");
@@ -91,11 +108,11 @@ ApiStatus read_chat_prompt(JsonFields& fields, ChatCall& call) {
   return read_thinking(fields, call);
 }
 
-ApiResult<ChatCall> read_chat_call(const OrderedJson& body) {
+ApiResult<ChatCall> read_chat_call(const OrderedJson& body, Sees sees) {
   JsonFields fields(body, "");
   ChatCall call;
   TRY_STATUS(read_openai(fields, call));
-  TRY_STATUS(read_chat_prompt(fields, call));
+  TRY_STATUS(read_chat_prompt(fields, sees, call));
   TRY_STATUS(read_format(fields, "response_format", call));
   TRY(const std::optional<int64_t> newer, fields.integer("max_completion_tokens", 1, kMostTokens));
   TRY(const std::optional<int64_t> older, fields.integer("max_tokens", 1, kMostTokens));
@@ -114,6 +131,8 @@ ApiResult<ChatCall> read_chat_call(const OrderedJson& body) {
   TRY_STATUS(fields.only("continue_final_message", {false}, "use \"prefix\": true"));
   TRY_STATUS(fields.only("chat_template", {}, "the prompt's form is the model's own"));
   call.ignored = fields.unread();
+  if (!call.pictures.empty() && names_detail(body["messages"]))
+    call.ignored.emplace_back("messages.detail");
   return call;
 }
 

@@ -105,13 +105,23 @@ ApiResult<std::optional<OrderedJson>> reading_of(const OrderedJson& part, const 
                              {"text", fenced(titled ? title->get<std::string>() : "", text)}});
 }
 
-ApiStatus open_parts(OrderedJson& parts, const std::string& where, const FileReader& files) {
+// OpenAI's newer word for a picture, in the words of chat completions.
+void as_chat_part(OrderedJson& part) {
+  if (part.value("type", OrderedJson()) != "input_image" || !part.contains("image_url")) return;
+  OrderedJson inside = {{"url", part["image_url"]}};
+  if (part.contains("detail")) inside["detail"] = part["detail"];
+  part = {{"type", "image_url"}, {"image_url", std::move(inside)}};
+}
+
+ApiStatus open_parts(OrderedJson& parts, const std::string& where, bool chat,
+                     const FileReader& files) {
   if (!parts.is_array()) return Ok{};
   for (size_t i = 0; i < parts.size(); ++i) {
     if (!parts[i].is_object()) continue;
     const std::string here = where + "[" + std::to_string(i) + "]";
     TRY(std::optional<OrderedJson> reading, reading_of(parts[i], here, files));
     if (reading) parts[i] = std::move(*reading);
+    if (chat) as_chat_part(parts[i]);
     // What a tool gave back has parts of its own; deeper there are none.
     if (const auto content = parts[i].find("content"); content != parts[i].end()) {
       for (size_t j = 0; content->is_array() && j < content->size(); ++j) {
@@ -137,7 +147,7 @@ ApiStatus open_file_parts(OrderedJson& body, const FileReader& files) {
       const auto content = message.find("content");
       if (content == message.end()) continue;
       const std::string where = std::string(list) + "[" + std::to_string(i) + "].content";
-      TRY_STATUS(open_parts(*content, where, files));
+      TRY_STATUS(open_parts(*content, where, std::string_view(list) == "messages", files));
     }
   }
   return Ok{};

@@ -10,6 +10,8 @@
 //   Anthropic    {"type": "document" or "image", "source": {"type": "file", "file_id"}},
 //                {"type": "document", "source": {"type": "text", "data"}}
 //
+// In a chat {"type": "input_image", "image_url"} becomes an image_url.
+//
 // Text becomes text under its name; a picture becomes a picture with its data, and whether the
 // model sees it is for others to say; any other file is refused by name.  Stateless; any thread.
 #pragma once

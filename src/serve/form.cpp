@@ -97,6 +97,8 @@ ApiResult<std::string> picture_of(const OrderedJson& value, const std::string& w
   return std::move(*bytes);
 }
 
+}  // namespace
+
 ApiStatus check_picture(const std::string& bytes, const std::string& name) {
   const FileKind kind =
       kind_of_bytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
@@ -107,8 +109,6 @@ ApiStatus check_picture(const std::string& bytes, const std::string& name) {
     return bad_field(name, "has ", bytes.size(), " bytes, at most ", kMostPictureBytes);
   return Ok{};
 }
-
-}  // namespace
 
 ApiResult<Form> read_form(const HttpRequest& request) {
   const std::string_view type = request.header("content-type");

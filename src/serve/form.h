@@ -45,6 +45,9 @@ ApiResult<std::optional<std::string>> read_picture(const Form& form, JsonFields&
                                                    const std::string& name,
                                                    const FileReader& files);
 
+// A still of a kind that can be read, and not too large; `name` begins the message if not.
+ApiStatus check_picture(const std::string& bytes, const std::string& name);
+
 // Both numbers of "64x48".
 struct FormSize {
   int64_t width = 0, height = 0;

@@ -56,7 +56,7 @@ ApiResult<std::vector<std::string>> read_manners(JsonFields& fields) {
   return ignored;
 }
 
-ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limits,
+ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limits, ImageTask task,
                      const FileReader& files, ArtOrder& order) {
   if (form.has_file("mask") || fields.has("mask"))
     return bad_field("mask", "not supported: this model cannot paint a part of a picture anew");
@@ -65,6 +65,10 @@ ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limi
       read_picture(form, fields, listed ? "images" : "image", files));
   if (!picture) return bad_field("image", "is missing, expected a picture");
   order.first_frame = std::move(*picture);
+  if (task == ImageTask::vary) {
+    order.redraws = true;
+    return Ok{};
+  }
   order.ends_as_still = true;
   TRY(const std::optional<int64_t> frames, fields.integer("num_frames", 2, 1 << 16));
   order.frames = frames.value_or(limits.usual_frames);
@@ -91,6 +95,7 @@ class ImageWriter : public PictureWriter {
       event["image_index"] = i;
       event["seed"] = work.files[i].seed;
       event["b64_json"] = to_base64(work.files[i].bytes);
+      if (!work.files[i].caption.empty()) event["revised_prompt"] = work.files[i].caption;
       // Once for all: who adds up the events' usage must not count anything twice.
       if (i + 1 == work.files.size()) event["usage"] = usage(work, bill);
       text += sse(event, event_name("completed"));
@@ -104,8 +109,10 @@ class ImageWriter : public PictureWriter {
   }
   HttpReply whole(const Artwork& work, const std::optional<Bill>& bill) override {
     OrderedJson body = {{"created", facts_.created}, {"data", OrderedJson::array()}};
-    for (const ArtFile& file : work.files)
+    for (const ArtFile& file : work.files) {
       body["data"].push_back({{"b64_json", to_base64(file.bytes)}, {"seed", file.seed}});
+      if (!file.caption.empty()) body["data"].back()["revised_prompt"] = file.caption;
+    }
     add_look(body);
     body["output_format"] = facts_.format;
     body["usage"] = usage(work, bill);
@@ -166,6 +173,10 @@ ApiStatus read_order(JsonFields& fields, const ArtLimits& limits, ArtOrder& orde
   TRY(order.prompt, fields.needed_text("prompt"));
   if (order.prompt.empty() || order.prompt.size() > kMostPrompt)
     return bad_field("prompt", "has ", order.prompt.size(), " bytes, expected 1 to ", kMostPrompt);
+  return read_painting(fields, limits, order);
+}
+
+ApiStatus read_painting(JsonFields& fields, const ArtLimits& limits, ArtOrder& order) {
   FormSize size{limits.usual_width, limits.usual_height};
   TRY(const std::optional<std::string> named, fields.text("size"));
   if (named && *named != "auto") {
@@ -182,11 +193,11 @@ ApiStatus read_order(JsonFields& fields, const ArtLimits& limits, ArtOrder& orde
   TRY(const std::optional<int64_t> seed, fields.integer("seed", 0, INT64_MAX - limits.most_count));
   order.seed = seed ? static_cast<uint64_t>(*seed) : own;
   TRY(const std::optional<double> guidance, fields.number("guidance_scale", 0, 100));
-  order.guidance = guidance.value_or(order.guidance);
+  order.guidance = guidance.value_or(limits.usual_guidance);
   TRY(const std::optional<int64_t> passes, fields.integer("num_inference_steps", 0, 1000));
   order.passes = passes.value_or(0);
   TRY(const std::optional<double> temperature, fields.number("temperature", 0, 2));
-  order.temperature = temperature.value_or(order.temperature);
+  order.temperature = temperature.value_or(limits.usual_temperature);
   TRY(const std::optional<int64_t> top_k, fields.integer("top_k", 0, 1 << 20));
   order.top_k = top_k.value_or(0);
   return refuse_unknown_arts(fields);
@@ -212,7 +223,12 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
                                      const FileReader& files) {
   JsonFields fields(form.fields, "");
   ImageCall call;
-  TRY_STATUS(read_order(fields, limits, call.order));
+  if (task == ImageTask::vary) {
+    TRY_STATUS(fields.only("prompt", {""}, "what the picture shows is drawn; edits take words"));
+    TRY_STATUS(read_painting(fields, limits, call.order));
+  } else {
+    TRY_STATUS(read_order(fields, limits, call.order));
+  }
   TRY(const std::optional<std::string> model, fields.text("model"));
   call.model = model.value_or("");
   TRY(call.user, read_user(fields));
@@ -226,8 +242,8 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
   call.order.previews = previews.value_or(0);
   if (call.order.previews > 0 && !call.stream)
     return bad_field("partial_images", "is ", call.order.previews, " without stream");
-  if (task == ImageTask::edit) {
-    TRY_STATUS(read_given(form, fields, limits, files, call.order));
+  if (task != ImageTask::generate) {
+    TRY_STATUS(read_given(form, fields, limits, task, files, call.order));
   }
   call.facts = {.task = task,
                 .created = std::time(nullptr),

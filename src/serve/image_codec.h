@@ -23,7 +23,7 @@ namespace hadal {
 
 struct Bill;
 
-enum class ImageTask { generate, edit };
+enum class ImageTask { generate, edit, vary };
 
 // What stands in every part of a reply.
 struct ImageFacts {
@@ -42,6 +42,7 @@ struct ImageCall {
   std::vector<std::string> ignored;
 };
 
+// Of a variation: the given picture is described, and what it shows drawn anew.
 // Of an edit: the given picture is the first frame of a clip, and the answer is its last.
 ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, ImageTask task,
                                      const FileReader& files);
@@ -49,6 +50,8 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
 // prompt, size, seed, guidance_scale, num_inference_steps, temperature, top_k: alike for pictures
 // and clips; and what cannot be done for either.
 ApiStatus read_order(JsonFields& fields, const ArtLimits& limits, ArtOrder& order);
+// The same without a prompt.
+ApiStatus read_painting(JsonFields& fields, const ArtLimits& limits, ArtOrder& order);
 // What is a user's own partition of a key: user or user_id.
 ApiResult<std::string> read_user(JsonFields& fields);
 // A 400 that names the field, if the artist finds one wrong.

@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "serve/shown_pictures.h"
+
 namespace hadal {
 namespace {
 
@@ -13,7 +15,32 @@ std::string indexed(const std::string& where, size_t i) {
   return where + "[" + std::to_string(i) + "]";
 }
 
-ApiResult<std::vector<Block>> read_text_blocks(const OrderedJson& value, const std::string& where) {
+// Who reads: what the model sees, and where its pictures go.
+struct BlockReading {
+  Sees sees = Sees::text;
+  ChatCall& call;
+};
+
+// {"type": "base64", "media_type", "data"}, or a URL that holds it: {"type": "url", "url"}.
+ApiResult<Block> read_image(JsonFields& block, const std::string& where,
+                            const BlockReading& reading) {
+  TRY(const OrderedJson* const source, block.object("source"));
+  if (!source) return bad_field(where + ".source", "is missing");
+  JsonFields inside(*source, where + ".source");
+  TRY(const std::string type, inside.needed_text("type"));
+  if (type == "base64") {
+    TRY(const std::string data, inside.needed_text("data"));
+    return picture_block_of_base64(data, where + ".source.data", reading.call);
+  }
+  if (type != "url")
+    return bad_field(where + ".source.type", "found \"", type.substr(0, 40),
+                     "\", expected base64, url or file");
+  TRY(const std::string url, inside.needed_text("url"));
+  return picture_block(url, where + ".source.url", reading.call);
+}
+
+ApiResult<std::vector<Block>> read_blocks(const OrderedJson& value, const std::string& where,
+                                          const BlockReading& reading) {
   std::vector<Block> blocks;
   if (value.is_null()) return blocks;
   if (value.is_string()) {
@@ -27,9 +54,15 @@ ApiResult<std::vector<Block>> read_text_blocks(const OrderedJson& value, const s
     if (!value[i].is_object()) return bad_field(here, "found ", json_kind(value[i]));
     JsonFields block(value[i], here);
     TRY(const std::string type, block.needed_text("type"));
+    if (type == "image" && reading.sees == Sees::pictures) {
+      TRY(Block picture, read_image(block, here, reading));
+      blocks.push_back(std::move(picture));
+      continue;
+    }
     if (type != "text")
-      return bad_field(here, "a block of type \"", type.substr(0, 40),
-                       "\", but the model that is served reads text");
+      return bad_field(here, "a block of type \"", type.substr(0, 40), "\", but ",
+                       reading.sees == Sees::text ? "the model that is served reads text"
+                                                  : "text or image is expected here");
     TRY(std::string text, block.needed_text("text"));
     blocks.push_back({.text = std::move(text)});
   }
@@ -37,7 +70,7 @@ ApiResult<std::vector<Block>> read_text_blocks(const OrderedJson& value, const s
 }
 
 ApiStatus read_system(JsonFields& fields, ChatCall& call) {
-  TRY(std::vector<Block> blocks, read_text_blocks(fields.any("system"), "system"));
+  TRY(std::vector<Block> blocks, read_blocks(fields.any("system"), "system", {Sees::text, call}));
   std::erase_if(blocks, [](const Block& block) { return block.text.starts_with(kBilling); });
   if (blocks.empty()) return Ok{};
   Message system;
@@ -57,7 +90,8 @@ ApiStatus read_tool_use(JsonFields& block, Message& message) {
   return Ok{};
 }
 
-ApiStatus read_block(const OrderedJson& value, const std::string& where, Message& message) {
+ApiStatus read_block(const OrderedJson& value, const std::string& where,
+                     const BlockReading& reading, Message& message) {
   if (!value.is_object()) return bad_field(where, "found ", json_kind(value));
   JsonFields block(value, where);
   TRY(const std::string type, block.needed_text("type"));
@@ -65,6 +99,9 @@ ApiStatus read_block(const OrderedJson& value, const std::string& where, Message
   if (type == "text") {
     TRY(std::string text, block.needed_text("text"));
     message.content.push_back({.text = std::move(text)});
+  } else if (type == "image" && !assistant && reading.sees == Sees::pictures) {
+    TRY(Block picture, read_image(block, where, reading));
+    message.content.push_back(std::move(picture));
   } else if (type == "tool_use" && assistant) {
     TRY_STATUS(read_tool_use(block, message));
   } else if (type == "thinking" && assistant) {
@@ -75,7 +112,7 @@ ApiStatus read_block(const OrderedJson& value, const std::string& where, Message
   } else if (type == "tool_result" && !assistant) {
     Block result{.kind = Block::Kind::tool_result, .type = type};
     TRY(result.call_id, block.needed_text("tool_use_id"));
-    TRY(result.parts, read_text_blocks(block.any("content"), where + ".content"));
+    TRY(result.parts, read_blocks(block.any("content"), where + ".content", reading));
     message.content.push_back(std::move(result));
   } else {
     return bad_field(where, "a block of type \"", type.substr(0, 40), "\" cannot stand here");
@@ -83,7 +120,7 @@ ApiStatus read_block(const OrderedJson& value, const std::string& where, Message
   return Ok{};
 }
 
-ApiStatus read_messages(JsonFields& fields, ChatCall& call) {
+ApiStatus read_messages(JsonFields& fields, Sees sees, ChatCall& call) {
   TRY(const OrderedJson* const messages, fields.array("messages"));
   if (!messages || messages->empty()) return bad_field("messages", "is missing or empty");
   for (size_t i = 0; i < messages->size(); ++i) {
@@ -101,7 +138,7 @@ ApiStatus read_messages(JsonFields& fields, ChatCall& call) {
       message.content.push_back({.text = content.get<std::string>()});
     } else if (content.is_array()) {
       for (size_t j = 0; j < content.size(); ++j)
-        TRY_STATUS(read_block(content[j], indexed(where + ".content", j), message));
+        TRY_STATUS(read_block(content[j], indexed(where + ".content", j), {sees, call}, message));
     } else {
       return bad_field(where + ".content", "found ", json_kind(content),
                        ", expected a string or blocks");
@@ -193,7 +230,7 @@ ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {
 
 }  // namespace
 
-ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what) {
+ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what, Sees sees) {
   JsonFields fields(body, "");
   ChatCall call;
   TRY_STATUS(read_common(fields, call));
@@ -201,7 +238,7 @@ ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what
   if (what == MessagesFor::answer && !call.max_tokens)
     return bad_field("max_tokens", "is missing, expected a whole number");
   TRY_STATUS(read_system(fields, call));
-  TRY_STATUS(read_messages(fields, call));
+  TRY_STATUS(read_messages(fields, sees, call));
   TRY_STATUS(read_tools(fields, call));
   TRY_STATUS(read_thinking(fields, call));
   TRY(call.stops, read_stops(fields, "stop_sequences"));

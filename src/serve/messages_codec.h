@@ -12,6 +12,6 @@
 namespace hadal {
 
 enum class MessagesFor { answer, count };
-ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what);
+ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what, Sees sees);
 
 }  // namespace hadal

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "serve/accounts.h"
@@ -129,6 +130,27 @@ OrderedJson clip_json(const std::string& id) {
                               {"video_url", {{"url", "/v1/videos/" + id + "/content"}}}}});
 }
 
+// Its words in small letters, without politeness and without the names of pictures: "Please
+// describe the picture for me." is "describe".
+std::string plain_question(const std::string& text) {
+  static const std::set<std::string, std::less<>> kLeftOut = {
+      "please",  "a",   "an", "the", "picture", "image", "photo", "photograph",
+      "drawing", "for", "me", "can", "you",     "could", "of",    "briefly"};
+  constexpr std::string_view kBetween = " \n\r\t.,:;?!\"";
+  std::string plain;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of(kBetween, at), text.size());
+    std::string word = text.substr(at, end - at);
+    at = end + 1;
+    for (char& c : word)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (word == "what's") word = "what is";
+    if (word.empty() || kLeftOut.contains(word)) continue;
+    plain += (plain.empty() ? "" : " ") + word;
+  }
+  return plain;
+}
+
 class PictureChatWriter : public PictureWriter {
  public:
   explicit PictureChatWriter(ReplyFacts facts) : facts_(std::move(facts)) {}
@@ -209,6 +231,51 @@ ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std
     }
   }
   return shown;
+}
+
+bool asks_for_description(const std::string& text) {
+  // Whole questions: "what is it" must not take in "what is it worth".
+  static const std::set<std::string, std::less<>> kAsked = {"",
+                                                            "describe",
+                                                            "describe it",
+                                                            "describe this",
+                                                            "caption",
+                                                            "caption it",
+                                                            "caption this",
+                                                            "description",
+                                                            "give description",
+                                                            "give caption",
+                                                            "look",
+                                                            "look at",
+                                                            "look at it",
+                                                            "look at this",
+                                                            "what is",
+                                                            "what is it",
+                                                            "what is this",
+                                                            "what is that",
+                                                            "what is in",
+                                                            "what is in it",
+                                                            "what is in this",
+                                                            "what is on",
+                                                            "what is on it",
+                                                            "what is on this",
+                                                            "what is shown",
+                                                            "what is shown here",
+                                                            "what is shown in",
+                                                            "what is shown in this",
+                                                            "what see",
+                                                            "what do see",
+                                                            "what do see in",
+                                                            "what do see in this",
+                                                            "what do see here",
+                                                            "what does show",
+                                                            "what does it show",
+                                                            "what does this show",
+                                                            "tell what see",
+                                                            "tell what is in",
+                                                            "say what see",
+                                                            "say what it shows"};
+  return kAsked.contains(plain_question(text));
 }
 
 bool shows_picture(const OrderedJson& body) {

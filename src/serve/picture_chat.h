@@ -48,6 +48,9 @@ struct ShownMessage {
   std::vector<std::string> pictures;
 };
 ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std::string& where);
+// Whether words beside a picture ask for no more than what it shows: none at all, "Describe it",
+// "What is in this picture?".
+bool asks_for_description(const std::string& text);
 // Whether the last message, the user's, has a picture in it.
 bool shows_picture(const OrderedJson& body);
 

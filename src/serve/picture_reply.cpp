@@ -13,7 +13,8 @@ namespace hadal {
 Usage usage_of(const ArtOrder& order, const Artwork& work) {
   const int64_t files = static_cast<int64_t>(work.files.size());
   if (order.is_still()) return {.images = files};
-  const double ms = 1000 * static_cast<double>(order.frames) / order.fps;
+  const int64_t painted = order.frames - (order.extends ? 1 : 0);
+  const double ms = 1000 * static_cast<double>(painted) / order.fps;
   return {.video_ms = files * static_cast<int64_t>(std::ceil(ms))};
 }
 
@@ -50,6 +51,7 @@ std::optional<ArtOrder> PictureReply::begin() {
 
 void PictureReply::progress(double part) {
   if (Clock::now() >= deadline_) stop();
+  part_ = part;
   parts_.exchange->comment("painted " + std::to_string(std::lround(100 * part)) + " %");
 }
 
@@ -97,7 +99,7 @@ void PictureReply::conclude(const ArtEnd& end, const std::optional<Bill>& bill) 
       exchange.write(error ? parts_.writer->failed(*error) : parts_.writer->end(end.work, bill));
       exchange.end();
     } else {
-      HttpReply reply = error ? error_reply(*error, ErrorFamily::openai, exchange.request().id)
+      HttpReply reply = error ? error_reply(*error, parts_.family, exchange.request().id)
                               : parts_.writer->whole(end.work, bill);
       reply.headers.insert(reply.headers.end(), parts_.headers.begin(), parts_.headers.end());
       exchange.reply(std::move(reply));

@@ -7,6 +7,7 @@
 // server ends, or the time is over.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,7 @@ struct PictureReplyParts {
   ArtOrder order;
   bool stream = false;
   bool json = true;  // false: a bare file, before which no empty lines may stand
+  ErrorFamily family = ErrorFamily::openai;
   std::vector<HttpHeader> headers;
 };
 
@@ -44,6 +46,11 @@ class PictureReply : public PictureJob, public std::enable_shared_from_this<Pict
   std::optional<ArtOrder> begin() override;
   void progress(double part) override;
   void preview(int64_t picture, int64_t number, std::string png) override;
+  double part() const { return part_; }  // painted, of its first picture
+  // Whether it answers this key (none: empty).
+  bool is_for(const std::string& key_id) const {
+    return (parts_.key ? parts_.key->id : "") == key_id;
+  }
   void ended(ArtEnd end) override;
 
  private:
@@ -56,6 +63,7 @@ class PictureReply : public PictureJob, public std::enable_shared_from_this<Pict
   Api& api_;
   PictureReplyParts parts_;
   const Clock::time_point deadline_;
+  std::atomic<double> part_{0};
   std::mutex mutex_;  // enqueue() and the queue's thread may meet
 };
 

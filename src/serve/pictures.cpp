@@ -2,6 +2,7 @@
 // All of the API that draws.
 #include "serve/pictures.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,14 @@ void Pictures::forget(const PictureReply& reply) {
 int64_t Pictures::answering() const {
   const std::lock_guard lock(mutex_);
   return static_cast<int64_t>(replies_.size());
+}
+
+std::optional<double> Pictures::progress(const std::string& key_id) const {
+  const std::lock_guard lock(mutex_);
+  std::optional<double> most;
+  for (const auto& reply : replies_)
+    if (reply->is_for(key_id)) most = std::max(most.value_or(0), reply->part());
+  return most;
 }
 
 void Pictures::drain() {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -35,6 +36,8 @@ class Pictures {
   void add(std::shared_ptr<PictureReply> reply);
   void forget(const PictureReply& reply);
   int64_t answering() const;
+  // How much of what this key waits for is painted; nothing: it waits for nothing.
+  std::optional<double> progress(const std::string& key_id) const;
 
   void drain();
   void cut();

@@ -183,10 +183,21 @@ ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call) {
   return prompt;
 }
 
-ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call) {
-  TRY(const Prompt prompt, chat_prompt(model, call));
+ApiResult<SeenIds> chat_ids(const ServedModel& model, const Prompt& prompt,
+                            const SeenPictures& seen) {
   TRY(const std::vector<int32_t> ids, encode_prompt(model.tokenizer, prompt));
-  TRY(ReplyPlan plan, plan_common(model, call, {ids.begin(), ids.end()}));
+  if (!model.viewer) return SeenIds{{ids.begin(), ids.end()}, {}, 0};
+  return expand_pictures({ids.begin(), ids.end()}, prompt.images, seen,
+                         model.viewer->placeholder());
+}
+
+ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call,
+                               const SeenPictures& seen) {
+  TRY(const Prompt prompt, chat_prompt(model, call));
+  TRY(SeenIds ids, chat_ids(model, prompt, seen));
+  TRY(ReplyPlan plan, plan_common(model, call, std::move(ids.ids)));
+  plan.generation.given = std::move(ids.given);
+  plan.picture_tokens = ids.positions;
   const bool thinking = thinks(model, call);
   if (thinking) sample_as_trained(call, plan);
   // A beginning that is continued has its reasoning behind it.

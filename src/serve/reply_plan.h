@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // From what a request says to what is generated: ids, options, and how tokens become an answer.
 //
-//   TRY(ReplyPlan plan, plan_chat(model, call));
+//   TRY(ReplyPlan plan, plan_chat(model, call, seen));   // seen: what it shows (shown_pictures.h)
 //
 // Stateless; any thread.
 #pragma once
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "serve/served_model.h"
+#include "serve/shown_pictures.h"
 #include "serve/text_call.h"
 #include "text/completion.h"
 #include "text/prompt.h"
@@ -30,13 +31,17 @@ struct ReplyPlan {
   ReplyForm form;
   std::string echoed;  // what a completion repeats before its answer
   std::vector<std::string> ignored;
+  int64_t picture_tokens = 0;  // of the prompt
 };
 
-ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call);
+ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call,
+                               const SeenPictures& seen);
 ApiResult<ReplyPlan> plan_completion(const ServedModel& model, const CompletionCall& call);
 
-// The prompt of a conversation, before it is ids.
+// The prompt of a conversation, before it is ids, and as them.
 ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call);
+ApiResult<SeenIds> chat_ids(const ServedModel& model, const Prompt& prompt,
+                            const SeenPictures& seen);
 
 // Whether the request means this model: by its name, by DeepSeek's names for its models (which may
 // switch thinking), or by none.  Anthropic's clients also say "claude-…".

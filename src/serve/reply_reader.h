@@ -29,6 +29,9 @@ class ReplyReader {
 
   std::vector<ReplyEvent> add(const GeneratedToken& token);
   std::vector<ReplyEvent> finish();
+  // Whether it thinks, and there is a token that would end that.
+  bool reasons() const { return reasoning_ && think_end_; }
+  std::optional<int32_t> think_end() const { return think_end_; }
   bool stopped() const { return stops_.found() || enough_calls_; }
 
   // Of tokens since the last time, if they are wanted.

@@ -53,19 +53,20 @@ std::string_view openai_finish(ReplyFinish finish) {
 OrderedJson openai_usage(const ReplyEnd& end) {
   const GenerationEnd& tokens = end.generation;
   const int64_t prompt = tokens.hit + tokens.miss;
-  OrderedJson usage = {
-      {"prompt_tokens", prompt},
-      {"completion_tokens", tokens.output},
-      {"total_tokens", prompt + tokens.output},
-      {"prompt_cache_hit_tokens", tokens.hit},
-      {"prompt_cache_miss_tokens", tokens.miss},
-      {"prompt_tokens_details",
-       {{"cached_tokens", tokens.hit}, {"image_tokens", 0}, {"cache_write_tokens", tokens.miss}}},
-      {"completion_tokens_details",
-       {{"reasoning_tokens", end.reasoning},
-        {"accepted_prediction_tokens", 0},
-        {"rejected_prediction_tokens", 0},
-        {"image_tokens", 0}}}};
+  OrderedJson usage = {{"prompt_tokens", prompt},
+                       {"completion_tokens", tokens.output},
+                       {"total_tokens", prompt + tokens.output},
+                       {"prompt_cache_hit_tokens", tokens.hit},
+                       {"prompt_cache_miss_tokens", tokens.miss},
+                       {"prompt_tokens_details",
+                        {{"cached_tokens", tokens.hit},
+                         {"image_tokens", end.pictures},
+                         {"cache_write_tokens", tokens.miss}}},
+                       {"completion_tokens_details",
+                        {{"reasoning_tokens", end.reasoning},
+                         {"accepted_prediction_tokens", 0},
+                         {"rejected_prediction_tokens", 0},
+                         {"image_tokens", 0}}}};
   if (!end.currency.empty())
     usage["cost"] = {{"currency", end.currency}, {"amount", money_text(end.cost)}};
   return usage;

@@ -42,6 +42,7 @@ struct ReplyEnd {
   std::string stop_string;  // that ended it
   GenerationEnd generation;
   int64_t reasoning = 0;  // tokens
+  int64_t pictures = 0;   // tokens of the prompt that pictures take
   std::string currency;   // empty: nobody pays
   Money cost = 0;
 };

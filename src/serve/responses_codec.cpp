@@ -4,11 +4,22 @@
 
 #include <set>
 
+#include "serve/shown_pictures.h"
+
 namespace hadal {
 namespace {
 
-// Content of a message: a string, or parts with text in them.
-ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::string& where) {
+// {"type": "input_image", "image_url": "data:…", "detail"}: pictures are seen at one size.
+ApiResult<Block> read_image(JsonFields& part, const std::string& where, ChatCall& call) {
+  TRY(const std::optional<std::string> detail, part.text("detail"));
+  if (detail && *detail != "auto") call.ignored.push_back(where + ".detail");
+  TRY(const std::string url, part.needed_text("image_url"));
+  return picture_block(url, where + ".image_url", call);
+}
+
+// Content of a message: a string, or parts with text, or pictures for a model that sees, in them.
+ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::string& where,
+                                         Sees sees, ChatCall& call) {
   std::vector<Block> blocks;
   if (value.is_string()) {
     blocks.push_back({.text = value.get<std::string>()});
@@ -21,10 +32,16 @@ ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::st
     if (!value[i].is_object()) return bad_field(here, "expected an object");
     JsonFields part(value[i], here);
     TRY(const std::string type, part.needed_text("type"));
+    if (type == "input_image" && sees == Sees::pictures) {
+      TRY(Block picture, read_image(part, here, call));
+      blocks.push_back(std::move(picture));
+      continue;
+    }
     if (type != "input_text" && type != "output_text" && type != "text" &&
         type != "reasoning_text" && type != "summary_text")
-      return bad_field(here, "a part of type \"", type.substr(0, 40),
-                       "\", but the model that is served reads text");
+      return bad_field(here, "a part of type \"", type.substr(0, 40), "\", but ",
+                       sees == Sees::text ? "the model that is served reads text"
+                                          : "text or input_image is expected here");
     TRY(std::string text, part.needed_text("text"));
     blocks.push_back({.text = std::move(text)});
   }
@@ -34,7 +51,7 @@ ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::st
 // Items of one turn of the assistant are one message: reasoning, text, calls.
 class ItemReader {
  public:
-  explicit ItemReader(std::vector<Message>& messages) : messages_(messages) {}
+  ItemReader(ChatCall& call, Sees sees) : call_(call), messages_(call.messages), sees_(sees) {}
 
   ApiStatus read(const OrderedJson& value, const std::string& where) {
     if (!value.is_object()) return bad_field(where, "expected an object");
@@ -58,7 +75,9 @@ class ItemReader {
 
   ApiStatus read_message(JsonFields& item, const std::string& where) {
     TRY(const std::string role, item.needed_text("role"));
-    TRY(std::vector<Block> blocks, read_parts(item.any("content"), where + ".content"));
+    const Sees sees = role == "assistant" ? Sees::text : sees_;
+    TRY(std::vector<Block> blocks,
+        read_parts(item.any("content"), where + ".content", sees, call_));
     if (role == "assistant") {
       Message& message = assistant();
       message.content.insert(message.content.end(), blocks.begin(), blocks.end());
@@ -77,7 +96,8 @@ class ItemReader {
   ApiStatus read_reasoning(JsonFields& item, const std::string& where) {
     const OrderedJson& content = item.any("content");
     if (content.is_null() || content.empty()) return Ok{};  // a summary is not what was thought
-    TRY(const std::vector<Block> blocks, read_parts(content, where + ".content"));
+    TRY(const std::vector<Block> blocks,
+        read_parts(content, where + ".content", Sees::text, call_));
     for (const Block& block : blocks) assistant().reasoning += block.text;
     return Ok{};
   }
@@ -99,16 +119,18 @@ class ItemReader {
     if (!calls_.contains(message.call_id))
       return bad_field(where + ".call_id", "no function_call before it has the id \"",
                        message.call_id.substr(0, 80), "\"");
-    TRY(message.content, read_parts(item.any("output"), where + ".output"));
+    TRY(message.content, read_parts(item.any("output"), where + ".output", sees_, call_));
     messages_.push_back(std::move(message));
     return Ok{};
   }
 
+  ChatCall& call_;
   std::vector<Message>& messages_;
+  const Sees sees_;
   std::set<std::string> calls_;
 };
 
-ApiStatus read_input(JsonFields& fields, ChatCall& call) {
+ApiStatus read_input(JsonFields& fields, Sees sees, ChatCall& call) {
   TRY(const std::optional<std::string> instructions, fields.text("instructions"));
   if (instructions && !instructions->empty())
     call.messages.push_back(text_message(Role::system, *instructions));
@@ -119,7 +141,7 @@ ApiStatus read_input(JsonFields& fields, ChatCall& call) {
   }
   if (!input.is_array() || input.empty())
     return bad_field("input", "found ", json_kind(input), ", expected a string or items");
-  ItemReader items(call.messages);
+  ItemReader items(call, sees);
   for (size_t i = 0; i < input.size(); ++i)
     TRY_STATUS(items.read(input[i], "input[" + std::to_string(i) + "]"));
   if (call.messages.back().role == Role::assistant)
@@ -158,6 +180,8 @@ ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
   return choose_tools(choice, "tool_choice", std::move(offered), call.tools);
 }
 
+}  // namespace
+
 ApiStatus refuse_memory(JsonFields& fields) {
   constexpr std::string_view kStateless =
       "nothing is kept on this server; send the whole conversation as input";
@@ -171,14 +195,12 @@ ApiStatus refuse_memory(JsonFields& fields) {
   return Ok{};
 }
 
-}  // namespace
-
-ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body) {
+ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, Sees sees) {
   JsonFields fields(body, "");
   ResponsesCall call;
   TRY_STATUS(read_common(fields, call));
   TRY_STATUS(refuse_memory(fields));
-  TRY_STATUS(read_input(fields, call));
+  TRY_STATUS(read_input(fields, sees, call));
   TRY_STATUS(read_tools(fields, call));
   TRY(call.max_tokens, fields.integer("max_output_tokens", 1, kMostTokens));
   TRY(const OrderedJson* const reasoning, fields.object("reasoning"));

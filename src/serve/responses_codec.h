@@ -13,6 +13,9 @@ struct ResponsesCall : ChatCall {
   OrderedJson echoed;  // fields that the reply repeats
 };
 
-ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body);
+// Fields that would need a memory of earlier answers.
+ApiStatus refuse_memory(JsonFields& fields);
+
+ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, Sees sees);
 
 }  // namespace hadal

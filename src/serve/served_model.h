@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "serve/answer_forms.h"
+#include "serve/viewer.h"
 #include "serve/worker.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
@@ -27,6 +28,7 @@ struct ServedModel {
   int64_t created = 0;                           // when it was opened, seconds since 1970
   std::shared_ptr<AnswerForms> forms = nullptr;  // null: answers cannot be held to one
   int64_t default_output = 4096;                 // tokens of an answer whose request names no limit
+  Viewer* viewer = nullptr;                      // null: the model reads text only
 };
 
 }  // namespace hadal

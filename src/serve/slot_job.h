@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "serve/worker.h"
@@ -26,6 +27,7 @@ class SlotJob : public Generation {
     cancelled_ = true;
     notify();
   }
+  void insist(int64_t token) override { insisted_ = token; }
   void pause(bool paused) override {
     paused_ = paused;
     if (!paused) notify();
@@ -42,6 +44,11 @@ class SlotJob : public Generation {
   GenerationSink& sink() { return *sink_; }
   bool cancelled() const { return cancelled_; }
   bool paused() const { return paused_; }
+  // What must come next, once; nothing if that is free.
+  std::optional<int64_t> take_insisted() {
+    const int64_t token = insisted_.exchange(-1);
+    return token < 0 ? std::nullopt : std::optional<int64_t>(token);
+  }
   bool late() const { return std::chrono::steady_clock::now() >= request_.deadline; }
   bool over() const { return cancelled() || late(); }
   GenerationFinish why_over() const {
@@ -62,6 +69,7 @@ class SlotJob : public Generation {
   const std::shared_ptr<GenerationSink> sink_;
   const std::chrono::steady_clock::time_point submitted_ = std::chrono::steady_clock::now();
   std::atomic<bool> cancelled_{false}, paused_{false};
+  std::atomic<int64_t> insisted_{-1};
   std::mutex mutex_;
   std::function<void()> wake_;
 };

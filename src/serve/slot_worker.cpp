@@ -238,7 +238,10 @@ void SlotWorker::choose_tokens() {
 bool SlotWorker::choose_token(Running& running) {
   const GenerationRequest& request = running.request();
   Sequence& sequence = running.sequence();
-  const GeneratedToken token = running.choice.pick(row_of(sequence.logits_V()), sequence.length());
+  const std::span<const float> logits = row_of(sequence.logits_V());
+  const std::optional<int64_t> insisted = running.job->take_insisted();
+  const GeneratedToken token = insisted ? running.choice.take(logits, *insisted)
+                                        : running.choice.pick(logits, sequence.length());
   ++running.end.output;
   const Flow flow = running.job->sink().token(token);
   if (token.ends) return finish(running, GenerationFinish::end), false;

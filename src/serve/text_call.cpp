@@ -222,26 +222,4 @@ ApiStatus read_effort(JsonFields& fields, std::string_view name, ChatCall& call)
   return Ok{};
 }
 
-namespace {
-
-ApiStatus check_blocks(const std::vector<Block>& blocks, const std::string& where) {
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    const std::string here = where + "[" + std::to_string(i) + "]";
-    const Block& block = blocks[i];
-    if (block.kind == Block::Kind::image || block.kind == Block::Kind::other)
-      return bad_field(here, "a part of type \"", block.type.substr(0, 40),
-                       "\", but the model that is served reads text");
-    TRY_STATUS(check_blocks(block.parts, here + ".content"));
-  }
-  return Ok{};
-}
-
-}  // namespace
-
-ApiStatus check_text_only(const std::vector<Message>& messages) {
-  for (size_t i = 0; i < messages.size(); ++i)
-    TRY_STATUS(check_blocks(messages[i].content, "messages[" + std::to_string(i) + "].content"));
-  return Ok{};
-}
-
 }  // namespace hadal

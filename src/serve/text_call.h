@@ -39,13 +39,23 @@ struct TextCall {
   std::vector<std::string> ignored;
 };
 
+// A picture of a conversation, and where it stands in the request.
+struct ShownPicture {
+  std::string where;
+  std::string bytes;
+};
+
+// What the model that is served can be shown.
+enum class Sees { text, pictures };
+
 struct ChatCall : TextCall {
-  std::vector<Message> messages;  // with their tools
-  std::optional<bool> thinking;   // absent: as the model is used
-  std::string effort;             // "", "low", "high", "max", or "1" to "100"
-  bool continues = false;         // the last message is the beginning of the answer
-  OfferedTools tools;             // that the answer may call; the messages show them
-  bool one_call = false;          // the answer ends after its first tool call
+  std::vector<Message> messages;       // with their tools
+  std::vector<ShownPicture> pictures;  // blocks of images name one by its number
+  std::optional<bool> thinking;        // absent: as the model is used
+  std::string effort;                  // "", "low", "high", "max", or "1" to "100"
+  bool continues = false;              // the last message is the beginning of the answer
+  OfferedTools tools;                  // that the answer may call; the messages show them
+  bool one_call = false;               // the answer ends after its first tool call
 };
 
 struct CompletionCall : TextCall {
@@ -71,9 +81,6 @@ ApiStatus read_guides(JsonFields& fields, TextCall& call);
 
 // The words of all APIs to those of the chat encodings; "none" switches thinking off.
 ApiStatus read_effort(JsonFields& fields, std::string_view name, ChatCall& call);
-
-// Blocks that are not text are refused by name: the model that is served reads text.
-ApiStatus check_text_only(const std::vector<Message>& messages);
 
 inline constexpr int64_t kMostTokens = int64_t{1} << 30;  // the context decides long before
 

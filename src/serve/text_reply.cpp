@@ -11,6 +11,7 @@ TextReply::TextReply(Api& api, TextReplyParts parts, ReplyReader reader)
     : api_(api), parts_(std::move(parts)), reader_(std::move(reader)) {
   // Before the worker can say anything: the writer knows the order of what it is told.
   if (parts_.stream) early_ = parts_.writer->begin();
+  reasons_ = reader_.reasons();
 }
 
 void TextReply::start(const std::shared_ptr<Generation>& generation) {
@@ -50,6 +51,21 @@ void TextReply::stop() {
   if (generation) generation->cancel();
 }
 
+bool TextReply::end_reasoning() {
+  if (!reasons_) return false;
+  enough_reasoning_ = true;
+  return true;
+}
+
+// The end of thinking is a token like any other; that it comes next is all that is asked for.
+void TextReply::watch_reasoning() {
+  reasons_ = reader_.reasons();
+  if (!reasons_ || !enough_reasoning_) return;
+  const std::lock_guard lock(mutex_);
+  if (const std::shared_ptr<Generation> generation = generation_.lock())
+    generation->insist(*reader_.think_end());
+}
+
 bool TextReply::is(const std::string& id, const std::string& key_id) const {
   return parts_.id == id && (parts_.key ? parts_.key->id : "") == key_id;
 }
@@ -69,6 +85,7 @@ Flow TextReply::token(const GeneratedToken& token) {
     first_token_seconds_ = seconds(now - came_);
   last_token_ = now;
   tell(reader_.add(token));
+  watch_reasoning();
   return reader_.stopped() ? Flow::stop : Flow::go_on;
 }
 
@@ -104,7 +121,8 @@ void TextReply::ended(const GenerationEnd& end) {
     else
       whole_.logprobs.insert(whole_.logprobs.end(), rest.begin(), rest.end());
   }
-  const ReplyEnd reply_end = reader_.end_of(end);
+  ReplyEnd reply_end = reader_.end_of(end);
+  reply_end.pictures = parts_.picture_tokens;
   api_.bookkeeper_.add(entry_of(end),
                        [self = shared_from_this(), reply_end](const std::optional<Bill>& bill) {
                          self->conclude(reply_end, bill);

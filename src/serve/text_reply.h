@@ -25,6 +25,7 @@ struct TextReplyParts {
   std::unique_ptr<ReplyWriter> writer;
   ErrorFamily family = ErrorFamily::openai;
   bool stream = false;
+  int64_t picture_tokens = 0;  // of the prompt
   std::vector<HttpHeader> headers;
 };
 
@@ -38,6 +39,8 @@ class TextReply : public GenerationSink, public std::enable_shared_from_this<Tex
   void cut();
   // Its client has enough: the answer ends with what is written.
   void stop();
+  // … enough of its thinking.  False: it does not think, or not any more.
+  bool end_reasoning();
   // Whether it is the answer `id` to a key (none: empty).
   bool is(const std::string& id, const std::string& key_id) const;
 
@@ -50,6 +53,7 @@ class TextReply : public GenerationSink, public std::enable_shared_from_this<Tex
 
   void tell(const std::vector<ReplyEvent>& events);
   void say(std::string bytes);
+  void watch_reasoning();
   void conclude(ReplyEnd end, const std::optional<Bill>& bill);
   std::optional<ApiError> error_of(const GenerationEnd& end) const;
   std::optional<LedgerEntry> entry_of(const GenerationEnd& end) const;
@@ -63,7 +67,7 @@ class TextReply : public GenerationSink, public std::enable_shared_from_this<Tex
   std::optional<Clock::time_point> last_token_;
   double first_token_seconds_ = -1;
 
-  std::atomic<bool> stopped_{false};
+  std::atomic<bool> stopped_{false}, reasons_{false}, enough_reasoning_{false};
   std::mutex mutex_;  // start() and the worker's thread may meet
   bool started_ = false, cut_ = false, over_ = false;
   std::string early_;  // what was to be said before the stream began

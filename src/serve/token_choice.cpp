@@ -35,8 +35,16 @@ Sample TokenChoice::sample(std::span<const float> logits, int64_t position) cons
 }
 
 GeneratedToken TokenChoice::pick(std::span<const float> logits, int64_t position) {
+  return told(logits, sample(logits, position));
+}
+
+GeneratedToken TokenChoice::take(std::span<const float> logits, int64_t id) {
+  return told(logits, {id, logprob_of(logits, id)});
+}
+
+GeneratedToken TokenChoice::told(std::span<const float> logits, const Sample& sample) {
   GeneratedToken token;
-  token.sample = sample(logits, position);
+  token.sample = sample;
   if (request_->constraint) request_->constraint->accept(token.sample.id);
   if (request_->likeliest > 0) token.likeliest = likeliest(logits, request_->likeliest);
   const std::vector<int64_t>& ends = request_->end_ids;

@@ -21,8 +21,11 @@ class TokenChoice {
   explicit TokenChoice(const GenerationRequest& request) : request_(&request) {}
 
   GeneratedToken pick(std::span<const float> logits, int64_t position);
+  // This one, told like any other.
+  GeneratedToken take(std::span<const float> logits, int64_t id);
 
  private:
+  GeneratedToken told(std::span<const float> logits, const Sample& sample);
   Sample sample(std::span<const float> logits, int64_t position) const;
 
   const GenerationRequest* request_;

@@ -72,6 +72,10 @@ OrderedJson time_json(int64_t seconds) {
   return seconds == 0 ? OrderedJson() : OrderedJson(seconds);
 }
 
+OrderedJson or_null(const std::string& text, bool given) {
+  return given && !text.empty() ? OrderedJson(text) : OrderedJson();
+}
+
 int64_t percent(const VideoJob& job, double part) {
   if (job.status == VideoStatus::completed) return 100;
   // 100 is said of what can be fetched.
@@ -120,11 +124,73 @@ ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits,
   return call;
 }
 
+namespace {
+
+ApiResult<NamedFile> no_files(const std::string&, const std::string& where) {
+  return bad_field(where, "the video that is gone on from begins it");
+}
+
+// What a video made from another one takes over, and may therefore not be asked for.
+ApiStatus keep_own(const Form& form, const std::vector<std::string_view>& names) {
+  for (const std::string_view name : names)
+    if (form.has_file(name) || (form.fields.contains(name) && !form.fields[name].is_null()))
+      return bad_field(std::string(name), "is that of the video it is made from");
+  return Ok{};
+}
+
+Form form_like(const Form& form, const VideoJob& source) {
+  Form own{.fields = form.fields, .files = {}};
+  own.fields.erase("video");
+  own.fields["width"] = source.order.width;
+  own.fields["height"] = source.order.height;
+  own.fields["fps"] = source.order.fps;
+  return own;
+}
+
+}  // namespace
+
+int64_t all_frames(const VideoJob& job) {
+  return job.order.frames + std::max<int64_t>(0, job.frames_before - 1);
+}
+
+ApiResult<VideoCall> read_remix(const Form& form, const ArtLimits& limits, const VideoJob& source) {
+  TRY_STATUS(keep_own(form, {"size", "width", "height", "fps", "num_frames", "seconds",
+                             "input_reference", "video"}));
+  Form own = form_like(form, source);
+  own.fields["num_frames"] = all_frames(source);
+  return read_video_call(own, limits, no_files);
+}
+
+ApiResult<std::string> read_source_id(const Form& form) {
+  if (form.has_file("video"))
+    return bad_field("video", "a file, expected {\"id\": …} of a video that was made here");
+  JsonFields fields(form.fields, "");
+  if (fields.any("video").is_string()) return fields.needed_text("video");
+  TRY(const OrderedJson* const video, fields.object("video"));
+  if (!video) return bad_field("video", "is missing, expected {\"id\": …}");
+  JsonFields inside(*video, "video");
+  return inside.needed_text("id");
+}
+
+ApiResult<VideoCall> read_extension(const Form& form, const ArtLimits& limits,
+                                    const VideoJob& source) {
+  TRY_STATUS(keep_own(form, {"size", "width", "height", "fps", "input_reference"}));
+  TRY(VideoCall call, read_video_call(form_like(form, source), limits, no_files));
+  // The last frame of the video is the first of those that are painted.
+  ++call.order.frames;
+  call.order.extends = true;
+  const int64_t all = all_frames(source) + call.order.frames - 1;
+  if (all > limits.most_frames)
+    return bad_field("seconds", "the whole would have ", all, " frames, at most ",
+                     limits.most_frames);
+  return call;
+}
+
 OrderedJson video_json(const VideoJob& job, const std::string& model, double part) {
   const ArtOrder& order = job.order;
   std::array<char, 32> seconds{};
   std::snprintf(seconds.data(), seconds.size(), "%g",
-                static_cast<double>(order.frames) / order.fps);
+                static_cast<double>(all_frames(job)) / order.fps);
   OrderedJson error;
   if (job.status == VideoStatus::failed)
     error = {{"code", job.error_code}, {"message", job.error_message}};
@@ -139,10 +205,11 @@ OrderedJson video_json(const VideoJob& job, const std::string& model, double par
           {"prompt", order.prompt},
           {"size", std::to_string(order.width) + "x" + std::to_string(order.height)},
           {"seconds", seconds.data()},
-          {"remixed_from_video_id", nullptr},
+          {"remixed_from_video_id", or_null(job.made_from, !job.order.extends)},
+          {"extended_from_video_id", or_null(job.made_from, job.order.extends)},
           {"error", std::move(error)},
           {"seed", order.seed},
-          {"num_frames", order.frames},
+          {"num_frames", all_frames(job)},
           {"fps", order.fps}};
 }
 

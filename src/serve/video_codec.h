@@ -23,6 +23,17 @@ struct VideoCall {
 ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits,
                                      const FileReader& files);
 
+// A remix of a finished video: its size, length and first frame, and another prompt.  The bytes of
+// the frame are for who has the file.
+ApiResult<VideoCall> read_remix(const Form& form, const ArtLimits& limits, const VideoJob& source);
+// More of a finished video: {"video": {"id"}, "prompt", "seconds"}, of which `id` reads the first.
+ApiResult<std::string> read_source_id(const Form& form);
+ApiResult<VideoCall> read_extension(const Form& form, const ArtLimits& limits,
+                                    const VideoJob& source);
+
+// Of the whole video, with those of the one that it extends.
+int64_t all_frames(const VideoJob& job);
+
 // `part` is how much of a running job is painted, 0 to 1.
 OrderedJson video_json(const VideoJob& job, const std::string& model, double part);
 

@@ -44,7 +44,8 @@ std::string_view ending_of(VideoPart part) {
   return part == VideoPart::thumbnail ? kThumbnail : kSheet;
 }
 
-std::string text_of(const ArtOrder& order) {
+std::string text_of(const VideoJob& job) {
+  const ArtOrder& order = job.order;
   return dump_json({{"prompt", order.prompt},
                     {"width", order.width},
                     {"height", order.height},
@@ -55,14 +56,17 @@ std::string text_of(const ArtOrder& order) {
                     {"passes", order.passes},
                     {"temperature", order.temperature},
                     {"top_k", order.top_k},
-                    {"kind", static_cast<int64_t>(order.kind)}});
+                    {"kind", static_cast<int64_t>(order.kind)},
+                    {"extends", order.extends},
+                    {"made_from", job.made_from},
+                    {"frames_before", job.frames_before}});
 }
 
 // The file may be of another version, or of anybody's making: what is wrong in it is an error.
-ApiResult<ArtOrder> order_of(const std::string& text) {
+ApiStatus read_request(const std::string& text, VideoJob& job) {
   TRY(const OrderedJson json, parse_body(text));
   JsonFields fields(json, "jobs.db");
-  ArtOrder order;
+  ArtOrder& order = job.order;
   const auto whole = [&](std::string_view name, int64_t least, int64_t& to) -> ApiStatus {
     TRY(const std::optional<int64_t> value, fields.integer(name, least, INT64_MAX));
     to = value.value_or(least);
@@ -90,7 +94,11 @@ ApiResult<ArtOrder> order_of(const std::string& text) {
   order.seed = static_cast<uint64_t>(seed);
   order.kind = static_cast<FileKind>(kind);
   order.gallery = true;
-  return order;
+  TRY(const std::optional<bool> extends, fields.flag("extends"));
+  order.extends = extends.value_or(false);
+  TRY(const std::optional<std::string> made_from, fields.text("made_from"));
+  job.made_from = made_from.value_or("");
+  return whole("frames_before", 0, job.frames_before);
 }
 
 Result<VideoJob> job_of(const Statement& row) {
@@ -99,9 +107,8 @@ Result<VideoJob> job_of(const Statement& row) {
   job.owner = row.text(1);
   job.key = row.integer(2);
   job.status = static_cast<VideoStatus>(std::clamp<int64_t>(row.integer(3), 0, 3));
-  ApiResult<ArtOrder> order = order_of(row.text(4));
-  if (!order) return fail_machine(order.error().message);
-  job.order = order.take();
+  if (const ApiStatus read = read_request(row.text(4), job); !read)
+    return fail_machine(read.error().message);
   job.has_reference = row.integer(5) != 0;
   job.has_files = row.integer(6) > 0;
   job.created = row.integer(7);
@@ -195,7 +202,7 @@ Status VideoStore::add(const VideoJob& job) {
   insert.bind(1, job.id);
   insert.bind(2, job.owner);
   insert.bind(3, job.key);
-  insert.bind(4, text_of(job.order));
+  insert.bind(4, text_of(job));
   insert.bind(5, int64_t{!reference.empty()});
   insert.bind(6, job.created);
   return insert.run();

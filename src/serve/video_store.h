@@ -49,6 +49,8 @@ struct VideoJob {
   bool has_files = false;
   int64_t created = 0, completed = 0, expires = 0;  // seconds since 1970; 0: not yet
   std::string error_code, error_message;
+  std::string made_from;      // the video that it remixes or extends; or empty
+  int64_t frames_before = 0;  // that it begins with, the last of them its first own one
 };
 
 enum class VideoPart { video, thumbnail, sheet };

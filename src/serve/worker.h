@@ -79,6 +79,8 @@ class Generation {
  public:
   virtual ~Generation() = default;
   virtual void cancel() = 0;
+  // From within the sink's token(): the next token is this one, whatever is likelier.
+  virtual void insist(int64_t token) = 0;
   // A reader that is behind: no more tokens until pause(false).
   virtual void pause(bool paused) = 0;
 };

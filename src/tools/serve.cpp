@@ -25,6 +25,7 @@
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/serve_artist.h"
+#include "tools/serve_viewer.h"
 
 namespace hadal {
 namespace {
@@ -190,6 +191,7 @@ Result<int> serve(ServeChoice choice) {
                                   .store = store.get()};
   auto worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, serving);
   TRY(const std::unique_ptr<Artist> artist, open_artist(choice.model));
+  TRY(const std::unique_ptr<Viewer> viewer, open_viewer(choice.model));
   TRY(const std::unique_ptr<VideoStore> videos, open_videos(choice, artist.get(), file));
   TRY(const std::unique_ptr<FileStore> files, open_files(choice, file));
   const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
@@ -205,7 +207,8 @@ Result<int> serve(ServeChoice choice) {
                           .fingerprint = "fp_" + fingerprint,
                           .created = std::time(nullptr),
                           .forms = std::move(forms),
-                          .default_output = choice.max_output};
+                          .default_output = choice.max_output,
+                          .viewer = viewer.get()};
   ApiOptions options{.request_time = std::chrono::seconds(choice.request_seconds)};
   options.artist = artist.get();
   options.videos = videos.get();
@@ -225,6 +228,7 @@ Result<int> serve(ServeChoice choice) {
   }
   drain(choice, signals, *api, *server);
   server->stop();
+  api->cut();  // from here on nothing asks the worker
   worker.reset();  // its answers hold exchanges of the server, which goes last
   api.reset();
   TRY_STATUS(out.finish());

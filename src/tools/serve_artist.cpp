@@ -23,8 +23,9 @@ namespace {
 // Positions of all sequences of one order: what its caches may take beside the answers'.
 constexpr int64_t kMostPositions = 1 << 16;
 constexpr int64_t kMostCount = 10;  // as OpenAI has it
-// Of the studio's own session, which writes nothing here: a painting makes its caches itself.
-constexpr int64_t kContext = 64;
+// Of the studio's session, which says what pictures show: beside the cells of the largest.
+constexpr int64_t kWords = 256;
+constexpr int64_t kMostCaption = 64;  // tokens
 constexpr int64_t kSheetPictures = 16, kSheetColumns = 4;
 
 FrameSize stored_size_of(const std::string& file) {
@@ -49,6 +50,8 @@ class StudioArtist : public Artist {
     ArtLimits limits;
     limits.longest_side = std::min<int64_t>(4096, visual.max_frame_cells * cell);
     limits.most_count = kMostCount;
+    limits.usual_guidance = kUsualGuidance;
+    limits.usual_temperature = kUsualTemperature;
     limits.most_frames = studio_.visual->frames(kMostPositions);
     // As large as a quarter of the largest frame: what models/nano was shown.
     const double side = std::sqrt(static_cast<double>(visual.max_frame_cells) / 4);
@@ -71,9 +74,18 @@ class StudioArtist : public Artist {
   int64_t frame_cells(const ArtOrder& order) const {
     return studio_.visual->cells(order.width) * studio_.visual->cells(order.height);
   }
-  Result<std::vector<PictureOrder>> orders_of(const ArtOrder& order);
-  Result<ArtFile> file_of(const ArtOrder& order, uint64_t seed, Clip clip) const;
-  Metadata metadata_of(const ArtOrder& order, uint64_t seed) const;
+  // What an order brings along, made ready.
+  struct Given {
+    std::string caption;            // the prompt, or what the picture shows
+    std::optional<CellClip> first;  // that is gone on from
+    int64_t looked = 0;             // cells of the picture that is redrawn
+    std::vector<Picture> before;    // frames of the clip that is extended, but for its last
+  };
+  Result<Given> given_of(const ArtOrder& order);
+  Result<CellClip> cells_of(const std::string& picture, const VisualTokenizer& eyes) const;
+  Result<ArtFile> file_of(const ArtOrder& order, const Given& given, uint64_t seed,
+                          Clip clip) const;
+  Metadata metadata_of(const ArtOrder& order, const std::string& caption, uint64_t seed) const;
 
   Studio studio_;
   std::string fingerprint_;
@@ -102,7 +114,8 @@ std::optional<ArtFault> StudioArtist::fault_of(const ArtOrder& order) const {
   const int64_t sequences = order.count * (order.guidance == 1 ? 1 : 2);
   const int64_t context = studio_.config().max_positions;
   const int64_t words = static_cast<int64_t>(studio_.open.tokenizer->encode(order.prompt).size());
-  const int64_t given = order.first_frame.empty() ? 0 : frame_cells(order) + kLongestSize;
+  const bool goes_on = !order.first_frame.empty() && !order.redraws;
+  const int64_t given = goes_on ? frame_cells(order) + kLongestSize : 0;
   const int64_t positions =
       words + given + 2 * kLongestSize + latent_frames(order) * (frame_cells(order) + 1);
   if (positions > context || positions > kMostPositions / sequences)
@@ -126,9 +139,9 @@ PictureRequest StudioArtist::request_of(const ArtOrder& order) const {
 }
 
 // As large as a frame may be: larger pictures are made smaller, squarely, as `hadal generate` does.
-Result<std::vector<int64_t>> StudioArtist::looking_at(const std::string& picture) {
+Result<CellClip> StudioArtist::cells_of(const std::string& picture,
+                                        const VisualTokenizer& eyes) const {
   constexpr const char* kName = "the picture";
-  const VisualTokenizer& eyes = *eyes_.tokenizer;
   const int64_t most = studio_.config().visual.max_frame_cells;
   ReadRequest request{.frames = 1};
   const FrameSize size = stored_size_of(picture);
@@ -137,22 +150,37 @@ Result<std::vector<int64_t>> StudioArtist::looking_at(const std::string& picture
         static_cast<int64_t>(std::sqrt(static_cast<double>(most))) * eyes.config().spatial;
   TRY(const Clip clip, read_media_bytes(picture, kName, request));
   if (clip.frames.empty()) return fail(kName, ": there is none in the file");
-  const std::lock_guard lock(looking_);
-  return studio_.prompts().describe(encode_clip(eyes, studio_.config(), clip));
+  return encode_clip(eyes, studio_.config(), clip);
 }
 
-Result<std::vector<PictureOrder>> StudioArtist::orders_of(const ArtOrder& order) {
-  std::optional<CellClip> first;
-  if (!order.first_frame.empty()) {
-    TRY(const Clip clip,
-        read_media_bytes(order.first_frame, "the given picture",
-                         {.width = order.width, .height = order.height, .frames = 1}));
-    first = studio_.encode(clip);
+Result<std::vector<int64_t>> StudioArtist::looking_at(const std::string& picture) {
+  const std::lock_guard lock(looking_);
+  TRY(const CellClip cells, cells_of(picture, *eyes_.tokenizer));
+  return studio_.prompts().describe(cells);
+}
+
+Result<StudioArtist::Given> StudioArtist::given_of(const ArtOrder& order) {
+  Given given{.caption = order.prompt, .first = {}, .before = {}};
+  if (order.first_frame.empty()) return given;
+  if (order.redraws) {
+    TRY(const CellClip cells, cells_of(order.first_frame, *studio_.visual));
+    given.looked = static_cast<int64_t>(cells.cells.size());
+    TRY(given.caption, studio_.describe(cells, kMostCaption));
+    if (given.caption.empty()) return fail("image: the model has no words for what it shows");
+    return given;
   }
-  std::vector<PictureOrder> orders;
-  for (int64_t i = 0; i < order.count; ++i)
-    orders.push_back({order.prompt, first, order.seed + static_cast<uint64_t>(i)});
-  return orders;
+  const ReadRequest whole{.width = order.width, .height = order.height};
+  ReadRequest one = whole;
+  one.frames = 1;
+  TRY(Clip clip,
+      read_media_bytes(order.first_frame, "the given picture", order.extends ? whole : one));
+  if (clip.frames.empty()) return fail("the given picture: there is none in the file");
+  Clip last;
+  last.frames.push_back(std::move(clip.frames.back()));
+  clip.frames.pop_back();
+  given.first = studio_.encode(last);
+  given.before = std::move(clip.frames);
+  return given;
 }
 
 // Of which previews are due: evenly over the painting, the finished picture not counted.
@@ -179,7 +207,10 @@ class Previews {
 
 Result<Artwork> StudioArtist::make(const ArtOrder& order, ArtSink& sink,
                                    const std::atomic<bool>& cancel) {
-  TRY(const std::vector<PictureOrder> orders, orders_of(order));
+  TRY(const Given given, given_of(order));
+  std::vector<PictureOrder> orders;
+  for (int64_t i = 0; i < order.count; ++i)
+    orders.push_back({given.caption, given.first, order.seed + static_cast<uint64_t>(i)});
   PictureRequest request = request_of(order);
   request.cancel = &cancel;
   Previews previews(order, sink);
@@ -198,20 +229,22 @@ Result<Artwork> StudioArtist::make(const ArtOrder& order, ArtSink& sink,
       }));
   Artwork work;
   if (cancel) return work;
+  work.given_cells = given.looked;
   for (size_t i = 0; i < made.size(); ++i) {
     const PictureOrder& one = orders[i];
-    TRY(ArtFile file, file_of(order, one.seed, std::move(made[i].clip)));
+    TRY(ArtFile file, file_of(order, given, one.seed, std::move(made[i].clip)));
     work.files.push_back(std::move(file));
     work.text_tokens += static_cast<int64_t>(studio_.open.tokenizer->encode(one.caption).size());
-    const int64_t given = one.first_frame ? cells : 0;
-    work.given_cells += given;
-    work.output_cells += static_cast<int64_t>(made[i].cells.cells.size()) - given;
+    const int64_t kept = one.first_frame ? cells : 0;
+    work.given_cells += kept;
+    work.output_cells += static_cast<int64_t>(made[i].cells.cells.size()) - kept;
   }
   return work;
 }
 
-Metadata StudioArtist::metadata_of(const ArtOrder& order, uint64_t seed) const {
-  return {{"prompt", order.prompt},
+Metadata StudioArtist::metadata_of(const ArtOrder& order, const std::string& caption,
+                                   uint64_t seed) const {
+  return {{"prompt", caption},
           {"seed", std::to_string(seed)},
           {"model", fingerprint_},
           {"size", std::to_string(order.width) + "x" + std::to_string(order.height)},
@@ -223,12 +256,15 @@ Metadata StudioArtist::metadata_of(const ArtOrder& order, uint64_t seed) const {
           {"passes", std::to_string(order.passes)}};
 }
 
-Result<ArtFile> StudioArtist::file_of(const ArtOrder& order, uint64_t seed, Clip clip) const {
+Result<ArtFile> StudioArtist::file_of(const ArtOrder& order, const Given& given, uint64_t seed,
+                                      Clip clip) const {
   if (clip.frames.empty()) return fail_machine("a painting without frames");
   ArtFile file;
   file.seed = seed;
+  if (order.redraws) file.caption = given.caption;
+  clip.frames.insert(clip.frames.begin(), given.before.begin(), given.before.end());
   if (order.ends_as_still) clip.frames.erase(clip.frames.begin(), clip.frames.end() - 1);
-  TRY(file.bytes, encode_media(clip, order.kind, metadata_of(order, seed)));
+  TRY(file.bytes, encode_media(clip, order.kind, metadata_of(order, given.caption, seed)));
   if (!order.gallery) return file;
   Clip still;
   still.frames.push_back(clip.frames.front());
@@ -251,7 +287,7 @@ Result<std::unique_ptr<Artist>> open_artist(const ModelChoice& choice) {
   if (!config.visual.drawn() || !VisualTokenizer::is_in(folder)) return std::unique_ptr<Artist>();
   ModelChoice quiet = choice;
   quiet.quiet = true;  // what there is to say of the model has been said
-  quiet.context = kContext;
+  quiet.context = std::min(config.max_positions, config.visual.max_frame_cells + kWords);
   TRY(Studio studio, open_studio(quiet));
   TRY(const std::string fingerprint, model_fingerprint(folder));
   Eyes eyes;

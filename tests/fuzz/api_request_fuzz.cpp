@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (!body) return 0;
   switch (bytes[0] % 5) {
     case 0: {
-      const auto call = hadal::read_chat_call(*body);
+      const auto call = hadal::read_chat_call(*body, hadal::Sees::pictures);
       if (call) CHECK(!call->messages.empty(), "a conversation without messages");
       break;
     }
@@ -27,12 +27,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
       (void)hadal::read_infill_call(*body);
       break;
     case 3: {
-      const auto call = hadal::read_messages_call(*body, hadal::MessagesFor::answer);
+      const auto call =
+          hadal::read_messages_call(*body, hadal::MessagesFor::answer, hadal::Sees::pictures);
       if (call) CHECK(call->max_tokens.value_or(0) > 0, "an answer of no length");
       break;
     }
     default: {
-      const auto call = hadal::read_responses_call(*body);
+      const auto call = hadal::read_responses_call(*body, hadal::Sees::pictures);
       if (call) CHECK(!call->messages.empty(), "a conversation without messages");
     }
   }

@@ -67,7 +67,7 @@ TEST_F(Access, ErrorsOfBothFamiliesAtTheDoor) {
 }
 
 TEST_F(Access, UnknownPathsAndMethods) {
-  for (const char* path : {"/index.html", "/v1", "/v2/models", "/v1/images/variations", "/v1/files",
+  for (const char* path : {"/index.html", "/v1", "/v2/models", "/v1/images/inpaint", "/v1/files",
                            "/v1/chat/completions/", "/anthropic/models", "/models/"}) {
     const auto exchange = ask("GET", path, "");
     exchange->wait();

@@ -38,7 +38,8 @@ class FakeArtist : public Artist {
     Artwork work;
     for (int64_t i = 0; i < order.count; ++i) {
       const uint64_t seed = order.seed + static_cast<uint64_t>(i);
-      work.files.push_back({order.prompt + " " + std::to_string(seed), seed, "small", "many"});
+      work.files.push_back({order.prompt + " " + std::to_string(seed), seed, "small", "many",
+                            order.redraws ? "what it shows" : ""});
     }
     work.text_tokens = 3 * order.count;
     work.given_cells = order.first_frame.empty() ? 0 : 16;

@@ -193,11 +193,29 @@ TEST_F(PictureChat, AModelThatLooksSaysWhatItSees) {
   EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "");
   const json file = {{"type", "file"}, {"file", {{"file_id", keep(kPng)}}}};
   const json words = {{"type", "text"}, {"text", "What is it?"}};
-  EXPECT_EQ(said({file, words})->header("x-hadal-ignored-fields"), "messages");
+  EXPECT_EQ(said({file, words})->header("x-hadal-ignored-fields"), "") << "it was done";
   EXPECT_EQ(said({file, file})->json()["error"]["param"], "messages[0].content");
   EXPECT_EQ(said(json::array({picture(data_url(kPng + "bad"))}))->answer.status, 400);
   const auto models = ask("GET", "/v1/models", "")->json();
   EXPECT_EQ(models["data"][0]["modalities"], (json{"text", "image"}));
+}
+
+// A model that can do no more than describe does not answer other questions with a description.
+TEST_F(PictureChat, AQuestionThatADescriptionDoesNotAnswerIsRefused) {
+  artist_.eyes = true;
+  script("a red circle");
+  const auto asked = [&](const std::string& text) {
+    return said({picture(data_url(kPng)), {{"type", "text"}, {"text", text}}});
+  };
+  for (const char* text : {"", "Describe this picture.", "What do you see?", "What's in the image?",
+                           "Please caption this", "what is it", "What does the picture show?"})
+    EXPECT_EQ(asked(text)->answer.status, 200) << text;
+  for (const char* text : {"How many are there?", "What is it worth?", "Draw it in blue",
+                           "Describe how to get there"}) {
+    const auto exchange = asked(text);
+    EXPECT_EQ(exchange->answer.status, 400) << text;
+    EXPECT_NE(exchange->answer.body.find("what a picture shows"), std::string::npos);
+  }
 }
 
 TEST_F(PictureChat, TextFilesAreReadAsText) {
@@ -248,6 +266,7 @@ TEST_F(PictureChat, LlamasPagesSayWhatTheServerIs) {
     return post("/v1/chat/completions/control", fields)->json()["error"]["param"];
   };
   EXPECT_EQ(control({{"id", "chatcmpl-0"}, {"action", "cancel"}}), "id");
+  EXPECT_EQ(control({{"id", "chatcmpl-0"}, {"action", "reasoning_end"}}), "id");
   EXPECT_EQ(control({{"id", "chatcmpl-0"}, {"action", "think"}}), "action");
 }
 

@@ -1,130 +1,23 @@
 // SPDX-License-Identifier: MIT
-// `hadal serve` as its users start it: with models/nano, over real sockets.
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <string>
-#include <thread>
-#include <vector>
-
-#include "http_client.h"
-#include "scratch.h"
+// `hadal serve` with models/nano: its languages, its end, its keys.
+#include "served_program.h"
 
 namespace hadal {
 namespace {
 
 using nlohmann::json;
 
-struct Child {
-  pid_t pid = -1;
-  int out = -1;
-};
-
-Child start_program(const std::vector<std::string>& arguments, const std::string& errors) {
-  std::array<int, 2> out{};
-  EXPECT_EQ(pipe(out.data()), 0);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    dup2(out[1], STDOUT_FILENO);
-    close(out[0]);
-    if (!std::freopen(errors.c_str(), "a", stderr)) _exit(126);
-    std::string name = "hadal";
-    std::vector<std::string> words = arguments;
-    std::vector<char*> pointers = {name.data()};
-    for (std::string& word : words) pointers.push_back(word.data());
-    pointers.push_back(nullptr);
-    execv(HADAL_PROGRAM, pointers.data());
-    _exit(127);
-  }
-  close(out[1]);
-  return {pid, out[0]};
+// A prompt whose likeliest continuation goes round in a circle.
+std::string long_stream() {
+  return post_text("/v1/completions",
+                   R"({"prompt":"x=1 x=1 x=1 x=1 x=1 x=1 x=1 x=1 x=1","temperature":0,)"
+                   R"("max_tokens":4000,"stream":true})");
 }
-
-int exit_code(pid_t pid) {
-  int status = 0;
-  waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+size_t parts(const std::string& got) {
+  size_t count = 0;
+  for (size_t at = 0; (at = got.find("data: {", at)) != std::string::npos; ++at) ++count;
+  return count;
 }
-
-class ServeProgram : public testing::Test {
- protected:
-  void start(std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"serve",
-                                          "--model",
-                                          std::string(HADAL_TESTS_DIR) + "/../models/nano",
-                                          "--port",
-                                          "0",
-                                          "--data",
-                                          folder_.path(),
-                                          "--context",
-                                          "4096",
-                                          "--slots",
-                                          "3",
-                                          "--threads",
-                                          "2"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    child_ = start_program(arguments, folder_.file("log"));
-    std::string line;
-    for (char c = 0; read(child_.out, &c, 1) == 1 && c != '\n';) line += c;
-    const size_t colon = line.rfind(':');
-    ASSERT_TRUE(line.starts_with("hadal serves nano at http://127.0.0.1:")) << line << log();
-    port_ = static_cast<uint16_t>(std::stoi(line.substr(colon + 1)));
-  }
-  void TearDown() override {
-    if (child_.pid > 0) {
-      kill(child_.pid, SIGKILL);
-      exit_code(child_.pid);
-    }
-    if (child_.out >= 0) close(child_.out);
-  }
-  int terminate() {
-    kill(child_.pid, SIGTERM);
-    return exit_code(std::exchange(child_.pid, -1));
-  }
-  std::string log() const {
-    std::ifstream file(folder_.file("log"));
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  HttpClient client() const { return HttpClient(port_); }
-  json answer(const std::string& request) const {
-    HttpClient one = client();
-    one.send(request);
-    return json::parse(body_of(one.answer()), nullptr, false);
-  }
-  double metric(const std::string& name) const {
-    HttpClient one = client();
-    one.send(get_text("/metrics"));
-    const std::string page = one.answer();
-    const size_t at = page.find("\n" + name + "{");
-    return at == std::string::npos ? -1 : std::stod(page.substr(page.find(' ', at + 1)));
-  }
-  template <typename Condition>
-  static bool soon(const Condition& condition) {
-    for (int tries = 0; tries < 600 && !condition(); ++tries)
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    return condition();
-  }
-  // A prompt whose likeliest continuation goes round in a circle.
-  static std::string long_stream() {
-    return post_text("/v1/completions",
-                     R"({"prompt":"x=1 x=1 x=1 x=1 x=1 x=1 x=1 x=1 x=1","temperature":0,)"
-                     R"("max_tokens":4000,"stream":true})");
-  }
-  static size_t parts(const std::string& got) {
-    size_t count = 0;
-    for (size_t at = 0; (at = got.find("data: {", at)) != std::string::npos; ++at) ++count;
-    return count;
-  }
-
-  const ScratchFolder folder_;
-  Child child_;
-  uint16_t port_ = 0;
-};
 
 TEST_F(ServeProgram, SpeaksAllItsLanguages) {
   start();

@@ -20,6 +20,7 @@ namespace hadal {
 class ScriptedGeneration : public Generation {
  public:
   void cancel() override {}
+  void insist(int64_t) override {}
   void pause(bool) override {}
 };
 

@@ -180,6 +180,32 @@ TEST_F(SlotWorkerTest, AFormHoldsItsOwnAnswerAlone) {
   }
 }
 
+// Says from within its first token what the second one is to be.
+class Insister : public Recorder {
+ public:
+  using Recorder::Recorder;
+  Flow token(const GeneratedToken& token) override {
+    if (count() == 0) generation.get_future().get()->insist(kInsisted);
+    return Recorder::token(token);
+  }
+
+  static constexpr int64_t kInsisted = 17;
+  std::promise<std::shared_ptr<Generation>> generation;
+};
+
+TEST_F(SlotWorkerTest, ATokenThatIsInsistedOnComesNextAndOnce) {
+  start(1);
+  const auto sink = std::make_shared<Insister>("a");
+  sink->generation.set_value(submit(request(20, 6), sink));
+  sink->wait();
+  const std::vector<int64_t> usual = alone(request(20, 6)), told = sink->ids();
+  ASSERT_EQ(told.size(), 6u);
+  EXPECT_EQ(told[0], usual[0]);
+  EXPECT_EQ(told[1], int64_t{Insister::kInsisted});
+  EXPECT_NE(told[2], int64_t{Insister::kInsisted});
+  EXPECT_LT(sink->tokens[1].sample.logprob, 0) << "its probability is told like any other's";
+}
+
 TEST_F(SlotWorkerTest, NobodyWaitsForAnothersAnswerWhileThereIsRoom) {
   start(2);
   const auto story = std::make_unique<Story>();

@@ -49,10 +49,10 @@ class ToolForms : public FormTest {
   // An answer of a model that knows nothing but how to come to an end.
   WholeReply random_reply(const json& body, uint32_t seed, float wish_to_call = 0) {
     OrderedJson ordered = OrderedJson::parse(body.dump());
-    auto call = read_chat_call(ordered);
+    auto call = read_chat_call(ordered, Sees::text);
     EXPECT_TRUE(call) << (call ? "" : call.error().message);
     call->seed = seed;
-    auto plan = plan_chat(*model_, *call);
+    auto plan = plan_chat(*model_, *call, {});
     EXPECT_TRUE(plan) << (plan ? "" : plan.error().message);
     TokenChoice choice(plan->generation);
     ReplyReader reader(*tokenizer_, plan->form, "call_");

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// `hadal serve` with a model that sees: what is shown by any API is what the engine is shown.
+#include <filesystem>
+#include <sstream>
+
+#include "media/write.h"
+#include "serve/base64.h"
+#include "served_program.h"
+
+namespace hadal {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using namespace nlohmann::literals;
+
+// 8 × 6 pixels, all of one size and none like another.
+std::string picture(int number) {
+  Picture drawn(8, 6);
+  for (int64_t y = 0; y < drawn.height; ++y)
+    for (int64_t x = 0; x < drawn.width; ++x) {
+      uint8_t* rgb = drawn.pixel(x, y);
+      rgb[number % 3] = static_cast<uint8_t>(x * 36);
+      rgb[(number + 1) % 3] = static_cast<uint8_t>(y * 50);
+    }
+  Clip still;
+  still.frames.push_back(std::move(drawn));
+  Result<std::string> png = encode_media(still, FileKind::png, {});
+  EXPECT_TRUE(png);
+  return png ? *png : "";
+}
+
+json words(const std::string& text) {
+  return {{"type", "text"}, {"text", text}};
+}
+
+json image(const std::string& url) {
+  return {{"type", "image_url"}, {"image_url", {{"url", url}}}};
+}
+
+json shown(const std::string& png) {
+  return image("data:image/png;base64," + to_base64(png));
+}
+
+json user(const std::string& content) {
+  return {{"role", "user"}, {"content", content}};
+}
+json user(const std::vector<json>& parts) {
+  return {{"role", "user"}, {"content", parts}};
+}
+
+// The golden checkpoint, with a tokenizer that has the tokens of a conversation.
+class Seeing : public ServeProgram {
+ protected:
+  Seeing() {
+    const std::string golden = std::string(HADAL_TESTS_DIR) + "/goldens/v41-vision-tiny/";
+    model_ = folder_.file("seer");
+    threads_ = "1";  // so small that threads would only wait for each other
+    fs::create_directories(model_);
+    for (const char* name : {"config.json", "model.safetensors"})
+      fs::copy_file(golden + name, model_ + "/" + name);
+    std::ifstream file(golden + "tokenizer.json");
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    rename(text, "<｜place▁holder▁no▁345｜>", "<｜User｜>");
+    rename(text, "<｜place▁holder▁no▁346｜>", "<｜Assistant｜>");
+    rename(text, "<｜place▁holder▁no▁347｜>", "</think>");
+    std::ofstream(model_ + "/tokenizer.json") << text;
+  }
+  static void rename(std::string& text, const std::string& from, const std::string& to) {
+    for (size_t at = text.find(from); at != std::string::npos; at = text.find(from))
+      text.replace(at, from.size(), to);
+  }
+
+  json post(const std::string& path, json body) const {
+    body["temperature"] = 0;
+    return answer(post_text(path, body.dump()));
+  }
+  json chat(const std::vector<json>& messages) const {
+    return post("/v1/chat/completions",
+                {{"messages", messages}, {"max_tokens", 8}, {"logprobs", true}});
+  }
+  static std::string said(const json& answer) {
+    return answer.value("/choices/0/message/content"_json_pointer, "nothing");
+  }
+  // How sure of each token: whoever saw something else was more or less so.
+  static std::string sureness(const json& answer) {
+    return answer.value("/choices/0/logprobs"_json_pointer, json()).dump() + said(answer);
+  }
+  static int64_t hits(const json& answer) {
+    return answer.value("/usage/prompt_cache_hit_tokens"_json_pointer, int64_t{-1});
+  }
+  // What the program itself says of a picture.
+  json generated(const std::string& png) const {
+    const std::string file = folder_.file("shown.png");
+    std::ofstream(file, std::ios::binary) << png;
+    const Child child =
+        start_program({"generate", "--model", model_, "--chat", "--prompt", "what", "--image", file,
+                       "--max-tokens", "8", "--temperature", "0", "--json"},
+                      folder_.file("log"));
+    std::string text;
+    for (char c = 0; read(child.out, &c, 1) == 1;) text += c;
+    close(child.out);
+    EXPECT_EQ(exit_code(child.pid), 0) << log();
+    json all = {{"text", ""}};
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      const json event = json::parse(line, nullptr, false);
+      if (event.contains("text") && event["text"].is_string() && !event.contains("usage"))
+        all["text"] = all["text"].get<std::string>() + event["text"].get<std::string>();
+      if (event.contains("usage")) all["usage"] = event["usage"];
+    }
+    return all;
+  }
+};
+
+TEST_F(Seeing, APictureIsReadOnceAndNeverTakenForAnother) {
+  start();
+  const json question = user(std::vector<json>{shown(picture(0)), words("what")});
+  const json first = chat({question});
+  ASSERT_TRUE(first.contains("choices")) << first << log();
+  const json second = chat({question, {{"role", "assistant"}, {"content", "a"}}, user("why")});
+  ASSERT_TRUE(second.contains("choices")) << second;
+  EXPECT_GE(hits(second), first["usage"]["prompt_tokens"]);
+  // As large, and in the same place, so with the same ids.
+  const json other = chat({user(std::vector<json>{shown(picture(1)), words("what")})});
+  EXPECT_EQ(other["usage"]["prompt_tokens"], first["usage"]["prompt_tokens"]);
+  EXPECT_LE(hits(other), 2) << "what stands before the picture";
+  EXPECT_NE(sureness(other), sureness(first));
+  const json again = chat({question});
+  EXPECT_EQ(sureness(again), sureness(first));
+  EXPECT_GT(hits(again), 10);
+}
+
+TEST_F(Seeing, AFileIsShownByItsId) {
+  start();
+  const std::string png = picture(2);
+  const json file = answer(upload_text("/v1/files", png));
+  ASSERT_TRUE(file.contains("id")) << file << log();
+  const json named = {{"type", "file"}, {"file", {{"file_id", file["id"]}}}};
+  EXPECT_EQ(sureness(chat({user(std::vector<json>{named, words("what")})})),
+            sureness(chat({user(std::vector<json>{shown(png), words("what")})})));
+}
+
+}  // namespace
+}  // namespace hadal
