@@ -113,6 +113,37 @@ class Seeing : public ServeProgram {
   }
 };
 
+TEST_F(Seeing, AnswersAsTheEngineDoesInEveryLanguage) {
+  const std::string png = picture(0);
+  start();
+  const json engine = generated(png);
+  const json whole = chat({user(std::vector<json>{shown(png), words("what")})});
+  ASSERT_TRUE(whole.contains("choices")) << whole << log();
+  EXPECT_EQ(said(whole), engine["text"]);
+  EXPECT_EQ(whole["usage"]["prompt_tokens"], engine["usage"]["prompt_tokens"]);
+  // 8 × 6 pixels take 2 · (3 + 1) + 2 positions (tests/cli/generate_images_test.cpp).
+  EXPECT_EQ(whole["usage"]["prompt_tokens_details"]["image_tokens"], 10);
+
+  const json source = {{"type", "base64"}, {"media_type", "image/png"}, {"data", to_base64(png)}};
+  const std::vector<json> blocks = {{{"type", "image"}, {"source", source}}, words("what")};
+  const json claude =
+      post("/v1/messages", {{"messages", json::array({user(blocks)})}, {"max_tokens", 8}});
+  ASSERT_TRUE(claude.contains("content")) << claude;
+  EXPECT_EQ(claude["content"][0]["text"], said(whole));
+  EXPECT_EQ(post("/v1/messages/count_tokens",
+                 {{"messages", json::array({user(blocks)})}})["input_tokens"],
+            whole["usage"]["prompt_tokens"]);
+
+  const std::vector<json> parts = {
+      {{"type", "input_image"}, {"image_url", "data:;base64," + to_base64(png)}},
+      {{"type", "input_text"}, {"text", "what"}}};
+  const json response =
+      post("/v1/responses", {{"input", json::array({user(parts)})}, {"max_output_tokens", 8}});
+  ASSERT_TRUE(response.contains("output")) << response;
+  EXPECT_EQ(response["output"][0]["content"][0]["text"], said(whole));
+  EXPECT_EQ(answer(get_text("/v1/models"))["data"][0]["modalities"], (json{"text", "image"}));
+}
+
 TEST_F(Seeing, APictureIsReadOnceAndNeverTakenForAnother) {
   start();
   const json question = user(std::vector<json>{shown(picture(0)), words("what")});
@@ -131,6 +162,20 @@ TEST_F(Seeing, APictureIsReadOnceAndNeverTakenForAnother) {
   EXPECT_GT(hits(again), 10);
 }
 
+TEST_F(Seeing, SeveralPicturesStandInTheirOrderInAnyTurn) {
+  start();
+  const json a = shown(picture(0)), b = shown(picture(1));
+  const json ab = chat({user(std::vector<json>{a, words("and"), b})}),
+             ba = chat({user(std::vector<json>{b, words("and"), a})});
+  ASSERT_TRUE(ab.contains("choices")) << ab << log();
+  EXPECT_EQ(ab["usage"]["prompt_tokens_details"]["image_tokens"], 20);
+  EXPECT_NE(sureness(ab), sureness(ba));
+  const json said = {{"role", "assistant"}, {"content", "a"}};
+  const json later =
+      chat({user(std::vector<json>{a}), said, user(std::vector<json>{b, words("which")})});
+  EXPECT_EQ(later["usage"]["prompt_tokens_details"]["image_tokens"], 20);
+}
+
 TEST_F(Seeing, AFileIsShownByItsId) {
   start();
   const std::string png = picture(2);
@@ -139,6 +184,33 @@ TEST_F(Seeing, AFileIsShownByItsId) {
   const json named = {{"type", "file"}, {"file", {{"file_id", file["id"]}}}};
   EXPECT_EQ(sureness(chat({user(std::vector<json>{named, words("what")})})),
             sureness(chat({user(std::vector<json>{shown(png), words("what")})})));
+}
+
+TEST_F(Seeing, HostilePicturesAreRefusedByTheirPlace) {
+  start();
+  const auto refused = [&](const json& part) {
+    const json body = chat({user(std::vector<json>{words("what"), part})});
+    EXPECT_EQ(body.value("/error/param"_json_pointer, "").substr(0, 22), "messages[0].content[1]")
+        << body;
+    return body.value("/error/message"_json_pointer, "");
+  };
+  const std::string png = picture(0);
+  EXPECT_NE(refused(image("https://x.example/a.png")).find("nothing is fetched"),
+            std::string::npos);
+  EXPECT_NE(refused(shown("no picture")).find("no PNG"), std::string::npos);
+  EXPECT_NE(refused(shown(png.substr(0, png.size() / 2))).find("not a picture"), std::string::npos);
+  std::string bomb = png;
+  bomb.replace(16, 8, std::string("\0\1\x86\xa0\0\1\x86\xa0", 8));  // 100,000 × 100,000
+  EXPECT_FALSE(refused(shown(bomb)).empty());
+  EXPECT_FALSE(refused({{"type", "image_url"}}).empty());
+  EXPECT_FALSE(refused({{"type", "video_url"}, {"video_url", {{"url", "x"}}}}).empty());
+  std::vector<json> many;
+  for (int i = 0; i < 101; ++i) many.push_back(shown(png));
+  EXPECT_EQ(chat({user(many)}).value("/error/param"_json_pointer, "none"),
+            "messages[0].content[100]");
+  // Nothing of it lets the server down.
+  EXPECT_TRUE(chat({user(std::vector<json>{shown(png)})}).contains("choices"));
+  EXPECT_EQ(terminate(), 0) << log();
 }
 
 }  // namespace
