@@ -94,8 +94,8 @@ class Seeing : public ServeProgram {
     const std::string file = folder_.file("shown.png");
     std::ofstream(file, std::ios::binary) << png;
     const Child child =
-        start_program({"generate", "--model", model_, "--chat", "--prompt", "what", "--image", file,
-                       "--max-tokens", "8", "--temperature", "0", "--json"},
+        start_program({"generate", "--model", model_, "--chat", "--prompt", "a red", "--image",
+                       file, "--max-tokens", "8", "--temperature", "0", "--json"},
                       folder_.file("log"));
     std::string text;
     for (char c = 0; read(child.out, &c, 1) == 1;) text += c;
@@ -114,33 +114,35 @@ class Seeing : public ServeProgram {
 };
 
 TEST_F(Seeing, AnswersAsTheEngineDoesInEveryLanguage) {
-  const std::string png = picture(0);
+  const std::string png = picture(1);
   start();
   const json engine = generated(png);
-  const json whole = chat({user(std::vector<json>{shown(png), words("what")})});
+  const json whole = chat({user(std::vector<json>{shown(png), words("a red")})});
   ASSERT_TRUE(whole.contains("choices")) << whole << log();
   EXPECT_EQ(said(whole), engine["text"]);
+  EXPECT_GT(said(whole).size(), 4U) << "an answer that could differ";
   EXPECT_EQ(whole["usage"]["prompt_tokens"], engine["usage"]["prompt_tokens"]);
   // 8 × 6 pixels take 2 · (3 + 1) + 2 positions (tests/cli/generate_images_test.cpp).
   EXPECT_EQ(whole["usage"]["prompt_tokens_details"]["image_tokens"], 10);
 
   const json source = {{"type", "base64"}, {"media_type", "image/png"}, {"data", to_base64(png)}};
-  const std::vector<json> blocks = {{{"type", "image"}, {"source", source}}, words("what")};
+  const std::vector<json> blocks = {{{"type", "image"}, {"source", source}}, words("a red")};
   const json claude =
       post("/v1/messages", {{"messages", json::array({user(blocks)})}, {"max_tokens", 8}});
   ASSERT_TRUE(claude.contains("content")) << claude;
-  EXPECT_EQ(claude["content"][0]["text"], said(whole));
+  EXPECT_EQ(claude.value("/content/0/text"_json_pointer, "nothing"), said(whole)) << claude;
   EXPECT_EQ(post("/v1/messages/count_tokens",
                  {{"messages", json::array({user(blocks)})}})["input_tokens"],
             whole["usage"]["prompt_tokens"]);
 
   const std::vector<json> parts = {
       {{"type", "input_image"}, {"image_url", "data:;base64," + to_base64(png)}},
-      {{"type", "input_text"}, {"text", "what"}}};
+      {{"type", "input_text"}, {"text", "a red"}}};
   const json response =
       post("/v1/responses", {{"input", json::array({user(parts)})}, {"max_output_tokens", 8}});
   ASSERT_TRUE(response.contains("output")) << response;
-  EXPECT_EQ(response["output"][0]["content"][0]["text"], said(whole));
+  EXPECT_EQ(response.value("/output/0/content/0/text"_json_pointer, "nothing"), said(whole))
+      << response;
   EXPECT_EQ(answer(get_text("/v1/models"))["data"][0]["modalities"], (json{"text", "image"}));
 }
 
