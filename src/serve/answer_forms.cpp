@@ -8,7 +8,6 @@
 
 #include "grammar/ebnf.h"
 #include "grammar/json_schema.h"
-#include "grammar/look_ahead.h"
 #include "grammar/regex.h"
 
 namespace hadal {
@@ -104,8 +103,6 @@ Result<std::shared_ptr<const TokenGrammar>> AnswerForms::compile(const AskedForm
   }
   TRY(const Grammar rules, read_forms(form, calls));
   TRY(auto grammar, TokenGrammar::make(rules, vocabulary_));
-  // Here a handler's thread waits; later, everybody who is answered would.
-  look_ahead(*grammar);
   if (key.size() > kLongestKey) return grammar;
   const std::lock_guard lock(mutex_);
   kept_.emplace_front(key, grammar);

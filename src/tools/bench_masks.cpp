@@ -18,7 +18,6 @@
 #include "base/random.h"
 #include "grammar/ebnf.h"
 #include "grammar/json_schema.h"
-#include "grammar/look_ahead.h"
 #include "grammar/regex.h"
 #include "grammar/token_constraint.h"
 
@@ -99,12 +98,11 @@ int64_t some_allowed(std::span<const uint64_t> mask, Random& random) {
   CHECK(false, "an empty mask");
 }
 
-// Microseconds a token: of the first answer that has the form, without and with a look ahead (as
-// `hadal serve` compiles forms), of further ones, and of those said once more, when all that can be
-// known of the form is known.
+// Microseconds a token, of the first answer that has the form, of further ones, and of those said
+// once more, when all that can be known of the form is known.
 struct Cost {
-  double compile = 0, ahead = 0;  // microseconds
-  std::vector<double> unprepared, first, further, again;
+  double compile = 0;  // microseconds
+  std::vector<double> first, further, again;
 };
 
 std::string summary(std::vector<double> costs) {
@@ -139,14 +137,9 @@ void answer(const std::shared_ptr<const TokenGrammar>& grammar, int64_t seed,
 Result<Cost> measure(const Result<Grammar>& rules, std::shared_ptr<const Vocabulary> vocabulary) {
   if (!rules) return rules.error();
   Cost cost;
-  TRY(const auto unprepared, TokenGrammar::make(*rules, vocabulary));
-  answer(unprepared, 0, cost.unprepared);
   const auto start = ThreadClock::now();
   TRY(const auto grammar, TokenGrammar::make(*rules, std::move(vocabulary)));
   cost.compile = micros_since(start);
-  const auto looking = ThreadClock::now();
-  look_ahead(*grammar);
-  cost.ahead = micros_since(looking);
   for (int64_t seed = 0; seed < kAnswers; ++seed)
     answer(grammar, seed, seed == 0 ? cost.first : cost.further);
   for (int64_t seed = 0; seed < kAnswers; ++seed) answer(grammar, seed, cost.again);
@@ -185,16 +178,13 @@ Result<std::string> mask_costs(double step_seconds) {
   std::string table = line.data();
   table +=
       "masks at a vocabulary of 129,280, microseconds a token: mean, median, 99th percentile\n"
-      "form            compile   ahead |  first, not looked ahead |    first answer         |"
-      "    further ones         |    said again           | of a step, first and again\n";
+      "form            compile |    first answer         |    further ones         |"
+      "    said again           | of a step\n";
   for (const auto& [name, rules] : forms()) {
     TRY(const Cost cost, measure(rules, vocabulary));
-    std::snprintf(line.data(), line.size(), "%-14s %8.0f %7.0f", name.c_str(), cost.compile,
-                  cost.ahead);
-    table += line.data() + summary(cost.unprepared) + summary(cost.first) + summary(cost.further) +
-             summary(cost.again);
-    std::snprintf(line.data(), line.size(), " |    %4.1f %%  %4.1f %%\n",
-                  mean_of(cost.first) / (step_seconds * 1e6) * 100,
+    std::snprintf(line.data(), line.size(), "%-14s %8.0f", name.c_str(), cost.compile);
+    table += line.data() + summary(cost.first) + summary(cost.further) + summary(cost.again);
+    std::snprintf(line.data(), line.size(), " |    %4.1f %%\n",
                   mean_of(cost.again) / (step_seconds * 1e6) * 100);
     table += line.data();
   }
