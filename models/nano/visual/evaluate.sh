@@ -23,7 +23,7 @@ rm -rf "$answers"
 "$hadal" eval visual --model models/nano --set pages --pages "$pages" --answers "$answers" \
     --json "$here/pages.json"
 node "$here/record.mjs" "$answers" --script "$pages"
-"$hadal" data pages --collect "$pages" --answers "$answers" | tee "$here/pages_judged.txt"
+"$hadal" data pages --collect "$pages" --answers "$answers"
 # The fast way, from the same weights.
-"$hadal" eval visual --model models/nano --set shapes --count 300 --passes 8 --json "$here/shapes_passes.json"
-"$hadal" eval visual --model models/nano --set motion --count 100 --passes 8 --json "$here/motion_passes.json"
+"$hadal" eval visual --model models/nano --set shapes --count 100 --passes 8 --json "$here/shapes_passes.json"
+"$hadal" eval visual --model models/nano --set motion --count 50 --passes 8 --json "$here/motion_passes.json"

@@ -111,6 +111,8 @@ shard fourth_names_read --gallery "$names" "$names" --task describe
 shard pages_valid --gallery "$work/unseen_pages.gallery" --task describe
 shard pages_read --gallery "$work/told_pages.gallery" --count 1400 --task describe
 shard pages_more --gallery "$work/told_pages.gallery" --first 1400 --count 1000 --task describe
+# The fifth, short: names again.  The sixth, shorter: half text, drawn from all of it.
+shard fifth_names_draw --gallery "${ten[@]}" "${ten[@]}" --task draw
 if [ ! -e "$work/fourth_text.shard" ]; then
     shuf --random-source=<(yes 13) -n 26000 "$text/train.jsonl" | head -n 22000 >"$work/fourth_text.jsonl"
     "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/fourth_text.jsonl" \
@@ -123,8 +125,10 @@ export OMP_WAIT_POLICY=passive
 "$hadal" train "$here/generator_mix.json" --resume
 "$hadal" train "$here/generator_third.json" --resume
 "$hadal" train "$here/generator_fourth.json" --resume
+"$hadal" train "$here/generator_fifth.json" --resume
+"$hadal" train "$here/generator_sixth.json" --resume
 for file in model.safetensors config.json; do
-    cp "$work/generator_fourth/$file" "$here/../$file"
+    cp "$work/generator_sixth/$file" "$here/../$file"
 done
 cp "$work/generator/log.jsonl" "$here/generator_log.jsonl"
 cp "$work/generator/loss.svg" "$here/generator_loss.svg"
@@ -133,4 +137,6 @@ cp "$work/generator_third/log.jsonl" "$here/generator_third_log.jsonl"
 cp "$work/generator_third/loss.svg" "$here/generator_third_loss.svg"
 cp "$work/generator_fourth/log.jsonl" "$here/generator_fourth_log.jsonl"
 cp "$work/generator_fourth/loss.svg" "$here/generator_fourth_loss.svg"
+cp "$work/generator_fifth/log.jsonl" "$here/generator_fifth_log.jsonl"
+cp "$work/generator_sixth/log.jsonl" "$here/generator_sixth_log.jsonl"
 "$here/evaluate.sh" "$hadal"
