@@ -228,7 +228,7 @@ Result<int> serve(ServeChoice choice) {
   }
   drain(choice, signals, *api, *server);
   server->stop();
-  api->cut();  // from here on nothing asks the worker
+  api->cut();      // from here on nothing asks the worker
   worker.reset();  // its answers hold exchanges of the server, which goes last
   api.reset();
   TRY_STATUS(out.finish());
