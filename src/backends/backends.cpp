@@ -19,15 +19,19 @@ struct Backend {
 
 Opened open_cpu(const BackendOptions& options) {
   CpuOptions cpu{.threads = options.threads};
-  if (options.device == "fast") cpu.arithmetic = Arithmetic::fast;
-  std::string sets;
-  for (InstructionSet set : kInstructionSetsBestFirst) {
-    if (!machine_has(set)) continue;
-    if (instruction_set_name(set) == options.device) cpu.instruction_set = set;
-    sets += ", " + std::string(instruction_set_name(set));
+  std::string set = options.device, sets;  // "fast", "avx2", "fast:avx2"
+  if (set == "fast" || set.starts_with("fast:")) {
+    cpu.arithmetic = Arithmetic::fast;
+    set.erase(0, std::string_view("fast:").size());
   }
-  if (!options.device.empty() && options.device != "fast" && !cpu.instruction_set)
-    return fail("back end cpu has \"", options.device, "\", expected nothing, fast", sets);
+  for (InstructionSet known : kInstructionSetsBestFirst) {
+    if (!machine_has(known)) continue;
+    if (instruction_set_name(known) == set) cpu.instruction_set = known;
+    sets += ", " + std::string(instruction_set_name(known));
+  }
+  if (!set.empty() && !cpu.instruction_set)
+    return fail("back end cpu has \"", options.device,
+                "\", expected nothing, fast, SET or fast:SET, of", sets.substr(1));
   return make_cpu_ops(cpu);
 }
 

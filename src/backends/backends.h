@@ -17,9 +17,10 @@
 namespace hadal {
 
 struct BackendOptions {
-  std::string name;         // one of built_backends()
-  std::string device = {};  // torch: "cuda:1", "npu"; cpu: "fast", "avx2", …; empty: the best
-  int64_t threads = 0;      // cpu alone; 0: one a core
+  std::string name;  // one of built_backends()
+  std::string device =
+      {};  // torch: "cuda:1", "npu"; cpu: "fast", "avx2", "fast:avx2", …; empty: the best
+  int64_t threads = 0;  // cpu alone; 0: one a core
 };
 
 // Names, the best for generating first.

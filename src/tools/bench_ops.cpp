@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/cpu/cpu_ops.h"
+#include "backends/backends.h"
 #include "backends/cpu/peaks.h"
 #include "base/random.h"
 #include "tools/machine.h"
@@ -24,6 +24,7 @@ struct OpsChoice {
   int64_t rounds = 5;
   std::vector<int64_t> rows = {1, 4, 16, 128};
   std::string arithmetic = "exact";
+  std::string set;  // of instructions; empty: the best
   bool processor_time = false;
 };
 
@@ -103,9 +104,10 @@ Result<int> measure_ops(const OpsChoice& choice) {
   if (choice.processor_time && choice.threads != 1)
     return fail("--cpu-time counts the time of one thread; give --threads 1");
   const Clock clock = choice.processor_time ? Clock::processor : Clock::wall;
-  const std::unique_ptr<Ops> ops = make_cpu_ops(
-      {.threads = choice.threads,
-       .arithmetic = choice.arithmetic == "fast" ? Arithmetic::fast : Arithmetic::exact});
+  std::string device = choice.arithmetic == "fast" ? "fast" : "";
+  if (!choice.set.empty()) device += (device.empty() ? "" : ":") + choice.set;
+  TRY(const std::unique_ptr<Ops> ops,
+      open_backend({.name = "cpu", .device = device, .threads = choice.threads}));
   const Peaks peaks = measure_peaks(choice.threads, clock);
   std::printf("%s, %s, %lld threads: %.1f GB/s read, %.0f GFLOP/s f32, %.0f GOP/s int8\n",
               processor_name().c_str(), std::string(ops->name()).c_str(),
@@ -139,6 +141,8 @@ void add_bench_ops(CLI::App& bench, Command& chosen) {
   command->add_option("--arithmetic", choice->arithmetic, "exact or fast")
       ->check(CLI::IsMember({"exact", "fast"}))
       ->capture_default_str();
+  command->add_option("--set", choice->set,
+                      "Instruction set, e.g. avx2; the best if none is given");
   command->add_flag("--cpu-time", choice->processor_time, "Count the processor's time");
   command->callback([choice, &chosen] { chosen = [choice] { return measure_ops(*choice); }; });
 }

@@ -11,10 +11,12 @@
 #include <limits>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "backends/cpu/cpu_ops.h"
+#include "backends/cpu/row_kernels.h"
 #include "base/number_formats.h"
 #include "ops/ops.h"
 
@@ -34,14 +36,19 @@ inline std::unique_ptr<Ops> open_build(const Build& build) {
   return make_cpu_ops({.threads = build.threads, .instruction_set = build.set});
 }
 
-// Every instruction set of this machine whose exact arithmetic is its own, with one, two and three
-// threads.
+// Every instruction set of this machine that has loops of exact arithmetic which no better one has,
+// with one, two and three threads.
 inline std::vector<Build> all_builds() {
   std::vector<Build> builds;
-  for (InstructionSet set : kInstructionSetsBestFirst)
-    if (machine_has(set) &&
-        (cpu::int8_kernels_for(set) == nullptr || cpu::bf16_kernels_for(set) != nullptr))
-      for (int64_t threads : {1, 2, 3}) builds.push_back({set, threads});
+  std::set<const void*> met = {nullptr};
+  for (InstructionSet set : kInstructionSetsBestFirst) {
+    if (!machine_has(set)) continue;
+    const std::set<const void*> loops = {&cpu::kernels_for(set), &cpu::score_kernels_for(set),
+                                         cpu::bf16_kernels_for(set)};
+    if (std::includes(met.begin(), met.end(), loops.begin(), loops.end())) continue;
+    met.insert(loops.begin(), loops.end());
+    for (int64_t threads : {1, 2, 3}) builds.push_back({set, threads});
+  }
   return builds;
 }
 

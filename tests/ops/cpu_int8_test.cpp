@@ -50,6 +50,19 @@ Weight rounded_weight(const Weight& w) {
   return Weight{values, {}, 1, 1};
 }
 
+// What was rounded, x · w in the order of int8.h.  A block's sum is a whole number below 2^24 times
+// a power of two: exact in both widths.
+float summed_in_order(const float* x, const float* w, int64_t width) {
+  float sums[4] = {};
+  for (int64_t begin = 0; begin < width; begin += 32) {
+    double exact = 0;
+    for (int64_t i = begin; i < std::min(begin + 32, width); ++i)
+      exact += static_cast<double>(x[i]) * static_cast<double>(w[i]);
+    sums[begin / 32 % 4] += static_cast<float>(exact);
+  }
+  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+}
+
 class CpuInt8 : public CpuTest {
  protected:
   std::unique_ptr<Ops> fast_ = open_fast(GetParam());
@@ -81,6 +94,21 @@ TEST_P(CpuInt8, LinearIsTheProductOfWhatTheRoundingsLeave) {
                         std::string(format.name) + " " + std::to_string(rows) + " x " +
                             std::to_string(inputs) + " -> " + std::to_string(outputs));
         }
+      }
+}
+
+TEST_P(CpuInt8, BitsAreThoseOfTheOrderOfSums) {
+  for (const StoredFormat& format : kQuantised)
+    for (int64_t inputs : {80, 512, 1040})
+      for (int64_t rows : {3, 14}) {
+        const Weight w = weight(format, 37, inputs);
+        const Tensor x = floats({rows, inputs}), expected = Tensor::empty(DType::f32, {rows, 37});
+        const Tensor x_rounded = rounded_inputs(x), w_rounded = rounded_weight(w).values;
+        for (int64_t t = 0; t < rows; ++t)
+          for (int64_t o = 0; o < 37; ++o)
+            expected.data<float>()[t * 37 + o] = summed_in_order(
+                x_rounded.data<float>() + t * inputs, w_rounded.data<float>() + o * inputs, inputs);
+        expect_same_bits(fast_->linear(x, w), expected, format.name);
       }
 }
 

@@ -7,7 +7,22 @@
 #include "backends/cpu/kernels.h"
 #include "base/result.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace hadal {
+namespace {
+
+#if defined(__x86_64__)
+// AVX-VNNI; clang 14's run-time support does not know the name.
+bool has_avx_vnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & 1U << 4) != 0;
+}
+#endif
+
+}  // namespace
 
 std::string_view instruction_set_name(InstructionSet set) {
   switch (set) {
@@ -15,6 +30,8 @@ std::string_view instruction_set_name(InstructionSet set) {
       return "portable";
     case InstructionSet::avx2:
       return "avx2";
+    case InstructionSet::avx2_vnni:
+      return "avx2_vnni";
     case InstructionSet::avx512:
       return "avx512";
     case InstructionSet::avx512_vnni:
@@ -33,6 +50,7 @@ bool machine_has(InstructionSet set) {
   __builtin_cpu_init();
   const bool has_avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
   if (set == InstructionSet::avx2) return has_avx2;
+  if (set == InstructionSet::avx2_vnni) return has_avx2 && has_avx_vnni();
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
                           __builtin_cpu_supports("avx512bw") != 0 &&
                           __builtin_cpu_supports("avx512vl") != 0 &&
@@ -58,7 +76,7 @@ const cpu::KernelTable& cpu::kernels_for(InstructionSet set) {
   CHECK(machine_has(set), "this machine has no ", instruction_set_name(set));
 #if defined(__x86_64__)
   if (set >= InstructionSet::avx512) return avx512::kTable;
-  if (set == InstructionSet::avx2) return avx2::kTable;
+  if (set >= InstructionSet::avx2) return avx2::kTable;
 #endif
   return portable::kTable;
 }
@@ -76,6 +94,8 @@ const cpu::Int8Table* cpu::int8_kernels_for(InstructionSet set) {
 #if defined(__x86_64__)
   if (set >= InstructionSet::avx512_vbmi) return &avx512_vbmi::kInt8Table;
   if (set == InstructionSet::avx512_vnni) return &avx512_vnni::kInt8Table;
+  if (set == InstructionSet::avx2_vnni) return &avx2_vnni::kInt8Table;
+  if (set == InstructionSet::avx2) return &avx2::kInt8Table;
 #endif
   return nullptr;
 }

@@ -10,9 +10,10 @@
 namespace hadal {
 
 enum class InstructionSet : uint8_t {
-  portable,  // any machine
-  avx2,      // AVX2, FMA, F16C: Haswell (2013), Zen
-  avx512,    // AVX-512 F, BW, VL, DQ: Skylake-SP (2017)
+  portable,   // any machine
+  avx2,       // AVX2, FMA, F16C: Haswell (2013), Zen
+  avx2_vnni,  // the same, with products of bytes in one instruction: Alder Lake (2021)
+  avx512,     // AVX-512 F, BW, VL, DQ: Skylake-SP (2017)
   // The same, with products of bytes for the fast mode; exact arithmetic is that of avx512.
   avx512_vnni,  // Cascade Lake (2019)
   avx512_vbmi,  // and look-ups of bytes: Ice Lake
@@ -22,7 +23,8 @@ enum class InstructionSet : uint8_t {
 // Best first: the first one that the machine has is taken.
 inline constexpr std::array kInstructionSetsBestFirst = {
     InstructionSet::avx512_bf16, InstructionSet::avx512_vbmi, InstructionSet::avx512_vnni,
-    InstructionSet::avx512,      InstructionSet::avx2,        InstructionSet::portable};
+    InstructionSet::avx512,      InstructionSet::avx2_vnni,   InstructionSet::avx2,
+    InstructionSet::portable};
 
 std::string_view instruction_set_name(InstructionSet set);
 bool machine_has(InstructionSet set);

@@ -9,9 +9,10 @@
 //
 //   x · w = Σ_blocks  scale of x · scale of w · Σ whole products
 //
-// The inner sums are whole numbers, so they have no order.  Blocks are summed in f32: block b
-// belongs to sum b mod 4, the four meet as (0+2)+(1+3).  So a row gives the same bits alone and
-// among others, on every number of threads.  Tested by tests/cpu/int8_test.cpp.
+// The inner sums are whole numbers, so they have no order.  Blocks are summed in f32, each by one
+// fused multiplication and addition: block b belongs to sum b mod 4, the four meet as (0+2)+(1+3).
+// So a row gives the same bits alone and among others, on every number of threads and in every
+// instruction set.  Tested by tests/ops/cpu_int8_test.cpp.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ namespace hadal::cpu {
 constexpr int64_t kInt8Block = 32;  // inputs that share a scale
 constexpr int64_t kInt8Span = 128;  // rows are filled up with zeros to whole spans
 
-// Rows of activations: of each 32 values a scale, and -128 · their sum, because weights are kept
-// as bytes above 128.
+// Rows of activations: of each 32 values a scale, and -128 · their sum for sets that keep weights
+// as bytes above 128 (VNNI's products take one factor without a sign), else 0.
 struct Int8Rows {
   int8_t* values = nullptr;  // [row][stride]
   float* scales = nullptr;   // [row][stride / 32]
@@ -57,6 +58,12 @@ struct Int8Table {
 };
 
 // Each defined by int8_kernels.cpp, compiled for that set.
+namespace avx2 {
+extern const Int8Table kInt8Table;
+}
+namespace avx2_vnni {
+extern const Int8Table kInt8Table;
+}
 namespace avx512_vnni {
 extern const Int8Table kInt8Table;
 }

@@ -6,11 +6,15 @@
 // register of sums then holds block j of output n in lane 4j + n, so that one conversion and one
 // multiplication serve four outputs.
 //
-// Many rows (prefill) turn 32 outputs over their whole depth into a panel of bytes in the second
-// cache: sixteen outputs' next four inputs are one register, and meet four bytes of a row that are
-// the same in every lane.  Blocks lie in the order in which they are summed: those of sum 0 first.
-// The room's own copy, which any machine must be able to run, is empty.
-#if defined(__AVX512VNNI__)
+// Many rows (prefill) turn one or two lines of sixteen outputs over their whole depth into a panel
+// of bytes in the second cache: sixteen outputs' next four inputs are one line, and meet four bytes
+// of a row that are the same in every lane.  Blocks lie in the order in which they are summed:
+// those of sum 0 first.
+//
+// Lines are 64 bytes in every instruction set, in as many registers as they need, so sums have one
+// order and products the same bits everywhere.  The room's own copy, which any machine must be able
+// to run, is empty.
+#if defined(HADAL_CPU_ISA)
 
 #include "backends/cpu/int8.h"
 #include "backends/cpu/vec_int8.h"
@@ -21,8 +25,7 @@ namespace {
 constexpr int64_t kOutputs = 4;         // of the direct product
 constexpr int64_t kDirectRows = 4;      // and rows of x that it takes at a time
 constexpr int64_t kMostDirectRows = 8;  // from here on turning a panel pays (bench/README.md)
-constexpr int64_t kPanelOutputs = 32;
-constexpr int64_t kTileRows = 6;  // 6 x 2 whole and 6 x 2 real sums of 32 registers
+constexpr int64_t kPanelOutputs = 16 * kTileLines;
 constexpr int64_t kSums = 4;
 
 constexpr int64_t smaller(int64_t a, int64_t b) {
@@ -238,16 +241,16 @@ void direct_product(const Int8Product& p) {
 
 // ---- many rows ----------------------------------------------------------------------------------
 
-// 32 outputs: for sum j, span s and piece q (of eight in a block) two registers of sixteen outputs;
-// for every block of the same order their scales.
+// For sum j, span s and piece q (of eight in a block) the lines of sixteen outputs; for every block
+// of the same order their scales.
 struct Panel {
   uint8_t* bytes;
   float* scales;
   int64_t spans;
 
   int64_t block(int64_t j, int64_t s) const { return j * spans + s; }
-  uint8_t* piece(int64_t block, int64_t q, int64_t half) const {
-    return bytes + ((block * 8 + q) * 2 + half) * 64;
+  uint8_t* piece(int64_t block, int64_t q, int64_t line) const {
+    return bytes + ((block * 8 + q) * kTileLines + line) * 64;
   }
   float* scale(int64_t block) const { return scales + block * kPanelOutputs; }
 };
@@ -261,7 +264,7 @@ inline int64_t piece_place(int64_t j, int64_t q) {
 
 template <typename Span>
 void turn_span(const Matrix& matrix, const uint8_t* const* rows, const Panel& panel, int64_t s,
-               int64_t half) {
+               int64_t line) {
   Bytes lines[2][16];
   for (int64_t n = 0; n < 16; ++n) {
     Bytes both[2];
@@ -274,7 +277,7 @@ void turn_span(const Matrix& matrix, const uint8_t* const* rows, const Panel& pa
   for (int64_t j = 0; j < kSums; ++j)
     for (int64_t q = 0; q < 8; ++q) {
       const int64_t place = piece_place<Span>(j, q) / 4;
-      store_line(panel.piece(panel.block(j, s), q, half), lines[place / 16][place % 16]);
+      store_line(panel.piece(panel.block(j, s), q, line), lines[place / 16][place % 16]);
     }
 }
 
@@ -299,54 +302,65 @@ void make_panel(const Int8Product& p, int64_t o, const Panel& panel) {
       for (int64_t j = 0; j < kSums; ++j)
         for (int64_t i = 0; i < 4; ++i) panel.scale(panel.block(j, s))[n + i] = four[4 * j + i];
     }
-    for (int64_t half = 0; half < 2; ++half)
-      turn_span<Span>(matrix, rows + 16 * half, panel, s, half);
+    for (int64_t line = 0; line < kTileLines; ++line)
+      turn_span<Span>(matrix, rows + 16 * line, panel, s, line);
   }
 }
 
-// M rows × 32 outputs.
+// The whole sums of one block.
+template <typename Span, int64_t M>
+inline __attribute__((always_inline)) void add_block(const Inputs<M>& x, const uint8_t* pieces,
+                                                     int64_t j, int64_t s,
+                                                     Bytes (*whole)[kTileLines]) {
+#pragma GCC unroll 8
+  for (int64_t q = 0; q < 8; ++q) {
+    Bytes weights[kTileLines];
+    for (int64_t line = 0; line < kTileLines; ++line)
+      weights[line] = load_line(pieces + (q * kTileLines + line) * 64);
+    const int64_t place = s * kInt8Span + piece_place<Span>(j, q);
+    for (int64_t m = 0; m < M; ++m) {
+      const Bytes four = four_everywhere(x.values[m] + place);
+      for (int64_t line = 0; line < kTileLines; ++line)
+        whole[m][line] = add_products(whole[m][line], weights[line], four);
+    }
+  }
+}
+
+// M rows × the outputs of a panel.
 template <typename Span, int64_t M>
 __attribute__((noinline)) void panel_tile(const Int8Product& p, const Panel& panel,
                                           int64_t first_row, int64_t o) {
   const Inputs<M> x(p.x, first_row);
-  alignas(64) Floats done[kSums][M][2];
+  alignas(64) Floats done[kSums][M][kTileLines];
   for (int64_t j = 0; j < kSums; ++j) {
-    Floats sums[M][2];
-    for (int64_t m = 0; m < M; ++m) sums[m][0] = sums[m][1] = float_everywhere(0);
+    Floats sums[M][kTileLines];
+    for (int64_t m = 0; m < M; ++m)
+      for (int64_t line = 0; line < kTileLines; ++line) sums[m][line] = float_everywhere(0);
     for (int64_t s = 0; s < panel.spans; ++s) {
       const int64_t block = panel.block(j, s), at = 4 * s + j;
-      const uint8_t* pieces = panel.piece(block, 0, 0);
-      Bytes whole[M][2];
+      Bytes whole[M][kTileLines];
       for (int64_t m = 0; m < M; ++m)
-        whole[m][0] = whole[m][1] = int_everywhere(x.corrections[m][at]);
-#pragma GCC unroll 8
-      for (int64_t q = 0; q < 8; ++q) {
-        const Bytes w0 = load_line(pieces + q * 128), w1 = load_line(pieces + q * 128 + 64);
-        const int64_t place = s * kInt8Span + piece_place<Span>(j, q);
-        for (int64_t m = 0; m < M; ++m) {
-          const Bytes four = four_everywhere(x.values[m] + place);
-          whole[m][0] = add_products(whole[m][0], w0, four);
-          whole[m][1] = add_products(whole[m][1], w1, four);
-        }
-      }
-      Floats scales[2];
+        for (int64_t line = 0; line < kTileLines; ++line)
+          whole[m][line] = int_everywhere(x.corrections[m][at]);
+      add_block<Span, M>(x, panel.piece(block, 0, 0), j, s, whole);
+      Floats scales[kTileLines];
       __builtin_memcpy(scales, panel.scale(block), sizeof scales);
       for (int64_t m = 0; m < M; ++m) {
         const Floats x_scale = float_everywhere(x.scales[m][at]);
-        for (int64_t half = 0; half < 2; ++half)
-          sums[m][half] =
-              madd_floats(as_floats(whole[m][half]), scales[half] * x_scale, sums[m][half]);
+        for (int64_t line = 0; line < kTileLines; ++line)
+          sums[m][line] =
+              madd_floats(as_floats(whole[m][line]), scales[line] * x_scale, sums[m][line]);
       }
     }
     for (int64_t m = 0; m < M; ++m)
-      for (int64_t half = 0; half < 2; ++half) done[j][m][half] = sums[m][half];
+      for (int64_t line = 0; line < kTileLines; ++line) done[j][m][line] = sums[m][line];
   }
   for (int64_t m = 0; m < M; ++m) {
     float outputs[kPanelOutputs];
-    for (int64_t half = 0; half < 2; ++half) {
+    for (int64_t line = 0; line < kTileLines; ++line) {
       const Floats sum =
-          (done[0][m][half] + done[2][m][half]) + (done[1][m][half] + done[3][m][half]);
-      __builtin_memcpy(outputs + 16 * half, &sum, sizeof sum);
+          (done[0][m][line] + done[2][m][line]) + (done[1][m][line] + done[3][m][line]);
+      __builtin_memcpy(outputs + 16 * line, &sum, sizeof sum);
     }
     write_outputs(p, first_row + m, o, smaller(kPanelOutputs, p.last - o), outputs);
   }
@@ -440,7 +454,7 @@ void round_row(const float* x, int64_t width, Format weights, int64_t row, const
     else
       __builtin_memcpy(span + kInt8Block * (b % 4), whole, sizeof whole);
     out.scales[row * blocks + b] = step.step * unit;
-    out.corrections[row * blocks + b] = -128 * sum;
+    out.corrections[row * blocks + b] = -kMiddle * sum;
   }
 }
 

@@ -55,6 +55,16 @@ inline KeySums meet(KeySums sums, KeyVec keys, const int8_t* query) {
 inline IntVec whole_sums(KeySums sums) {
   return (IntVec)sums;
 }
+#elif defined(__AVXVNNI__)
+typedef __m256i KeySums;
+inline KeySums meet(KeySums sums, KeyVec keys, const int8_t* query) {
+  int32_t four;
+  __builtin_memcpy(&four, query, sizeof four);
+  return _mm256_dpbusd_avx_epi32(sums, (__m256i)keys, _mm256_set1_epi32(four));
+}
+inline IntVec whole_sums(KeySums sums) {
+  return (IntVec)sums;
+}
 #elif defined(__AVX512BW__)
 typedef __m512i KeySums;
 inline KeySums meet(KeySums sums, KeyVec keys, const int8_t* query) {

@@ -51,8 +51,11 @@ void run_floats(bool wide, int64_t loops) {
     HADAL_TWELVE("vfmadd231ps %%ymm12, %%ymm13, %%ymm\\r");
   asm volatile("vzeroupper");
 }
-void run_bytes(int64_t loops) {
-  HADAL_TWELVE("vpdpbusd %%zmm12, %%zmm13, %%zmm\\r");
+void run_bytes(bool wide, int64_t loops) {
+  if (wide)
+    HADAL_TWELVE("vpdpbusd %%zmm12, %%zmm13, %%zmm\\r");
+  else
+    HADAL_TWELVE("%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm\\r");
   asm volatile("vzeroupper");
 }
 #endif
@@ -94,9 +97,10 @@ Peaks measure_peaks(int64_t threads, Clock clock) {
   if (machine_has(InstructionSet::avx2))
     peaks.float_operations = rate_of(pool, clock, kLoops * kSums * (wide ? 32.0 : 16.0),
                                      [&](int64_t) { run_floats(wide, kLoops); });
-  if (machine_has(InstructionSet::avx512_vnni))
-    peaks.int8_operations =
-        rate_of(pool, clock, kLoops * kSums * 128.0, [](int64_t) { run_bytes(kLoops); });
+  const bool wide_bytes = machine_has(InstructionSet::avx512_vnni);
+  if (wide_bytes || machine_has(InstructionSet::avx2_vnni))
+    peaks.int8_operations = rate_of(pool, clock, kLoops * kSums * (wide_bytes ? 128.0 : 64.0),
+                                    [&](int64_t) { run_bytes(wide_bytes, kLoops); });
 #endif
   return peaks;
 }

@@ -30,7 +30,7 @@ RowShape row_shape(const Pool& pool) {
 const AttendKernels& attend_kernels_for(InstructionSet set) {
 #if defined(__x86_64__)
   if (set >= InstructionSet::avx512) return avx512::kAttend;
-  if (set == InstructionSet::avx2) return avx2::kAttend;
+  if (set >= InstructionSet::avx2) return avx2::kAttend;
 #endif
   (void)set;
   return portable::kAttend;
@@ -41,6 +41,7 @@ const ScoreKernels& score_kernels_for(InstructionSet set) {
   // Sums of whole numbers: the same bits with and without VNNI.
   if (set >= InstructionSet::avx512_vnni) return avx512_vnni::kScore;
   if (set == InstructionSet::avx512) return avx512::kScore;
+  if (set == InstructionSet::avx2_vnni) return avx2_vnni::kScore;
   if (set == InstructionSet::avx2) return avx2::kScore;
 #endif
   (void)set;

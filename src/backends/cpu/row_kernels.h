@@ -3,7 +3,7 @@
 //
 // attend_kernels.cpp and score_kernels.cpp are compiled once per instruction set, as kernels.cpp
 // is, and keep its rules: on the calling thread, no allocation, each output from its own inputs in
-// one fixed order.  score_kernels.cpp alone has one set more, with dot products of bytes.
+// one fixed order.  score_kernels.cpp alone has more sets, with dot products of bytes.
 #pragma once
 
 #include <cstdint>
@@ -98,6 +98,9 @@ namespace avx2 {
 extern const AttendKernels kAttend;
 extern const ScoreKernels kScore;
 }  // namespace avx2
+namespace avx2_vnni {
+extern const ScoreKernels kScore;
+}
 namespace avx512 {
 extern const AttendKernels kAttend;
 extern const ScoreKernels kScore;
