@@ -215,6 +215,12 @@ class Painter {
     const size_t count = static_cast<size_t>(options_.size.cells());
     std::vector<std::vector<int64_t>> frames(jobs_.size(),
                                              std::vector<int64_t>(count, visual_.mask_id));
+    for (size_t job = 0; job < jobs_.size(); ++job)
+      if (frame_of(static_cast<int64_t>(job)) == 0 && !jobs_[job].begun.empty())
+        frames[job] = jobs_[job].begun;
+    masked_.clear();
+    for (const std::vector<int64_t>& frame : frames)
+      masked_.push_back(std::count(frame.begin(), frame.end(), visual_.mask_id));
     for (int64_t pass = 0; pass < options_.passes && !cancelled(); ++pass) {
       decide(frames, pass);
       if (!options_.glimpse || pass + 1 == options_.passes) continue;
@@ -248,12 +254,11 @@ class Painter {
       for (int64_t cell = 0; cell < count; ++cell) places.push_back(cell);
     const std::vector<Drawn> drawn = draw(model_.states(batch, cache_), places, pass);
     const double progress = static_cast<double>(pass + 1) / static_cast<double>(options_.passes);
-    const int64_t left = pass + 1 == options_.passes
-                             ? 0
-                             : static_cast<int64_t>(static_cast<double>(count) *
-                                                    std::cos(std::numbers::pi / 2 * progress));
-    for (size_t job = 0; job < jobs_.size(); ++job)
+    const double part = pass + 1 == options_.passes ? 0 : std::cos(std::numbers::pi / 2 * progress);
+    for (size_t job = 0; job < jobs_.size(); ++job) {
+      const int64_t left = static_cast<int64_t>(static_cast<double>(masked_[job]) * part);
       keep_surest(drawn, static_cast<int64_t>(job), left, pass, frames[job]);
+    }
   }
 
   // Keeps all but `left` of the masked cells.  Early passes are noisy, so that a frame does not
@@ -290,6 +295,7 @@ class Painter {
   std::vector<Painting> paintings_;
   Cache cache_;
   std::vector<int64_t> lengths_;  // positions that each slot's sequence has
+  std::vector<int64_t> masked_;   // cells of each job's frame that its passes have to decide
   std::vector<float> guided_row_;
   int64_t steps_ = 0;
 };
@@ -309,6 +315,13 @@ Status check_job(const PaintJob& job, const PaintOptions& options, const ModelCo
                 options.size.cells(), " in every job or none");
   for (int64_t id : job.first_frame)
     if (!cells.is_cell(id)) return fail("a first frame holds token ", id, ", expected cells");
+  if (!job.begun.empty() && (options.passes == 0 || first_frame ||
+                             static_cast<int64_t>(job.begun.size()) != options.size.cells()))
+    return fail("a frame of ", job.begun.size(), " cells is begun, expected none, or ",
+                options.size.cells(), " with passes and without a first frame");
+  for (int64_t id : job.begun)
+    if (!cells.is_cell(id) && id != config.visual.mask_id)
+      return fail("a frame begins with token ", id, ", expected cells or the mask");
   const int64_t length = static_cast<int64_t>(std::max(job.prompt.size(), job.without.size())) +
                          kLongestSize + options.size.frames * (options.size.cells() + 1);
   if (length > config.max_positions)

@@ -90,6 +90,7 @@ class ProgramWriter {
     Program program;
     TRY(program.rules_, order_rules());
     resolve_twins();
+    find_byte_classes(program);
     program.code_ = std::move(code_);
     program.sets_ = std::move(sets_);
     program.live_ = std::move(live_);
@@ -369,6 +370,21 @@ class ProgramWriter {
       if (is_call && !(live_[at(code.next)] && live_[at(code.set)])) continue;
       live_[at(address)] = true;
       todo.insert(todo.end(), users[at(address)].begin(), users[at(address)].end());
+    }
+  }
+
+  // Set after set, each class is cut in those that are in the set and those that are not.
+  void find_byte_classes(Program& program) const {
+    for (const ByteSet& set : sets_) {
+      std::array<std::array<int, 2>, 256> cut;
+      for (auto& halves : cut) halves = {-1, -1};
+      int count = 0;
+      for (size_t byte = 0; byte < 256; ++byte) {
+        int& half = cut[program.byte_class_[byte]][set.test(byte) ? 1 : 0];
+        if (half < 0) half = count++;
+        program.byte_class_[byte] = static_cast<uint8_t>(half);
+      }
+      program.byte_classes_ = count;
     }
   }
 

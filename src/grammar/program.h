@@ -10,6 +10,7 @@
 // kMostInstructions.  Does not change once made; any thread.
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstdint>
 #include <string>
@@ -51,6 +52,9 @@ class Program {
   Address start() const { return start_; }
   const Instruction& at(Address address) const { return code_[static_cast<size_t>(address)]; }
   const ByteSet& set(int32_t index) const { return sets_[static_cast<size_t>(index)]; }
+  // Bytes of one class are in the same sets, so that no state tells them apart.
+  uint8_t byte_class(uint8_t byte) const { return byte_class_[byte]; }
+  int32_t byte_classes() const { return byte_classes_; }
   // Ordered: what a rule may call before it has read a byte stands behind it.
   const CalledRule& rule(int32_t index) const { return rules_[static_cast<size_t>(index)]; }
   // Whether the end of the rule can be reached from here.
@@ -64,6 +68,8 @@ class Program {
 
   std::vector<Instruction> code_;
   std::vector<ByteSet> sets_;
+  std::array<uint8_t, 256> byte_class_{};
+  int32_t byte_classes_ = 1;
   std::vector<CalledRule> rules_;
   std::vector<bool> live_;
   std::vector<Address> twins_;

@@ -26,6 +26,7 @@ class GrammarConstraint : public TokenConstraint {
         vocabulary_(grammar_->vocabulary()),
         options_(std::move(options)),
         walker_(grammar_->program()),
+        reach_(walker_, grammar_->text_bytes()),
         state_(walker_.start()),
         mask_(vocabulary_.size()) {}
 
@@ -50,6 +51,8 @@ class GrammarConstraint : public TokenConstraint {
     if (walker_.memory() > kMostWalkerBytes) {
       state_ = walker_.forget_all_but(state_);
       masks_.clear();
+      short_masks_.clear();
+      reach_.forget();
     }
   }
 
@@ -84,9 +87,39 @@ class GrammarConstraint : public TokenConstraint {
     if (text_.size() > kept) text_.erase(0, text_.size() - kept);
   }
 
+  // Short tokens cannot tell twins apart, and a long string is many of them.
   TokenMask mask_of(int32_t state) {
-    TokenMask mask(vocabulary_.size());
     limit_ = walker_.work() + kMostWork;
+    const int32_t twin = twin_of(state);
+    if (short_masks_.size() >= kMostMasks) short_masks_.clear();
+    auto known = short_masks_.find(twin);
+    if (known == short_masks_.end()) known = short_masks_.try_emplace(twin, short_mask(twin)).first;
+    TokenMask mask = known->second;
+    for (const TokenTree& tree : vocabulary_.trees()) {
+      if (!tree.is_long || tree.size() == 0) continue;
+      if (reach_.admits(state, tree.kind, tree.deepest))
+        mask.add(tree.whole);
+      else
+        add_range(tree, 0, tree.size(), state, mask);
+    }
+    if (walker_.accepts(state))
+      for (const int64_t end : options_.end_ids) mask.set(end);
+    return mask;
+  }
+
+  int32_t twin_of(int32_t state) {
+    std::vector<Walker::Place> places(walker_.places(state).begin(), walker_.places(state).end());
+    bool differs = false;
+    for (Walker::Place& place : places) {
+      const Address twin = grammar_->program().twin(place.address);
+      differs = differs || twin != place.address;
+      place.address = twin;
+    }
+    return differs ? walker_.state_of(places) : state;
+  }
+
+  TokenMask short_mask(int32_t state) {
+    TokenMask mask(vocabulary_.size());
     const std::vector<Walker::Place> places(walker_.places(state).begin(),
                                             walker_.places(state).end());
     for (size_t i = 0; i < places.size();) {
@@ -97,53 +130,50 @@ class GrammarConstraint : public TokenConstraint {
       const std::shared_ptr<const LocalMask> local = grammar_->local(top);
       mask.add(local->fits);
       limit_ -= local->work;
-      for (const int32_t open : local->open)
-        if (!tired()) add_branch(state, open, mask);
+      for (size_t tree = 0; tree < local->open.size(); ++tree)
+        add_open(state, vocabulary_.trees()[tree], local->open[tree], mask);
     }
-    add_long_tokens(state, mask);
-    if (walker_.accepts(state))
-      for (const int64_t end : options_.end_ids) mask.set(end);
     return mask;
   }
 
   bool tired() const { return walker_.work() > limit_; }
 
-  // What fits below a node of the short tree, with the whole stack in sight.
-  void add_branch(int32_t state, int32_t root, TokenMask& mask) {
-    const std::vector<Vocabulary::Node>& tree = vocabulary_.short_tree();
-    const Vocabulary::Node& top = tree[static_cast<size_t>(root)];
-    // Any token below the node spells the way to it.
-    int32_t below = root;
-    while (tree[static_cast<size_t>(below)].token < 0) ++below;
-    const std::string_view path =
-        vocabulary_.bytes(tree[static_cast<size_t>(below)].token).substr(0, top.depth - 1U);
-    for (const char byte : path) {
-      state = walker_.step(state, static_cast<uint8_t>(byte));
-      if (state == Walker::kDead) return;
+  // What fits below open nodes, with the whole stack in sight.  They come in the order of the tree:
+  // where ways to them begin alike they are walked once.
+  void add_open(int32_t state, const TokenTree& tree, const std::vector<int32_t>& open,
+                TokenMask& mask) {
+    way_.assign(1, state);
+    std::string_view before;
+    for (const int32_t root : open) {
+      if (tired()) return;
+      const std::string_view any = vocabulary_.bytes(tree.below(root).front());
+      const std::string_view way = any.substr(0, tree.at(root).depth - 1U);
+      const auto least = static_cast<ptrdiff_t>(std::min(before.size(), way.size()));
+      const auto apart = std::mismatch(way.begin(), way.begin() + least, before.begin()).first;
+      way_.resize(static_cast<size_t>(apart - way.begin()) + 1);
+      while (way_.size() <= way.size() && way_.back() != Walker::kDead)
+        way_.push_back(walker_.step(way_.back(), static_cast<uint8_t>(way[way_.size() - 1])));
+      before = way.substr(0, way_.size() - 1);
+      if (way_.back() != Walker::kDead)
+        add_range(tree, root, tree.at(root).after, way_.back(), mask);
     }
-    add_range(tree, root, top.after, state, mask);
-  }
-
-  void add_long_tokens(int32_t state, TokenMask& mask) {
-    const std::vector<Vocabulary::Node>& tree = vocabulary_.long_tree();
-    add_range(tree, 0, static_cast<int32_t>(tree.size()), state, mask);
   }
 
   // Nodes [begin, end) of a tree, all below the place where the walker is in `state`.
-  void add_range(const std::vector<Vocabulary::Node>& tree, int32_t begin, int32_t end,
-                 int32_t state, TokenMask& mask) {
+  void add_range(const TokenTree& tree, int32_t begin, int32_t end, int32_t state,
+                 TokenMask& mask) {
     if (begin == end) return;
-    const size_t base = tree[static_cast<size_t>(begin)].depth;
+    const size_t base = tree.at(begin).depth;
     path_.assign(1, state);
     for (int32_t i = begin; i < end;) {
-      const Vocabulary::Node& node = tree[static_cast<size_t>(i)];
+      const TokenTree::Node& node = tree.at(i);
       const size_t depth = node.depth - base;  // of the state above the node in path_
       const int32_t here = tired() ? Walker::kDead : walker_.step(path_[depth], node.byte);
       if (here == Walker::kDead) {
         i = node.after;
         continue;
       }
-      for (int32_t token = node.token; token >= 0; token = vocabulary_.same(token)) mask.set(token);
+      mask.set(tree.ending_at(i));
       path_.resize(depth + 1);
       path_.push_back(here);
       ++i;
@@ -154,10 +184,12 @@ class GrammarConstraint : public TokenConstraint {
   const Vocabulary& vocabulary_;
   const ConstraintOptions options_;
   Walker walker_;
+  TextReach reach_;
   int32_t state_;
-  TokenMask mask_;                                // before the gates
-  std::unordered_map<int32_t, TokenMask> masks_;  // by state
-  std::vector<int32_t> path_;
+  TokenMask mask_;  // before the gates
+  // By state: whole ones, and those of short tokens alone.
+  std::unordered_map<int32_t, TokenMask> masks_, short_masks_;
+  std::vector<int32_t> way_, path_;
   std::string text_;  // the end of what came before the gate
   size_t gate_ = 0;
   int64_t limit_ = 0;  // of the walker's work in this mask

@@ -3,6 +3,7 @@
 #include "grammar/token_grammar.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace hadal {
@@ -10,6 +11,9 @@ namespace {
 
 // 16 MiB of masks for a vocabulary of 129,280.  A schema of fifty members knows about a hundred.
 constexpr size_t kMostKnown = 1024;
+
+// So many tokens are worth asking whether all of them fit at once.
+constexpr size_t kManyTokens = 16;
 
 // Places that one walk may look at: some twenty times what JSON takes, about 20 ms.  A grammar
 // that is ambiguous beyond reason gets fewer tokens at a time, never wrong ones.
@@ -28,7 +32,7 @@ Result<std::shared_ptr<const TokenGrammar>> TokenGrammar::make(
 }
 
 TokenGrammar::TokenGrammar(Program program, std::shared_ptr<const Vocabulary> vocabulary)
-    : program_(std::move(program)), vocabulary_(std::move(vocabulary)) {}
+    : program_(std::move(program)), text_bytes_(program_), vocabulary_(std::move(vocabulary)) {}
 
 std::shared_ptr<const LocalMask> TokenGrammar::local(const std::vector<Address>& top) const {
   std::vector<Address> key;
@@ -45,40 +49,66 @@ std::shared_ptr<const LocalMask> TokenGrammar::local(const std::vector<Address>&
   return known_.try_emplace(std::move(key), std::move(made)).first->second;
 }
 
-// Down the tree as long as a prefix lives.  Where it dies, but the rule may have ended within it,
-// the rest of that branch is open.  The walker is new each time, so that its limits cut alike
-// whoever comes first.
+// The walker is new each time, so that its limits cut alike whoever comes first.
 LocalMask TokenGrammar::walk(const std::vector<Address>& top) const {
-  const std::vector<Vocabulary::Node>& tree = vocabulary_->short_tree();
-  LocalMask local{TokenMask(vocabulary_->size()), {}, 0};
+  LocalMask local;
+  local.fits = TokenMask(vocabulary_->size());
+  local.open.resize(vocabulary_->trees().size());
   int64_t nodes = 0;
   Walker walker(program_);
+  TextReach reach(walker, text_bytes_);
   std::vector<Walker::Place> places;
   for (const Address address : top) places.push_back({Walker::kUnknown, address});
-  // By depth: the state there, and whether a rule may have ended after at least one byte.
-  std::vector<int32_t> states = {walker.state_of(places)};
-  std::vector<bool> escaped = {false};
-  states.resize(static_cast<size_t>(kHorizon) + 1);
-  escaped.resize(static_cast<size_t>(kHorizon) + 1);
-  for (size_t i = 0; i < tree.size();) {
-    const Vocabulary::Node& node = tree[i];
-    const size_t depth = node.depth;
-    ++nodes;
-    const bool tired = walker.work() > kMostWork && depth > 1;
-    const int32_t state = tired ? Walker::kDead : walker.step(states[depth - 1], node.byte);
-    if (state == Walker::kDead) {
-      if (escaped[depth - 1] && !tired) local.open.push_back(static_cast<int32_t>(i));
-      i = static_cast<size_t>(node.after);
-      continue;
-    }
-    for (int32_t token = node.token; token >= 0; token = vocabulary_->same(token))
-      local.fits.set(token);
-    states[depth] = state;
-    escaped[depth] = escaped[depth - 1] || walker.escapes(state);
-    ++i;
-  }
+  const int32_t start = walker.state_of(places);
+  for (size_t tree = 0; tree < local.open.size(); ++tree)
+    if (!vocabulary_->trees()[tree].is_long) nodes += walk_tree(tree, reach, start, local);
   local.work = walker.work() + nodes / kNodesAPlace;
   return local;
+}
+
+// Down a tree as long as a prefix lives.  Where it dies, but the rule may have ended within it, the
+// rest of that branch is open.  Returns how many nodes were looked at.
+int64_t TokenGrammar::walk_tree(size_t index, TextReach& reach, int32_t start,
+                                LocalMask& local) const {
+  const TokenTree& tree = vocabulary_->trees()[index];
+  Walker& walker = reach.walker();
+  if (reach.admits(start, tree.kind, tree.deepest)) {
+    local.fits.add(tree.whole);
+    return 0;
+  }
+  // By depth: what is behind so many bytes.
+  struct Prefix {
+    int32_t state = 0;
+    int text = kWholeText;
+    bool escaped = false;  // a rule may have ended after at least one of them
+  };
+  std::array<Prefix, static_cast<size_t>(kHorizon) + 1> path;
+  path[0].state = start;
+  int64_t nodes = 0;
+  for (int32_t i = 0; i < tree.size(); ++nodes) {
+    const TokenTree::Node& node = tree.at(i);
+    const Prefix& before = path[node.depth - 1U];
+    const bool tired = walker.work() > kMostWork && node.depth > 1;
+    const int32_t state = tired ? Walker::kDead : walker.step(before.state, node.byte);
+    if (state == Walker::kDead) {
+      if (before.escaped && !tired) local.open[index].push_back(i);
+      i = node.after;
+      continue;
+    }
+    Prefix& here = path[node.depth];
+    here = {state, kWholeText, before.escaped || walker.escapes(state)};
+    if (tree.kind != TextKind::other) here.text = text_step(tree.kind, before.text, node.byte);
+    const std::span<const int32_t> below = tree.below(i);
+    if (here.text == kWholeText && below.size() >= kManyTokens &&
+        reach.admits(state, tree.kind, node.deepest - node.depth)) {
+      local.fits.set(below);
+      i = node.after;
+      continue;
+    }
+    local.fits.set(tree.ending_at(i));
+    ++i;
+  }
+  return nodes;
 }
 
 }  // namespace hadal

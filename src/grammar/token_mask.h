@@ -21,6 +21,9 @@ class TokenMask {
   void clear(int64_t token) { words_[word(token)] &= ~bit(token); }
   bool test(int64_t token) const { return (words_[word(token)] & bit(token)) != 0; }
   void set_all() { words_.assign(words_.size(), ~uint64_t{0}); }
+  void set(std::span<const int32_t> tokens) {
+    for (const int32_t token : tokens) set(token);
+  }
   // Requires: masks of the same vocabulary.
   void add(const TokenMask& other) {
     for (size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tree of prefixes, written in the order of a walk.
+// Trees of prefixes, written in the order of a walk.
 #include "grammar/vocabulary.h"
 
 #include <algorithm>
@@ -17,17 +17,23 @@ constexpr size_t kLongestToken = 4096;
 constexpr int64_t kMostTokens = int64_t{1} << 24;  // what control_bytes can name
 
 // Ids sorted by their bytes become nodes; `after` is known when the walk leaves a node.
-std::vector<Vocabulary::Node> tree_of(const std::vector<int32_t>& sorted,
-                                      const std::vector<std::string>& bytes) {
-  std::vector<Vocabulary::Node> nodes;
+void plant(TokenTree& tree, const std::vector<int32_t>& sorted,
+           const std::vector<std::string>& bytes, int64_t size) {
+  std::vector<TokenTree::Node>& nodes = tree.nodes;
   std::vector<size_t> path;  // nodes from the root to here
   std::string_view before;
+  const auto count = [&] { return static_cast<int32_t>(tree.tokens.size()); };
   const auto leave_to = [&](size_t depth) {
-    while (path.size() > depth) {
-      nodes[path.back()].after = static_cast<int32_t>(nodes.size());
-      path.pop_back();
+    for (; path.size() > depth; path.pop_back()) {
+      TokenTree::Node& node = nodes[path.back()];
+      node.after = static_cast<int32_t>(nodes.size());
+      node.deepest = std::max(node.deepest, node.depth);
+      if (path.size() < 2) continue;
+      TokenTree::Node& above = nodes[path[path.size() - 2]];
+      above.deepest = std::max(above.deepest, node.deepest);
     }
   };
+  tree.whole = TokenMask(size);
   for (const int32_t token : sorted) {
     const std::string_view text = bytes[static_cast<size_t>(token)];
     const size_t least = std::min(before.size(), text.size());
@@ -38,13 +44,17 @@ std::vector<Vocabulary::Node> tree_of(const std::vector<int32_t>& sorted,
     leave_to(common);
     for (size_t depth = common; depth < text.size(); ++depth) {
       path.push_back(nodes.size());
-      nodes.push_back({-1, 0, static_cast<uint16_t>(depth + 1), static_cast<uint8_t>(text[depth])});
+      nodes.push_back({.first = count(),
+                       .depth = static_cast<uint16_t>(depth + 1),
+                       .byte = static_cast<uint8_t>(text[depth])});
     }
-    nodes[path.back()].token = token;
+    tree.tokens.push_back(token);
+    tree.whole.set(token);
+    tree.deepest = std::max(tree.deepest, static_cast<int32_t>(text.size()));
     before = text;
   }
   leave_to(0);
-  return nodes;
+  nodes.push_back({.first = count(), .after = static_cast<int32_t>(nodes.size())});
 }
 
 }  // namespace
@@ -79,19 +89,19 @@ Result<Vocabulary> Vocabulary::make(std::vector<VocabularyToken> tokens, int64_t
         made.bytes_[static_cast<size_t>(a)].compare(made.bytes_[static_cast<size_t>(b)]);
     return order < 0 || (order == 0 && a < b);
   });
-  made.same_.assign(static_cast<size_t>(size), -1);
-  std::vector<int32_t> brief, lengthy;
-  for (size_t i = 0; i < sorted.size(); ++i) {
-    const std::string& text = made.bytes_[static_cast<size_t>(sorted[i])];
-    // Of tokens that read alike the first stands in the tree and leads to the others.
-    if (i > 0 && text == made.bytes_[static_cast<size_t>(sorted[i - 1])]) {
-      made.same_[static_cast<size_t>(sorted[i - 1])] = sorted[i];
-      continue;
+  for (const TextKind kind : {TextKind::words, TextKind::signs, TextKind::other})
+    for (const bool is_long : {false, true}) {
+      TokenTree& tree = made.trees_.emplace_back();
+      tree.kind = kind;
+      tree.is_long = is_long;
     }
-    (text.size() <= static_cast<size_t>(kHorizon) ? brief : lengthy).push_back(sorted[i]);
+  std::vector<std::vector<int32_t>> of_tree(made.trees_.size());
+  for (const int32_t token : sorted) {
+    const std::string_view text = made.bytes(token);
+    const bool is_long = text.size() > static_cast<size_t>(kHorizon);
+    of_tree[static_cast<size_t>(text_kind_of(text)) * 2 + (is_long ? 1 : 0)].push_back(token);
   }
-  made.short_ = tree_of(brief, made.bytes_);
-  made.long_ = tree_of(lengthy, made.bytes_);
+  for (size_t i = 0; i < of_tree.size(); ++i) plant(made.trees_[i], of_tree[i], made.bytes_, size);
   return made;
 }
 

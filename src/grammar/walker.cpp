@@ -36,17 +36,32 @@ int32_t Walker::state_of(std::span<const Place> places) {
 }
 
 int32_t Walker::step(int32_t state, uint8_t byte) {
-  const size_t slot = static_cast<size_t>(state) * 256 + byte;
-  if (steps_[slot] != kNotYet) return steps_[slot];
+  const size_t slot = static_cast<size_t>(state) * static_cast<size_t>(program_->byte_classes()) +
+                      program_->byte_class(byte);
+  if (steps_[slot] == kNotYet) steps_[slot] = find_step(state, byte);
+  return steps_[slot];
+}
+
+int32_t Walker::find_step(int32_t state, uint8_t byte) {
+  const std::vector<Place>& places = states_[static_cast<size_t>(state)].places;
+  work_ += static_cast<int64_t>(places.size());
   begin();
-  for (const Place& place : states_[static_cast<size_t>(state)].places) {
-    const Instruction& code = program_->at(place.address);
-    if (program_->set(code.set).test(byte)) todo_.push_back({place.stack, code.next});
+  uint64_t passed = 0;
+  for (size_t i = 0; i < places.size(); ++i) {
+    const Instruction& code = program_->at(places[i].address);
+    if (!program_->set(code.set).test(byte)) continue;
+    todo_.push_back({places[i].stack, code.next});
+    passed |= uint64_t{1} << (i % 64);
   }
-  work_ += static_cast<int64_t>(states_[static_cast<size_t>(state)].places.size());
+  const bool has_ways = places.size() <= 64;
+  if (has_ways)
+    for (const auto& [by, there] : states_[static_cast<size_t>(state)].ways)
+      if (by == passed) return there;
   settle(false);
   enter_rules();
-  return steps_[slot] = intern();
+  const int32_t there = intern();
+  if (has_ways) states_[static_cast<size_t>(state)].ways.emplace_back(passed, there);
+  return there;
 }
 
 void Walker::begin() {
@@ -162,7 +177,7 @@ int32_t Walker::intern() {
   places_held_ += static_cast<int64_t>(made.places.size());
   made.places.shrink_to_fit();
   states_.push_back(std::move(made));
-  steps_.resize(steps_.size() + 256, kNotYet);
+  steps_.resize(steps_.size() + static_cast<size_t>(program_->byte_classes()), kNotYet);
   return id;
 }
 
@@ -171,8 +186,9 @@ std::span<const Walker::Place> Walker::places(int32_t state) const {
 }
 
 int64_t Walker::memory() const {
-  constexpr int64_t kStateBytes = 256 * 4 + 128, kStackBytes = 80;
-  return static_cast<int64_t>(states_.size()) * kStateBytes +
+  constexpr int64_t kStepBytes = 4, kStateBytes = 128, kStackBytes = 80;
+  const int64_t state_bytes = kStateBytes + program_->byte_classes() * kStepBytes;
+  return static_cast<int64_t>(states_.size()) * state_bytes +
          places_held_ * static_cast<int64_t>(sizeof(Place)) +
          static_cast<int64_t>(stacks_.size()) * kStackBytes;
 }
@@ -196,6 +212,7 @@ int32_t Walker::forget_all_but(int32_t state) {
     renamed[old] = fresh.stack_of(std::move(stack));
   }
   fresh.making_ = states_[static_cast<size_t>(state)];
+  fresh.making_.ways.clear();
   rename(fresh.making_.places);
   const int32_t id = fresh.intern();
   *this = std::move(fresh);

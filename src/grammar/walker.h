@@ -63,10 +63,14 @@ class Walker {
   struct State {
     std::vector<Place> places;
     bool accepts = false, escapes = false;
+    // Where it leads, by the set of its places that a byte passes: bytes of several classes often
+    // pass the same ones.  Only for the first 64 places, so only for states of no more.
+    std::vector<std::pair<uint64_t, int32_t>> ways = {};
   };
   using Stack = std::vector<Place>;  // sorted: where to come back to, with what is below
   static constexpr int32_t kNotYet = -2;
 
+  int32_t find_step(int32_t state, uint8_t byte);
   void begin();
   void settle(bool in_new_rule);
   void visit(const Place& place, bool in_new_rule);
@@ -78,7 +82,7 @@ class Walker {
 
   const Program* program_;
   std::vector<State> states_;
-  std::vector<int32_t> steps_;                                // 256 a state
+  std::vector<int32_t> steps_;                                // one a state and class of bytes
   std::unordered_map<uint64_t, std::vector<int32_t>> index_;  // hash of places to states
   std::vector<Stack> stacks_;
   std::map<Stack, int32_t> stack_index_;

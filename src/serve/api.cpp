@@ -6,6 +6,7 @@
 #include <array>
 
 #include "serve/base64.h"
+#include "serve/embedding_reply.h"
 #include "serve/pictures.h"
 #include "serve/text_reply.h"
 #include "serve/view_cache.h"
@@ -257,17 +258,24 @@ void Api::cut() {
   // Under the lock no reply can forget itself and die.
   const std::lock_guard lock(mutex_);
   for (TextReply* reply : replies_) reply->cut();
+  for (EmbeddingReply* reply : embeddings_) reply->cut();
 }
 
 int64_t Api::answering() const {
   const int64_t looking = viewing_ ? viewing_->size() : 0;
   const std::lock_guard lock(mutex_);
-  return looking + static_cast<int64_t>(replies_.size()) + (pictures_ ? pictures_->answering() : 0);
+  return looking + static_cast<int64_t>(replies_.size() + embeddings_.size()) +
+         (pictures_ ? pictures_->answering() : 0);
 }
 
 void Api::forget(const TextReply& reply) {
   const std::lock_guard lock(mutex_);
   std::erase_if(replies_, [&](const TextReply* one) { return one == &reply; });
+}
+
+void Api::forget(const EmbeddingReply& reply) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(embeddings_, [&](const EmbeddingReply* one) { return one == &reply; });
 }
 
 }  // namespace hadal

@@ -40,6 +40,7 @@ class Artist;
 class FileStore;
 class ViewCache;
 class ViewQueue;
+class EmbeddingReply;
 class PictureReply;
 class Pictures;
 class TextReply;
@@ -47,6 +48,8 @@ class VideoJobs;
 class VideoStore;
 enum class ChatArt;
 enum class ImageTask;
+struct ArtLimits;
+struct ImageCall;
 struct PictureChatCall;
 struct VideoCall;
 struct PictureReplyParts;
@@ -84,6 +87,7 @@ class Api : public HttpHandler {
   int64_t answering() const;
 
  private:
+  friend class EmbeddingReply;
   friend class PictureReply;
   friend class TextReply;
   struct Route;
@@ -137,7 +141,7 @@ class Api : public HttpHandler {
 
   struct TextJob {
     ReplyPlan plan;
-    std::string user;
+    std::string user, cache_salt;
     bool stream = false;
     std::string call_prefix;
     ErrorFamily family = ErrorFamily::openai;
@@ -182,11 +186,16 @@ class Api : public HttpHandler {
   ApiResult<VideoJobs*> videos_or_refusal();
   ApiStatus check_picture_model(const std::string& name) const;
   ApiStatus answer_image(const Asked& asked, ImageTask task);
+  using SdReader = ApiResult<ImageCall> (*)(const OrderedJson& body, const ArtLimits& limits,
+                                            const std::string& model);
+  ApiStatus answer_sd(const Asked& asked, SdReader read);
   ApiStatus answer_picture(const Asked& asked, const std::string& user, PictureReplyParts parts);
   static std::string owner_of(const Asked& asked);
   // Within which what was read and seen is found again.
-  static std::string partition_of(const Asked& asked, const std::string& user) {
-    return owner_of(asked) + "/" + user;
+  static std::string partition_of(const Asked& asked, const std::string& user,
+                                  const std::string& salt) {
+    constexpr char kNoText = '\xff';  // which no text holds
+    return owner_of(asked) + "/" + user + (salt.empty() ? "" : kNoText + salt);
   }
   ApiStatus list_videos(const Asked& asked, VideoJobs& videos);
   ApiStatus video_content(const Asked& asked, VideoJobs& videos, const VideoJob& job);
@@ -206,6 +215,7 @@ class Api : public HttpHandler {
                                   const std::string& where);
   FileReader file_reader(const Asked& asked);
   void forget(const TextReply& reply);
+  void forget(const EmbeddingReply& reply);
 
   const ServedModel& model_;
   Accounts& accounts_;
@@ -216,6 +226,7 @@ class Api : public HttpHandler {
   Metrics metrics_;
   mutable std::mutex mutex_;
   std::set<TextReply*> replies_;  // each is held by its generation until it forgets itself
+  std::set<EmbeddingReply*> embeddings_;
   Bookkeeper bookkeeper_;
   std::unique_ptr<Pictures> pictures_;  // null: the model does not draw
   std::unique_ptr<ViewCache> views_;    // null: the model reads text only

@@ -103,6 +103,7 @@ ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   ReplyFacts facts = facts_for(call, plan, make_id("chatcmpl-"));
   return answer_text(asked, {.plan = std::move(plan),
                              .user = call.user,
+                             .cache_salt = call.cache_salt,
                              .stream = call.stream,
                              .call_prefix = "call_",
                              .family = ErrorFamily::openai,

@@ -9,9 +9,17 @@
 namespace hadal {
 
 ApiStatus Api::sd_txt2img(const Asked& asked) {
+  return answer_sd(asked, read_txt2img);
+}
+
+ApiStatus Api::sd_img2img(const Asked& asked) {
+  return answer_sd(asked, read_img2img);
+}
+
+ApiStatus Api::answer_sd(const Asked& asked, SdReader read) {
   TRY(Pictures* const pictures, pictures_or_refusal());
   TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
-  TRY(ImageCall call, read_txt2img(body, pictures->artist().limits(), model_.id));
+  TRY(ImageCall call, read(body, pictures->artist().limits(), model_.id));
   TRY_STATUS(check_order(pictures->artist(), call.order));
   std::unique_ptr<PictureWriter> writer = make_sd_writer(call, model_.id);
   return answer_picture(asked, call.user,
@@ -21,14 +29,6 @@ ApiStatus Api::sd_txt2img(const Asked& asked) {
                          .order = std::move(call.order),
                          .family = ErrorFamily::a1111,
                          .headers = ignored_headers(call.ignored)});
-}
-
-ApiStatus Api::sd_img2img(const Asked&) {
-  return ApiError{
-      .message =
-          "img2img: this model cannot paint a given picture anew to some strength; "
-          "/v1/images/edits films on from it, /v1/images/variations draws what it shows",
-      .code = "not_supported"};
 }
 
 ApiStatus Api::sd_models(const Asked& asked) {

@@ -5,6 +5,8 @@
 #include "serve/api.h"
 #include "serve/chat_codec.h"
 #include "serve/completion_codec.h"
+#include "serve/embedding_codec.h"
+#include "serve/embedding_reply.h"
 #include "serve/file_store.h"
 #include "serve/json_reply.h"
 #include "serve/messages_codec.h"
@@ -95,12 +97,34 @@ ApiStatus Api::response_tokens(const Asked& asked) {
       });
 }
 
-ApiStatus Api::embeddings(const Asked&) {
-  return ApiError{.message = "model: " + model_.id +
-                             " writes text; it was not trained to give embeddings, and what could "
-                             "be taken from inside it would mean nothing",
-                  .param = "model",
-                  .code = "no_embeddings"};
+ApiStatus Api::embeddings(const Asked& asked) {
+  TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
+  TRY(EmbeddingCall call, read_embedding_call(body));
+  TRY_STATUS(choose_model(model_, NamesOf::openai, call.common, nullptr));
+  TRY(std::vector<std::vector<int64_t>> texts, embedding_ids(model_, call));
+  int64_t tokens = 0;
+  for (const std::vector<int64_t>& text : texts) tokens += static_cast<int64_t>(text.size());
+  TRY_STATUS(admit(asked, tokens));
+  const auto reply = std::make_shared<EmbeddingReply>(
+      *this,
+      EmbeddingReplyParts{.exchange = asked.exchange,
+                          .key = asked.key,
+                          .owner = asked.key ? asked.key->id : call.common.user,
+                          .partition = partition_of(asked, call.common.user, ""),
+                          .texts = std::move(texts),
+                          .base64 = call.base64,
+                          .deadline = std::chrono::steady_clock::now() + options_.request_time,
+                          .headers = ignored_headers(call.common.ignored)});
+  {
+    const std::lock_guard lock(mutex_);
+    embeddings_.insert(reply.get());
+  }
+  ApiStatus begun = reply->start();
+  if (begun) return begun;
+  forget(*reply);
+  leave(asked);
+  metrics_.refused("queue");
+  return begun;
 }
 
 ApiStatus Api::tokenize(const Asked& asked) {

@@ -39,9 +39,12 @@ ApiStatus Api::chat_completions(const Asked& asked) {
                           .clips = pictures_ && pictures_->videos()};
   TRY(const ChatArt art, read_modalities(body, possible));
   if (art != ChatArt::none) return draw_in_chat(asked, body, art);
-  if (pictures_ && pictures_->artist().looks() && shows_picture(body))
-    return look_in_chat(asked, std::move(body));
+  const bool describes = pictures_ && pictures_->artist().looks() && sees() == Sees::text;
+  if (describes && shows_picture(body)) return look_in_chat(asked, std::move(body));
+  const std::vector<std::string> taken =
+      describes ? leave_out_described(body) : std::vector<std::string>();
   TRY(ChatCall call, read_chat_call(body, sees()));
+  call.ignored.insert(call.ignored.end(), taken.begin(), taken.end());
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
                              .id_prefix = "chatcmpl-",
@@ -62,6 +65,7 @@ ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job,
   ReplyFacts facts = facts_for(call, plan, make_id(job.id_prefix));
   return answer_text(asked, {.plan = std::move(plan),
                              .user = call.user,
+                             .cache_salt = call.cache_salt,
                              .stream = call.stream,
                              .call_prefix = job.call_prefix,
                              .family = job.family,
@@ -76,6 +80,7 @@ ApiStatus Api::complete(const Asked& asked, CompletionCall call) {
   const std::string echoed = plan.echoed;
   return answer_text(asked, {.plan = std::move(plan),
                              .user = call.user,
+                             .cache_salt = call.cache_salt,
                              .stream = call.stream,
                              .call_prefix = "call_",
                              .family = ErrorFamily::openai,
@@ -181,7 +186,7 @@ ApiStatus Api::admit(const Asked& asked, int64_t tokens) {
 ApiStatus Api::answer_text(const Asked& asked, TextJob job) {
   GenerationRequest& generation = job.plan.generation;
   generation.owner = asked.key ? asked.key->id : job.user;
-  generation.partition = partition_of(asked, job.user);
+  generation.partition = partition_of(asked, job.user, job.cache_salt);
   generation.deadline = std::chrono::steady_clock::now() + options_.request_time;
   TRY_STATUS(admit(asked, static_cast<int64_t>(generation.prompt.size())));
 

@@ -15,7 +15,8 @@ ApiStatus Api::look_first(const Asked& asked, const std::shared_ptr<const ChatCa
   asked.exchange->watch([gone] { *gone = true; }, nullptr);
   const auto look = [this, asked, call, seen = std::move(seen)]() -> ApiStatus {
     TRY(const SeenPictures pictures,
-        look_at(*call, *views_, partition_of(asked, call->user), model_.worker.context() - 1));
+        look_at(*call, *views_, partition_of(asked, call->user, call->cache_salt),
+                model_.worker.context() - 1));
     return seen(pictures);
   };
   const auto work = [asked, family, gone, look](View what) {

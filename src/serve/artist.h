@@ -37,6 +37,10 @@ struct ArtOrder {
   bool extends = false;
   // first_frame is a picture to be drawn anew, by what the model says that it shows.
   bool redraws = false;
+  // first_frame is a picture that is painted over, in passes: so great a part of its cells, of
+  // those alone that `region`, a picture's file, shows white.  The others stay.  0: it is not.
+  double paint_over = 0;
+  std::string region;  // empty: everywhere
   // Of a clip only its last frame is wanted, as a still: how a picture looks afterwards.
   bool ends_as_still = false;
   FileKind kind = FileKind::png;

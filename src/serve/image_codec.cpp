@@ -24,7 +24,6 @@ ApiStatus refuse_unknown_arts(JsonFields& fields) {
   TRY_STATUS(fields.only("negative_prompt", {""}, "this model is guided by its prompt alone"));
   TRY_STATUS(fields.only("true_cfg_scale", {1}, "guidance_scale is what there is"));
   TRY_STATUS(fields.only("lora", {OrderedJson::array()}, "no other weights are loaded"));
-  TRY_STATUS(fields.only("strength", {}, "a given picture is kept as it is"));
   return Ok{};
 }
 
@@ -56,10 +55,23 @@ ApiResult<std::vector<std::string>> read_manners(JsonFields& fields) {
   return ignored;
 }
 
+// A given picture is painted over, so much of it.
+ApiStatus paint_over(double strength, ArtOrder& order) {
+  constexpr int64_t kUsualPasses = 8;
+  if (strength <= 0)
+    return bad_field("strength", "is 0, which would leave the picture as it is; expected up to 1");
+  order.paint_over = strength;
+  if (order.passes == 0) order.passes = kUsualPasses;
+  return Ok{};
+}
+
 ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limits, ImageTask task,
                      const FileReader& files, ArtOrder& order) {
   if (form.has_file("mask") || fields.has("mask"))
-    return bad_field("mask", "not supported: this model cannot paint a part of a picture anew");
+    return bad_field(
+        "mask",
+        "not supported: transparent pixels are not read; /sdapi/v1/img2img takes a mask "
+        "that is white where the picture may change");
   const bool listed = fields.has("images");
   TRY(std::optional<std::string> picture,
       read_picture(form, fields, listed ? "images" : "image", files));
@@ -68,6 +80,11 @@ ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limi
   if (task == ImageTask::vary) {
     order.redraws = true;
     return Ok{};
+  }
+  TRY(const std::optional<double> strength, fields.number("strength", 0, 1));
+  if (strength) {
+    TRY_STATUS(fields.only("num_frames", {1}, "a picture that is painted over stays a picture"));
+    return paint_over(*strength, order);
   }
   order.ends_as_still = true;
   TRY(const std::optional<int64_t> frames, fields.integer("num_frames", 2, 1 << 16));
@@ -229,6 +246,8 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
   } else {
     TRY_STATUS(read_order(fields, limits, call.order));
   }
+  if (task != ImageTask::edit)
+    TRY_STATUS(fields.only("strength", {}, "images/edits paints over a picture"));
   TRY(const std::optional<std::string> model, fields.text("model"));
   call.model = model.value_or("");
   TRY(call.user, read_user(fields));

@@ -278,6 +278,28 @@ bool asks_for_description(const std::string& text) {
   return kAsked.contains(plain_question(text));
 }
 
+std::vector<std::string> leave_out_described(OrderedJson& body) {
+  std::vector<std::string> taken;
+  const auto messages = body.find("messages");
+  if (messages == body.end() || !messages->is_array()) return taken;
+  const auto is_by = [&](size_t i, const char* role) {
+    return (*messages)[i].is_object() && (*messages)[i].value("role", OrderedJson()) == role;
+  };
+  for (size_t i = 0; i + 1 < messages->size(); ++i) {
+    if (!is_by(i, "user") || !is_by(i + 1, "assistant")) continue;
+    const auto content = (*messages)[i].find("content");
+    if (content == (*messages)[i].end() || !content->is_array()) continue;
+    OrderedJson kept = OrderedJson::array();
+    for (const OrderedJson& part : *content)
+      if (!part.is_object() || part.value("type", OrderedJson()) != "image_url")
+        kept.push_back(part);
+    if (kept.size() == content->size()) continue;
+    taken.push_back("messages[" + std::to_string(i) + "].content");
+    *content = kept.empty() ? OrderedJson("") : std::move(kept);
+  }
+  return taken;
+}
+
 bool shows_picture(const OrderedJson& body) {
   const auto messages = body.find("messages");
   if (messages == body.end() || !messages->is_array() || messages->empty()) return false;

@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "serve/image_codec.h"
 #include "serve/reply_writer.h"
@@ -51,6 +52,9 @@ ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std
 // Whether words beside a picture ask for no more than what it shows: none at all, "Describe it",
 // "What is in this picture?".
 bool asks_for_description(const std::string& text);
+// Takes pictures away that an answer was given to: to a model that describes a picture and does
+// nothing else with it, its answer says all that it knows.  Names what was taken.
+std::vector<std::string> leave_out_described(OrderedJson& body);
 // Whether the last message, the user's, has a picture in it.
 bool shows_picture(const OrderedJson& body);
 

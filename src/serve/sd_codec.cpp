@@ -24,7 +24,6 @@ ApiStatus refuse_arts(JsonFields& fields) {
   TRY_STATUS(fields.only("styles", {OrderedJson::array()}, "there are no styles to name"));
   TRY_STATUS(fields.only("script_name", {""}, "there are no scripts to run"));
   TRY_STATUS(fields.only("alwayson_scripts", {OrderedJson::object()}, "there are no scripts"));
-  TRY_STATUS(fields.only("init_images", {OrderedJson::array()}, "use images/edits"));
   TRY_STATUS(fields.only("subseed_strength", {0, 0.0}, kNoArt));
   return fields.only("sampler_name", {"", "Automatic", kSampler}, "there is one, named hadal");
 }
@@ -60,6 +59,24 @@ ApiResult<NamedFile> no_files(const std::string&, const std::string& where) {
   return bad_field(where, "no file is taken here");
 }
 
+// Programs send what stands in a data URL with and without its head.
+std::string data_url(const std::string& sent) {
+  return sent.starts_with("data:") ? sent : "data:image/png;base64," + sent;
+}
+
+// White where the picture may change.
+ApiResult<std::string> read_region(JsonFields& fields) {
+  TRY(const std::optional<std::string> sent, fields.text("mask"));
+  if (!sent || sent->empty()) return std::string();
+  constexpr std::string_view kAsItIs = "the mask is white where the picture may change";
+  TRY_STATUS(fields.only("inpainting_mask_invert", {0, false}, kAsItIs));
+  TRY_STATUS(fields.only("inpaint_full_res", {0, false}, "the picture is painted at its own size"));
+  const OrderedJson wrapped = {{"mask", data_url(*sent)}};
+  JsonFields inside(wrapped, "");
+  TRY(std::optional<std::string> picture, read_picture({}, inside, "mask", no_files));
+  return std::move(*picture);
+}
+
 class SdWriter : public PictureWriter {
  public:
   SdWriter(const ImageCall& call, std::string model)
@@ -76,6 +93,7 @@ class SdWriter : public PictureWriter {
                           {"cfg_scale", order_.guidance},    {"seed", order_.seed},
                           {"batch_size", work.files.size()}, {"n_iter", 1},
                           {"sampler_name", kSampler}};
+    if (order_.paint_over > 0) body["parameters"]["denoising_strength"] = order_.paint_over;
     body["info"] = dump_json(info(work));
     return {.status = 200, .body = dump_json(body)};
   }
@@ -114,9 +132,34 @@ ApiResult<ImageCall> read_txt2img(const OrderedJson& body, const ArtLimits& limi
                                   const std::string& model) {
   JsonFields fields(body, "");
   TRY_STATUS(refuse_arts(fields));
+  TRY_STATUS(fields.only("init_images", {OrderedJson::array()}, "use img2img"));
   TRY_STATUS(check_checkpoint(fields, model));
   TRY(const Form form, form_of(fields, limits));
   TRY(ImageCall call, read_image_call(form, limits, ImageTask::generate, no_files));
+  for (const std::string& name : fields.unread())
+    if (!body[name].is_null()) call.ignored.push_back(name);
+  return call;
+}
+
+ApiResult<ImageCall> read_img2img(const OrderedJson& body, const ArtLimits& limits,
+                                  const std::string& model) {
+  constexpr double kUsualStrength = 0.75;  // that program's
+  JsonFields fields(body, "");
+  TRY_STATUS(refuse_arts(fields));
+  TRY_STATUS(fields.only("resize_mode", {0}, "a picture of another shape is cut to the asked one"));
+  TRY_STATUS(check_checkpoint(fields, model));
+  TRY(Form form, form_of(fields, limits));
+  TRY(const OrderedJson* const pictures, fields.array("init_images"));
+  const size_t count = pictures ? pictures->size() : 0;
+  if (count != 1 || !pictures->front().is_string())
+    return bad_field("init_images", "found ", count, ", expected one picture in base64");
+  TRY(const std::optional<double> strength, fields.number("denoising_strength", 0, 1));
+  if (strength == 0.0)
+    return bad_field("denoising_strength", "is 0, which would leave the picture as it is");
+  form.fields["image"] = data_url(pictures->front().get<std::string>());
+  form.fields["strength"] = strength.value_or(kUsualStrength);
+  TRY(ImageCall call, read_image_call(form, limits, ImageTask::edit, no_files));
+  TRY(call.order.region, read_region(fields));
   for (const std::string& name : fields.unread())
     if (!body[name].is_null()) call.ignored.push_back(name);
   return call;

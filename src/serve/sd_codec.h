@@ -20,6 +20,10 @@ inline constexpr std::string_view kSampler = "hadal";
 
 ApiResult<ImageCall> read_txt2img(const OrderedJson& body, const ArtLimits& limits,
                                   const std::string& model);
+// A given picture is painted over: denoising_strength of its cells, of those alone that the mask
+// shows white.
+ApiResult<ImageCall> read_img2img(const OrderedJson& body, const ArtLimits& limits,
+                                  const std::string& model);
 std::unique_ptr<PictureWriter> make_sd_writer(const ImageCall& call, const std::string& model);
 
 }  // namespace hadal

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "engine/text_embedding.h"
 #include "serve/slot_job.h"
 #include "serve/token_choice.h"
 
@@ -29,6 +30,7 @@ std::span<const float> row_of(const Tensor& logits_V) {
 }  // namespace
 
 struct SlotWorker::Slot {
+  int64_t number = 0;
   Sequence sequence;
   std::string partition;
   int64_t last_used = 0;  // 0: never
@@ -46,13 +48,20 @@ struct SlotWorker::Running {
   int64_t parts = 0;    // where its prompt was seen to part from another; 0: nowhere
   Clock::time_point since{};
   GenerationEnd end;
+  std::unique_ptr<TextEmbedding> embedding;  // of a request that embeds, once it has begun
+  int64_t embeds_now = 0;                    // tokens of it in this step
 
   Sequence& sequence() const { return slot->sequence; }
+  int64_t length() const { return embedding ? embedding->length() : sequence().length(); }
+  int64_t unread() const { return embedding ? embedding->unread() : sequence().unread(); }
   const GenerationRequest& request() const { return job->request(); }
 };
 
 SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOptions& options)
-    : context_(cache.options().max_positions),
+    : model_(model),
+      ops_(ops),
+      cache_(cache),
+      context_(cache.options().max_positions),
       vocab_(model.config().vocab),
       max_chunk_(cache.options().max_chunk),
       scheduler_({.most_rows = cache.options().max_chunk}),
@@ -62,7 +71,7 @@ SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOpt
       waiting_(options.queue) {
   for (int64_t slot = 0; slot < cache.options().slots; ++slot)
     slots_.push_back(std::make_unique<Slot>(
-        Slot{Sequence(model.config(), cache, {.slot = slot}), {}, 0, false}));
+        Slot{slot, Sequence(model.config(), cache, {.slot = slot}), {}, 0, false}));
   gauges_.slots = static_cast<int64_t>(slots_.size());
   gauges_.cache_capacity = gauges_.slots * context_;
   thread_ = std::thread([this] { work(); });
@@ -115,6 +124,7 @@ void SlotWorker::work() {
     }
     gone.clear();
     finish_cancelled();
+    finish_embeddings();
     choose_tokens();
     run_step();
   }
@@ -158,8 +168,11 @@ void SlotWorker::admit() {
     Slot& slot = choose_slot((*job)->request());
     slot.busy = true;
     slot.last_used = ++admitted_;
-    Running running{
-        .job = *job, .slot = &slot, .choice = TokenChoice((*job)->request()), .end = {}};
+    Running running{.job = *job,
+                    .slot = &slot,
+                    .choice = TokenChoice((*job)->request()),
+                    .end = {},
+                    .embedding = nullptr};
     running.since = Clock::now();
     running.end.queue_seconds = (*job)->seconds_waiting();
     running_.push_back(std::move(running));
@@ -173,7 +186,7 @@ void SlotWorker::note_gauges() {
   gauges_.prefix_bytes = prefixes_.bytes();
   gauges_.prefix_disk_bytes = store_ ? store_->bytes() : 0;
   gauges_.cached_tokens = 0;
-  for (const Running& running : running_) gauges_.cached_tokens += running.sequence().length();
+  for (const Running& running : running_) gauges_.cached_tokens += running.length();
   gauges_.each_slot.clear();
   for (const std::unique_ptr<Slot>& slot : slots_)
     gauges_.each_slot.push_back({slot->busy, slot->sequence.length()});
@@ -227,6 +240,15 @@ void SlotWorker::finish_cancelled() {
   });
 }
 
+void SlotWorker::finish_embeddings() {
+  std::erase_if(running_, [this](Running& running) {
+    if (!running.embedding || running.embedding->unread() > 0) return false;
+    running.job->sink().embedded(running.embedding->mean());
+    finish(running, GenerationFinish::end);
+    return true;
+  });
+}
+
 void SlotWorker::choose_tokens() {
   std::erase_if(running_, [this](Running& running) {
     const bool due = !running.reading && !running.job->paused() && running.sequence().unread() == 0;
@@ -268,9 +290,11 @@ void SlotWorker::run_step() {
   for (Running& running : running_)
     if (running.reading && !running.job->paused()) readers.push_back(&running);
   time.read = readers.empty() ? 0 : add_slices(scheduler_.slice(time.writers), readers);
-  if (step_.rows() > 0) {
+  if (time.writers + time.read > 0) {
     const Clock::time_point start = Clock::now();
-    step_.run();
+    if (step_.rows() > 0) step_.run();
+    for (Running* running : readers)
+      if (running->embeds_now > 0) running->embedding->read(std::exchange(running->embeds_now, 0));
     time.seconds = seconds_since(start);
     scheduler_.note(time);
   }
@@ -288,11 +312,14 @@ int64_t SlotWorker::add_slices(int64_t rows, std::vector<Running*>& readers) {
     const size_t next = scheduler_.choose(owners);
     Running& running = *all[next];
     all.erase(all.begin() + static_cast<long>(next));
-    if (!running.begun) begin(running);
+    if (!running.begun && !running.embedding) begin(running);
     readers.push_back(&running);
-    const int64_t count = std::min({rows - added, max_chunk_, running.sequence().unread()});
+    const int64_t count = std::min({rows - added, max_chunk_, running.unread()});
     if (count == 0) continue;  // all of it was in the cache
-    step_.add(running.sequence(), count);
+    if (running.embedding)
+      running.embeds_now = count;
+    else
+      step_.add(running.sequence(), count);
     added += count;
     scheduler_.read(running.request().owner);
   }
@@ -303,6 +330,13 @@ int64_t SlotWorker::add_slices(int64_t rows, std::vector<Running*>& readers) {
 void SlotWorker::begin(Running& running) {
   const GenerationRequest& request = running.request();
   Sequence& sequence = running.sequence();
+  if (request.embeds) {
+    sequence.reset();
+    running.embedding = std::make_unique<TextEmbedding>(
+        model_, ops_, cache_,
+        TextEmbedding::Text{.slot = running.slot->number, .ids = request.prompt});
+    return;
+  }
   Result<Wanted> wanted = sequence.check(request.prompt, request.given);
   CHECK(wanted, wanted.error().message);  // the door has checked the ids
   const PrefixHit hit = prefixes_.find(request.partition, *wanted);
@@ -360,10 +394,10 @@ void SlotWorker::keep(Running& running, int64_t position) {
 // After a slice of its prompt.
 void SlotWorker::note_read(Running& running) {
   const int64_t all = static_cast<int64_t>(running.request().prompt.size());
-  running.end.miss = running.sequence().length() - running.end.hit;
-  running.job->sink().prefill(running.sequence().length(), all);
-  keep_read(running);
-  if (running.sequence().unread() == 0) {
+  running.end.miss = running.length() - running.end.hit;
+  running.job->sink().prefill(running.length(), all);
+  if (!running.embedding) keep_read(running);
+  if (!running.embedding && running.sequence().unread() == 0) {
     running.reading = false;
     running.end.prefill_seconds = seconds_since(running.since);
     running.since = Clock::now();

@@ -47,6 +47,7 @@ class SlotWorker : public GenerationWorker {
   WorkerGauges gauges() const override;
   int64_t context() const override { return context_; }
   int64_t vocab() const override { return vocab_; }
+  int64_t width() const override { return model_.config().width; }
 
  private:
   struct Slot;
@@ -60,6 +61,7 @@ class SlotWorker : public GenerationWorker {
   void note_gauges();
   Slot& choose_slot(const GenerationRequest& request);
   void finish_cancelled();
+  void finish_embeddings();
   void choose_tokens();
   bool choose_token(Running& running);
   void run_step();
@@ -71,6 +73,9 @@ class SlotWorker : public GenerationWorker {
   void keep(Running& running, int64_t position);
   void finish(Running& running, GenerationFinish why);
 
+  Model& model_;
+  Ops& ops_;
+  Cache& cache_;
   const int64_t context_, vocab_, max_chunk_;
   Scheduler scheduler_;
   Step step_;

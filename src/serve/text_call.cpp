@@ -74,6 +74,11 @@ ApiStatus read_openai(JsonFields& fields, TextCall& call) {
   if (call.user.size() > kLongestUser)
     return bad_field(fields.path(user ? "user_id" : "user"), "has ", call.user.size(),
                      " bytes, expected at most ", kLongestUser);
+  TRY(const std::optional<std::string> salt, fields.text("cache_salt"));
+  call.cache_salt = salt.value_or("");
+  if (call.cache_salt.size() > kLongestUser)
+    return bad_field(fields.path("cache_salt"), "has ", call.cache_salt.size(),
+                     " bytes, expected at most ", kLongestUser);
   TRY(const OrderedJson* const options, fields.object("stream_options"));
   if (options) {
     JsonFields inside(*options, "stream_options");

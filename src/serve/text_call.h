@@ -23,7 +23,8 @@ namespace hadal {
 
 struct TextCall {
   std::string model;
-  std::string user;  // a partition of the cache within a key
+  std::string user;        // a partition of the cache within a key
+  std::string cache_salt;  // … within a user: what was read with another is not found again
   bool stream = false;
   bool stream_usage = false;
   std::optional<int64_t> max_tokens;

@@ -113,6 +113,7 @@ ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits,
   call.model = model.value_or("");
   TRY(call.user, read_user(fields));
   TRY_STATUS(fields.only("n", {1}, "a job is one video"));
+  TRY_STATUS(fields.only("strength", {}, "a given frame is kept as it is"));
   TRY_STATUS(read_length(fields, limits, call.order));
   TRY_STATUS(read_kind(fields, call.order));
   TRY(std::optional<std::string> reference, read_picture(form, fields, "input_reference", files));

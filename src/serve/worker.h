@@ -43,6 +43,8 @@ struct GenerationRequest {
   SamplerOptions sampler;
   Penalties penalties;
   int64_t max_tokens = 0;  // at least 1
+  // Nothing is written: the sink hears embedded(), and what was read is not kept.
+  bool embeds = false;
   std::vector<int64_t> end_ids;
   // The form that the answer is held to; null: none.
   std::shared_ptr<TokenConstraint> constraint = nullptr;
@@ -70,6 +72,8 @@ class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
   virtual void prefill(int64_t done, int64_t all) = 0;
+  // Of a request that embeds, before its end: a vector of unit length.
+  virtual void embedded(std::vector<float> mean) { (void)mean; }
   // Also the token that ends the answer; after it, what is returned makes no difference.
   virtual Flow token(const GeneratedToken& token) = 0;
   virtual void ended(const GenerationEnd& end) = 0;
@@ -116,6 +120,7 @@ class GenerationWorker {
   virtual WorkerGauges gauges() const = 0;
   virtual int64_t context() const = 0;  // most tokens of prompt and answer
   virtual int64_t vocab() const = 0;
+  virtual int64_t width() const = 0;  // of what embedded() gives
 };
 
 }  // namespace hadal

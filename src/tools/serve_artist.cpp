@@ -9,6 +9,7 @@
 #include <mutex>
 #include <span>
 
+#include "base/random.h"
 #include "engine/fingerprint.h"
 #include "media/kind.h"
 #include "media/read.h"
@@ -27,6 +28,22 @@ constexpr int64_t kMostCount = 10;  // as OpenAI has it
 constexpr int64_t kWords = 256;
 constexpr int64_t kMostCaption = 64;  // tokens
 constexpr int64_t kSheetPictures = 16, kSheetColumns = 4;
+
+// 0 to 1, of each cell's pixels on average.
+std::vector<double> brightness_of_cells(const Picture& picture, const SpanSize& size,
+                                        int64_t spatial) {
+  std::vector<double> sums(static_cast<size_t>(size.cells())), counts(sums.size());
+  for (int64_t y = 0; y < picture.height; ++y)
+    for (int64_t x = 0; x < picture.width; ++x) {
+      const size_t cell = static_cast<size_t>(y / spatial * size.columns + x / spatial);
+      const uint8_t* rgb = picture.pixel(x, y);
+      sums[cell] += (rgb[0] + rgb[1] + rgb[2]) / (3 * 255.0);
+      ++counts[cell];
+    }
+  for (size_t cell = 0; cell < sums.size(); ++cell)
+    sums[cell] = counts[cell] > 0 ? sums[cell] / counts[cell] : 0;
+  return sums;
+}
 
 FrameSize stored_size_of(const std::string& file) {
   const std::span bytes(reinterpret_cast<const uint8_t*>(file.data()), file.size());
@@ -78,10 +95,14 @@ class StudioArtist : public Artist {
   struct Given {
     std::string caption;            // the prompt, or what the picture shows
     std::optional<CellClip> first;  // that is gone on from
-    int64_t looked = 0;             // cells of the picture that is redrawn
+    std::optional<CellClip> under;  // that is painted over
+    std::vector<size_t> region;     // cells of it that may be
+    int64_t looked = 0;             // cells of the picture that is redrawn or painted over
     std::vector<Picture> before;    // frames of the clip that is extended, but for its last
   };
   Result<Given> given_of(const ArtOrder& order);
+  Result<Given> paper_of(const ArtOrder& order) const;
+  CellClip begun_on(const ArtOrder& order, const Given& given, uint64_t seed) const;
   Result<CellClip> cells_of(const std::string& picture, const VisualTokenizer& eyes) const;
   Result<ArtFile> file_of(const ArtOrder& order, const Given& given, uint64_t seed,
                           Clip clip) const;
@@ -114,7 +135,10 @@ std::optional<ArtFault> StudioArtist::fault_of(const ArtOrder& order) const {
   const int64_t sequences = order.count * (order.guidance == 1 ? 1 : 2);
   const int64_t context = studio_.config().max_positions;
   const int64_t words = static_cast<int64_t>(studio_.open.tokenizer->encode(order.prompt).size());
-  const bool goes_on = !order.first_frame.empty() && !order.redraws;
+  if (order.paint_over > 0 && (order.passes == 0 || order.frames > 1))
+    return fault("num_inference_steps", "is ", order.passes,
+                 ", a picture is painted over in passes, 1 or more");
+  const bool goes_on = !order.first_frame.empty() && !order.redraws && order.paint_over == 0;
   const int64_t given = goes_on ? frame_cells(order) + kLongestSize : 0;
   const int64_t positions =
       words + given + 2 * kLongestSize + latent_frames(order) * (frame_cells(order) + 1);
@@ -160,8 +184,10 @@ Result<std::vector<int64_t>> StudioArtist::looking_at(const std::string& picture
 }
 
 Result<StudioArtist::Given> StudioArtist::given_of(const ArtOrder& order) {
-  Given given{.caption = order.prompt, .first = {}, .before = {}};
+  Given given;
+  given.caption = order.prompt;
   if (order.first_frame.empty()) return given;
+  if (order.paint_over > 0) return paper_of(order);
   if (order.redraws) {
     TRY(const CellClip cells, cells_of(order.first_frame, *studio_.visual));
     given.looked = static_cast<int64_t>(cells.cells.size());
@@ -181,6 +207,40 @@ Result<StudioArtist::Given> StudioArtist::given_of(const ArtOrder& order) {
   given.first = studio_.encode(last);
   given.before = std::move(clip.frames);
   return given;
+}
+
+// The cells of a picture, and which of them the region shows: those that are white on average.
+Result<StudioArtist::Given> StudioArtist::paper_of(const ArtOrder& order) const {
+  const ReadRequest whole{.width = order.width, .height = order.height, .frames = 1};
+  TRY(const Clip clip, read_media_bytes(order.first_frame, "the given picture", whole));
+  if (clip.frames.empty()) return fail("the given picture: there is none in the file");
+  Given given;
+  given.caption = order.prompt;
+  given.under = studio_.encode(clip);
+  given.looked = static_cast<int64_t>(given.under->cells.size());
+  std::vector<double> white(given.under->cells.size(), order.region.empty() ? 1 : 0);
+  if (!order.region.empty()) {
+    TRY(const Clip mask, read_media_bytes(order.region, "the mask", whole));
+    if (mask.frames.empty()) return fail("the mask: there is no picture in the file");
+    white = brightness_of_cells(mask.frames.front(), given.under->size,
+                                studio_.visual->config().spatial);
+  }
+  for (size_t cell = 0; cell < white.size(); ++cell)
+    if (white[cell] > 0.5) given.region.push_back(cell);
+  return given;
+}
+
+// The picture with a part of the region masked; each seed masks cells of its own.
+CellClip StudioArtist::begun_on(const ArtOrder& order, const Given& given, uint64_t seed) const {
+  CellClip begun = *given.under;
+  std::vector<size_t> cells = given.region;
+  Random random(seed_for(seed, "paint over"));
+  for (size_t i = cells.size(); i > 1; --i)
+    std::swap(cells[i - 1], cells[static_cast<size_t>(random.below(static_cast<int64_t>(i)))]);
+  cells.resize(
+      static_cast<size_t>(std::lround(order.paint_over * static_cast<double>(cells.size()))));
+  for (const size_t cell : cells) begun.cells[cell] = studio_.config().visual.mask_id;
+  return begun;
 }
 
 // Of which previews are due: evenly over the painting, the finished picture not counted.
@@ -209,8 +269,11 @@ Result<Artwork> StudioArtist::make(const ArtOrder& order, ArtSink& sink,
                                    const std::atomic<bool>& cancel) {
   TRY(const Given given, given_of(order));
   std::vector<PictureOrder> orders;
-  for (int64_t i = 0; i < order.count; ++i)
-    orders.push_back({given.caption, given.first, order.seed + static_cast<uint64_t>(i)});
+  for (int64_t i = 0; i < order.count; ++i) {
+    const uint64_t seed = order.seed + static_cast<uint64_t>(i);
+    orders.push_back({given.caption, given.first, seed});
+    if (given.under) orders.back().begun = begun_on(order, given, seed);
+  }
   PictureRequest request = request_of(order);
   request.cancel = &cancel;
   Previews previews(order, sink);

@@ -130,6 +130,7 @@ Result<std::vector<Picturing>> Studio::paint_batch(const std::vector<PictureOrde
     } else {
       job.prompt = asked.draw(order.caption);
       job.without = asked.draw("");
+      if (order.begun) job.begun = order.begun->cells;
     }
   }
   PaintOptions options;

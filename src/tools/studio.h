@@ -27,6 +27,7 @@ struct PictureOrder {
   std::string caption;
   std::optional<CellClip> first_frame;  // of a clip that goes on from it
   uint64_t seed = 0;
+  std::optional<CellClip> begun = {};  // in passes: cells of the mask's id are painted
 };
 
 // A latent frame that is being painted: how many of its cells are decided, and how it looks so far

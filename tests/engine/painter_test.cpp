@@ -138,6 +138,41 @@ TEST_F(PainterTest, AGivenFirstFrameIsKept) {
   }
 }
 
+// Cells that stand are kept, masked ones are painted; with all of them masked nothing was begun.
+TEST_F(PainterTest, ABegunFrameIsPaintedWhereItIsMasked) {
+  const PaintOptions options{.size = {3, 4}, .passes = 4};
+  PaintJob begun = job(40, 1), blank = job(40, 1), whole = job(40, 1);
+  blank.begun.assign(12, config_.visual.mask_id);
+  for (int64_t i = 0; i < 12; ++i) {
+    const int64_t codes[] = {i, 2 * i % 20, 3};
+    whole.begun.push_back(CellIds(config_).pack(codes));
+    begun.begun.push_back(i % 3 == 0 ? config_.visual.mask_id : whole.begun.back());
+  }
+  const auto plain = painted({job(40, 1)}, options)[0].cells;
+  EXPECT_EQ(painted({blank}, options)[0].cells, plain);
+  EXPECT_EQ(painted({whole}, options)[0].cells, whole.begun);
+  const auto company = painted({blank, begun, whole}, options);
+  EXPECT_EQ(company[0].cells, plain);
+  EXPECT_EQ(company[1].cells, painted({begun}, options)[0].cells);
+  for (size_t i = 0; i < 12; ++i) {
+    EXPECT_TRUE(CellIds(config_).is_cell(company[1].cells[i]));
+    if (i % 3 != 0) EXPECT_EQ(company[1].cells[i], begun.begun[i]) << i;
+  }
+  // What stands is seen: with other cells around it, something else is painted.
+  PaintJob other = begun;
+  for (int64_t& cell : other.begun)
+    if (cell != config_.visual.mask_id) cell = whole.begun[1];
+  const auto cold = [&](const PaintJob& one) {
+    PaintOptions sure = options;
+    sure.temperature = 0;
+    return painted({one}, sure)[0].cells;
+  };
+  const auto one = cold(begun), two = cold(other);
+  bool differs = false;
+  for (size_t i = 0; i < 12; i += 3) differs = differs || one[i] != two[i];
+  EXPECT_TRUE(differs);
+}
+
 TEST_F(PainterTest, StopsBetweenCellsAndKeepsWholeFrames) {
   std::atomic<bool> cancel = false;
   const PaintOptions options{.size = {3, 4, 3, 8}, .cancel = &cancel};
@@ -159,6 +194,12 @@ TEST_F(PainterTest, RefusesWhatCannotBeDrawn) {
   wrong.first_frame = {config_.vocab};
   EXPECT_EQ(error({wrong}, {.size = {2, 2}}),
             "a first frame of 1 cells, expected 4 in every job or none");
+  PaintJob begun = job(40, 1);
+  begun.begun.assign(4, config_.visual.mask_id);
+  EXPECT_NE(error({begun}, {.size = {2, 2}}).find("with passes"), std::string::npos);
+  begun.begun[2] = 0;
+  EXPECT_EQ(error({begun}, {.size = {2, 2}, .passes = 2}),
+            "a frame begins with token 0, expected cells or the mask");
 }
 
 }  // namespace

@@ -157,6 +157,10 @@ TEST_F(Access, KeysAndUsersShareNoCache) {
   EXPECT_EQ(of_ann, partition(ann.text, json::object()));
   EXPECT_NE(of_ann, partition(bob.text, json::object()));
   EXPECT_NE(of_ann, partition(ann.text, {{"user_id", "u"}}));
+  const std::string salted = partition(ann.text, {{"cache_salt", "s"}});
+  EXPECT_NE(of_ann, salted);
+  EXPECT_EQ(salted, partition(ann.text, {{"cache_salt", "s"}}));
+  EXPECT_NE(salted, partition(ann.text, {{"user_id", "s"}}));
 }
 
 TEST_F(Access, ADeadlineAndAnEndingServerSayWhatTheyAre) {

@@ -28,6 +28,7 @@ class HeldWorker : public GenerationWorker {
   WorkerGauges gauges() const override { return {}; }
   int64_t context() const override { return 2048; }
   int64_t vocab() const override { return 6208; }
+  int64_t width() const override { return 3; }
 
   std::shared_ptr<GenerationSink> sink;
   const std::shared_ptr<HeldGeneration> generation = std::make_shared<HeldGeneration>();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "api_fixture.h"
+#include "serve/base64.h"
 
 namespace hadal {
 namespace {
@@ -284,10 +285,38 @@ TEST_F(Families, ModelsAreListed) {
   EXPECT_EQ(asked->answer.status, 404);
 }
 
-TEST_F(Families, EmbeddingsAreRefusedInWords) {
-  const auto exchange = post("/v1/embeddings", {{"input", "a"}});
-  EXPECT_EQ(exchange->json()["error"]["code"], "no_embeddings");
-  EXPECT_EQ(exchange->answer.status, 400);
+TEST_F(Families, EveryTextHasItsEmbedding) {
+  const json one = post("/v1/embeddings", {{"input", {5, 6, 7}}})->json();
+  EXPECT_EQ(
+      one["data"],
+      json::array({{{"object", "embedding"}, {"index", 0}, {"embedding", {0.5, 3.0, -1.0}}}}));
+  EXPECT_EQ(one["usage"], (json{{"prompt_tokens", 3}, {"total_tokens", 3}}));
+  EXPECT_EQ(one["model"], "nano");
+  EXPECT_TRUE(worker_.last.embeds);
+
+  const json two =
+      post("/v1/embeddings", {{"input", {{1, 2}, {3}}}, {"encoding_format", "base64"}})->json();
+  ASSERT_EQ(two["data"].size(), 2U);
+  const std::string bytes =
+      from_base64(two["data"][1]["embedding"].get<std::string>()).value_or("");
+  ASSERT_EQ(bytes.size(), 12U);
+  EXPECT_EQ(bytes.substr(4), std::string("\0\0\x80\x3f\0\0\x80\xbf", 8));
+  EXPECT_EQ(two["usage"]["total_tokens"], 3);
+
+  const json texts = post("/v1/embeddings", {{"input", {"a", "b"}}, {"dimensions", 3}})->json();
+  EXPECT_EQ(texts["data"].size(), 2U);
+  const auto blamed = [&](const json& body) {
+    return post("/v1/embeddings", body)->json()["error"]["param"];
+  };
+  EXPECT_EQ(blamed(json::object()), "input");
+  EXPECT_EQ(blamed({{"input", ""}}), "input");
+  EXPECT_EQ(blamed({{"input", {"a", 5}}}), "input[1]");
+  EXPECT_EQ(blamed({{"input", {{1}, {6208}}}}), "input[1]");
+  EXPECT_EQ(blamed({{"input", "a"}, {"dimensions", 2}}), "dimensions");
+  EXPECT_EQ(blamed({{"input", "a"}, {"encoding_format", "hex"}}), "encoding_format");
+  EXPECT_EQ(blamed({{"input", std::vector<int>(2048, 1)}}), "input");
+  worker_.refusal = Submitted::full;
+  EXPECT_EQ(post("/v1/embeddings", {{"input", "a"}})->json()["error"]["type"], "server_error");
 }
 
 }  // namespace

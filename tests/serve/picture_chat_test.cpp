@@ -218,6 +218,31 @@ TEST_F(PictureChat, AQuestionThatADescriptionDoesNotAnswerIsRefused) {
   }
 }
 
+// Later in the conversation the description stands for the picture.
+TEST_F(PictureChat, QuestionsAfterADescriptionAreAnswered) {
+  const json shown = {{"role", "user"}, {"content", {picture(data_url(kPng))}}};
+  const json told = {{"role", "assistant"}, {"content", "a red circle"}};
+  const json asked = {{"role", "user"}, {"content", "What colours are there?"}};
+  const auto ask_all = [&](const json& messages) {
+    const auto exchange = post("/v1/chat/completions", {{"messages", messages}});
+    exchange->wait();
+    return exchange;
+  };
+  EXPECT_EQ(ask_all({shown, told, asked})->answer.status, 400) << "it never saw the picture";
+  artist_.eyes = true;
+  script("Many.");
+  const auto exchange = ask_all({shown, told, asked});
+  ASSERT_EQ(exchange->answer.status, 200) << exchange->answer.body;
+  EXPECT_EQ(exchange->json()["choices"][0]["message"]["content"], "Many.");
+  EXPECT_NE(prompt_text().find("a red circle"), std::string::npos);
+  EXPECT_NE(prompt_text().find("What colours are there?"), std::string::npos);
+  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "messages[0].content");
+  // A picture that nobody described is not passed over in silence.
+  const json mixed = {{"role", "user"},
+                      {"content", {picture(data_url(kPng)), {{"type", "text"}, {"text", "Hm?"}}}}};
+  EXPECT_EQ(ask_all({mixed, asked})->answer.status, 400);
+}
+
 TEST_F(PictureChat, TextFilesAreReadAsText) {
   const std::string id = keep("all of it");
   script("yes");

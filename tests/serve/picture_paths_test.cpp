@@ -221,11 +221,61 @@ TEST_F(PicturePaths, ProgramsOfAnotherServerGetTheirPictures) {
   EXPECT_EQ(blamed(path, {{"prompt", "x"}, {"enable_hr", true}}), "enable_hr");
   EXPECT_EQ(blamed(path, {{"prompt", "x"}, {"width", 512}, {"height", 512}}), "size");
   EXPECT_EQ(blamed(path, {{"prompt", "x"}, {"batch_size", 4}, {"n_iter", 4}}), "n_iter");
-  EXPECT_NE(asked("/sdapi/v1/img2img", {{"prompt", "x"}})
-                ->json()["detail"]
-                .get<std::string>()
-                .find("images/edits"),
-            std::string::npos);
+  EXPECT_EQ(blamed(path, {{"prompt", "x"}, {"init_images", {to_base64(kPng)}}}), "init_images");
+}
+
+TEST_F(PicturePaths, APictureIsPaintedOverInAutomatic1111sWords) {
+  const std::string path = "/sdapi/v1/img2img";
+  json body = {{"prompt", "a sea"},
+               {"init_images", {to_base64(kPng)}},
+               {"denoising_strength", 0.25},
+               {"mask", "data:image/png;base64," + to_base64(kPng)},
+               {"inpainting_mask_invert", 0},
+               {"mask_blur", 4},
+               {"seed", 3}};
+  const auto exchange = asked(path, body);
+  ASSERT_EQ(exchange->answer.status, 200) << exchange->json();
+  EXPECT_EQ(exchange->json()["parameters"]["denoising_strength"], 0.25);
+  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "mask_blur");
+  const ArtOrder order = artist_.begun(1);
+  EXPECT_EQ(order.paint_over, 0.25);
+  EXPECT_EQ(order.first_frame, kPng);
+  EXPECT_EQ(order.region, kPng);
+  EXPECT_EQ(order.passes, 8);
+  EXPECT_EQ(order.frames, 1);
+  EXPECT_FALSE(order.ends_as_still);
+
+  const auto with = [&](const char* name, const json& value) {
+    json changed = body;
+    changed[name] = value;
+    return blamed(path, changed);
+  };
+  EXPECT_EQ(with("init_images", json::array()), "init_images");
+  EXPECT_EQ(with("init_images", {to_base64(kPng), to_base64(kPng)}), "init_images");
+  EXPECT_EQ(with("init_images", {to_base64("no picture")}), "image");
+  EXPECT_EQ(with("denoising_strength", 0), "denoising_strength");
+  EXPECT_EQ(with("denoising_strength", 1.5), "denoising_strength");
+  EXPECT_EQ(with("inpainting_mask_invert", 1), "inpainting_mask_invert");
+  EXPECT_EQ(with("mask", to_base64("no picture")), "mask");
+  EXPECT_EQ(with("resize_mode", 2), "resize_mode");
+}
+
+// The same in OpenAI's words, with the field that other painters have for it.
+TEST_F(PicturePaths, AnEditWithAStrengthPaintsOver) {
+  const json edit = {{"prompt", "a sea"},
+                     {"image", "data:image/png;base64," + to_base64(kPng)},
+                     {"strength", 0.5},
+                     {"num_inference_steps", 12}};
+  EXPECT_EQ(asked("/v1/images/edits", edit)->answer.status, 200);
+  const ArtOrder order = artist_.begun(1);
+  EXPECT_EQ(order.paint_over, 0.5);
+  EXPECT_EQ(order.passes, 12);
+  EXPECT_FALSE(order.ends_as_still);
+  json film = edit;
+  film["num_frames"] = 9;
+  EXPECT_EQ(blamed("/v1/images/edits", film), "num_frames");
+  EXPECT_EQ(blamed("/v1/images/generations", {{"prompt", "x"}, {"strength", 0.5}}), "strength");
+  EXPECT_EQ(blamed("/v1/videos/sync", {{"prompt", "x"}, {"strength", 0.5}}), "strength");
 }
 
 TEST_F(PicturePaths, ProgramsOfAnotherServerAreToldWhatThereIs) {

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
 // `hadal serve` with models/nano: its languages, its end, its keys.
+#include <cstdlib>
+
+#include "media/read.h"
+#include "media/write.h"
+#include "serve/base64.h"
 #include "served_program.h"
 
 namespace hadal {
@@ -136,6 +141,48 @@ TEST_F(ServeProgram, IsNotOpenToOthersWithoutAKey) {
 }
 
 // With the model in the box, once it draws.
+// Of a picture with a mask over its lower half: the upper half stays, the lower one is drawn anew.
+TEST_F(ServeProgram, PaintsOverWhatTheMaskShowsWhite) {
+  start();
+  const auto painted = [&](const std::string& path, const json& order) {
+    const json made = answer(post_text(path, order.dump()));
+    EXPECT_TRUE(made.contains("images")) << made;
+    const std::string bytes =
+        from_base64(made.value("images", json{""})[0].get<std::string>()).value_or("");
+    Result<Clip> clip = read_media_bytes(bytes, "answer", {});
+    EXPECT_TRUE(clip && clip->frames.size() == 1);
+    return clip && !clip->frames.empty() ? clip->frames[0] : Picture(64, 64);
+  };
+  const auto png = [](const Picture& picture) {
+    Clip clip;
+    clip.frames.push_back(picture);
+    return to_base64(encode_media(clip, FileKind::png).take());
+  };
+  Picture mask(64, 64);
+  for (int64_t y = 32; y < 64; ++y)
+    for (int64_t x = 0; x < 64; ++x)
+      for (int channel = 0; channel < 3; ++channel) mask.pixel(x, y)[channel] = 255;
+  const Picture black = painted(
+      "/sdapi/v1/txt2img", {{"prompt", "a small red circle, top centre, on black"}, {"seed", 5}});
+  const Picture over =
+      painted("/sdapi/v1/img2img", {{"prompt", "a large blue square, bottom centre, on white"},
+                                    {"init_images", {png(black)}},
+                                    {"mask", png(mask)},
+                                    {"denoising_strength", 1},
+                                    {"seed", 5}});
+  const auto change = [&](int64_t first, int64_t last) {
+    int64_t sum = 0;
+    for (int64_t y = first; y < last; ++y)
+      for (int64_t x = 0; x < 64; ++x)
+        for (int channel = 0; channel < 3; ++channel)
+          sum += std::abs(black.pixel(x, y)[channel] - over.pixel(x, y)[channel]);
+    return static_cast<double>(sum) / static_cast<double>((last - first) * 64 * 3);
+  };
+  // Cells next to each other colour each other's edges, so the middle is left out.
+  EXPECT_LT(change(0, 20), 12) << "of 255";
+  EXPECT_GT(change(44, 64), 24);
+}
+
 TEST_F(ServeProgram, DrawsAndFilms) {
   std::ifstream config(std::string(HADAL_TESTS_DIR) + "/../models/nano/config.json");
   const json facts = json::parse(config, nullptr, false);

@@ -38,6 +38,14 @@ class ScriptedWorker : public GenerationWorker {
     end.miss = static_cast<int64_t>(request.prompt.size()) - end.hit;
     sink->prefill(end.hit + end.miss, end.hit + end.miss);
     end.finish = finish;
+    if (request.embeds) {
+      if (finish == GenerationFinish::length) {
+        end.finish = GenerationFinish::end;
+        sink->embedded({0.5F, static_cast<float>(request.prompt.size()), -1});
+      }
+      sink->ended(end);
+      return {Submitted::yes, std::make_shared<ScriptedGeneration>()};
+    }
     for (const int64_t id : script) {
       GeneratedToken token;
       token.sample = {id, -0.5F};
@@ -58,6 +66,7 @@ class ScriptedWorker : public GenerationWorker {
   WorkerGauges gauges() const override { return {.slots = 1, .cache_capacity = 2048}; }
   int64_t context() const override { return 2048; }
   int64_t vocab() const override { return 6208; }
+  int64_t width() const override { return 3; }
 
   std::vector<int64_t> script;
   GenerationFinish finish = GenerationFinish::length;

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "../engine/tiny_model.h"
+#include "engine/text_embedding.h"
 #include "grammar/token_mask.h"
 #include "scratch.h"
 
@@ -39,6 +40,7 @@ class Recorder : public GenerationSink {
     read = done;
     EXPECT_LE(done, all);
   }
+  void embedded(std::vector<float> mean) override { embedding = std::move(mean); }
   Flow token(const GeneratedToken& token) override {
     if (story_) story_->tell('t', name_);
     const std::lock_guard lock(mutex_);
@@ -65,6 +67,7 @@ class Recorder : public GenerationSink {
   }
 
   std::vector<GeneratedToken> tokens;
+  std::vector<float> embedding;
   std::atomic<int64_t> read{0};
   int64_t stop_after = -1;
 
@@ -510,6 +513,37 @@ TEST_F(SlotWorkerTest, PenaltiesKeepTokensFromComingAgain) {
     ASSERT_EQ(token.likeliest.size(), 2U);
     EXPECT_LE(token.sample.logprob, token.likeliest[0].logprob + 1e-4F);
   }
+}
+
+// Vectors come between the tokens of others, change none of them, and leave nothing behind.
+TEST_F(SlotWorkerTest, TextsAreEmbeddedBesideAnswers) {
+  start(2, 16);
+  const auto writer = std::make_shared<Recorder>("writer");
+  submit(request(20, 40, 1), writer);
+  GenerationRequest text = request(50, 1, 2);
+  text.embeds = true;
+  const auto first = std::make_shared<Recorder>("first"),
+             again = std::make_shared<Recorder>("again");
+  submit(text, first);
+  submit(text, again);
+  EXPECT_EQ(first->wait().finish, GenerationFinish::end);
+  const GenerationEnd end = again->wait();
+  EXPECT_EQ(end.miss, 50) << "an embedding looks at every token";
+  EXPECT_EQ(end.output, 0);
+  EXPECT_TRUE(first->ids().empty());
+  Cache cache = tiny_->cache(1, 64);
+  TextEmbedding alone_embedding(*tiny_->model, *tiny_->ops, cache, {.slot = 0, .ids = text.prompt});
+  alone_embedding.read(50);
+  EXPECT_EQ(first->embedding, alone_embedding.mean());
+  EXPECT_EQ(again->embedding, first->embedding);
+  writer->wait();
+  EXPECT_EQ(writer->ids(), alone(request(20, 40, 1)));
+  // The slot that it had serves answers again.
+  const auto answer = std::make_shared<Recorder>("answer");
+  submit(request(50, 5, 2), answer);
+  EXPECT_EQ(answer->wait().miss, 50);
+  EXPECT_EQ(answer->ids(), alone(request(50, 5, 2)));
+  expect_idle();
 }
 
 TEST_F(SlotWorkerTest, AStormOfCancelsLeavesNothing) {
