@@ -89,7 +89,8 @@ class Bench {
       figures_.decode.push_back({choice_.contexts[i], median(decode_[i].rates),
                                  cache_bytes_read(open_.config(), choice_.contexts[i]),
                                  median(decode_[i].shares)});
-    figures_.peaks = {median(reads_), median(floats_), median(int8s_)};
+    figures_.peaks = {median(reads_), median(floats_), median(int8s_), median(tile_bf16s_),
+                      median(tile_int8s_)};
     return Ok{};
   }
 
@@ -106,6 +107,8 @@ class Bench {
     reads_.push_back(peaks.read_bytes);
     floats_.push_back(peaks.float_operations);
     int8s_.push_back(peaks.int8_operations);
+    tile_bf16s_.push_back(peaks.tile_bf16_operations);
+    tile_int8s_.push_back(peaks.tile_int8_operations);
     const double products =
         peaks.int8_operations > 0 ? peaks.int8_operations : peaks.float_operations;
     const bool shortens = open_.config().decoder_start() < open_.config().layers;
@@ -150,7 +153,7 @@ class Bench {
   BenchFigures& figures_;
   Session full_;
   std::vector<Series> prefill_, shortcut_, decode_;
-  std::vector<double> reads_, floats_, int8s_;
+  std::vector<double> reads_, floats_, int8s_, tile_bf16s_, tile_int8s_;
 };
 
 // Of all layers; only the last token of a prompt meets the head.

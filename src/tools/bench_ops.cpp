@@ -13,6 +13,7 @@
 #include "backends/backends.h"
 #include "backends/cpu/peaks.h"
 #include "base/random.h"
+#include "tools/bench_report.h"
 #include "tools/machine.h"
 
 namespace hadal {
@@ -109,10 +110,9 @@ Result<int> measure_ops(const OpsChoice& choice) {
   TRY(const std::unique_ptr<Ops> ops,
       open_backend({.name = "cpu", .device = device, .threads = choice.threads}));
   const Peaks peaks = measure_peaks(choice.threads, clock);
-  std::printf("%s, %s, %lld threads: %.1f GB/s read, %.0f GFLOP/s f32, %.0f GOP/s int8\n",
-              processor_name().c_str(), std::string(ops->name()).c_str(),
-              static_cast<long long>(choice.threads), peaks.read_bytes / 1e9,
-              peaks.float_operations / 1e9, peaks.int8_operations / 1e9);
+  std::printf("%s, %s, %lld threads: %s\n", processor_name().c_str(),
+              std::string(ops->name()).c_str(), static_cast<long long>(choice.threads),
+              peaks_text(peaks).c_str());
   for (const StoredAs& stored : kStored) measure_format(choice, stored, *ops, clock);
   return 0;
 }

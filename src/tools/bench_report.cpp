@@ -80,14 +80,22 @@ double number(const nlohmann::json& object, const char* key) {
 
 }  // namespace
 
+std::string peaks_text(const Peaks& peaks) {
+  std::string text =
+      line("%.1f GB/s read, %.0f GFLOP/s f32, %.0f GOP/s int8", peaks.read_bytes / 1e9,
+           peaks.float_operations / 1e9, peaks.int8_operations / 1e9);
+  if (peaks.tile_int8_operations > 0)
+    text += line("; tiles: %.0f GFLOP/s bf16, %.0f GOP/s int8", peaks.tile_bf16_operations / 1e9,
+                 peaks.tile_int8_operations / 1e9);
+  return text;
+}
+
 std::string bench_table(const BenchFigures& f, const BenchFigures* old) {
   std::string text =
       "model       " + f.model + ", back end " + f.backend + "\n" +
-      line(
-          "machine     %s, %lld threads: %.1f GB/s read, %.0f GFLOP/s f32, %.0f "
-          "GOP/s int8\n",
-          f.processor.c_str(), static_cast<long long>(f.threads), f.peaks.read_bytes / 1e9,
-          f.peaks.float_operations / 1e9, f.peaks.int8_operations / 1e9) +
+      line("machine     %s, %lld threads: ", f.processor.c_str(),
+           static_cast<long long>(f.threads)) +
+      peaks_text(f.peaks) + "\n" +
       line("loaded      %.2f s, %s resident\n", f.load_seconds,
            bytes_text(f.resident_bytes).c_str()) +
       line("a token     %s of weights and %.2f GOP of products; its cache %.0f B\n",
@@ -126,6 +134,8 @@ std::string bench_json(const BenchFigures& f) {
                               {"read_bytes_per_second", f.peaks.read_bytes},
                               {"float_operations_per_second", f.peaks.float_operations},
                               {"int8_operations_per_second", f.peaks.int8_operations},
+                              {"tile_bf16_operations_per_second", f.peaks.tile_bf16_operations},
+                              {"tile_int8_operations_per_second", f.peaks.tile_int8_operations},
                               {"load_seconds", f.load_seconds},
                               {"resident_bytes", f.resident_bytes},
                               {"active_bytes", f.active_bytes},

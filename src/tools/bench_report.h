@@ -13,6 +13,8 @@
 
 namespace hadal {
 
+// What the machine can do, in one line without its end.
+std::string peaks_text(const Peaks& peaks);
 // With `old`: every rate's factor against the same line of that run.
 std::string bench_table(const BenchFigures& figures, const BenchFigures* old);
 std::string bench_json(const BenchFigures& figures);

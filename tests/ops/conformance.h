@@ -44,7 +44,7 @@ inline std::vector<Build> all_builds() {
   for (InstructionSet set : kInstructionSetsBestFirst) {
     if (!machine_has(set)) continue;
     const std::set<const void*> loops = {&cpu::kernels_for(set), &cpu::score_kernels_for(set),
-                                         cpu::bf16_kernels_for(set)};
+                                         cpu::bf16_kernels_for(set), cpu::tile_kernels_for(set)};
     if (std::includes(met.begin(), met.end(), loops.begin(), loops.end())) continue;
     met.insert(loops.begin(), loops.end());
     for (int64_t threads : {1, 2, 3}) builds.push_back({set, threads});

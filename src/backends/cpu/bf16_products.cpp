@@ -35,7 +35,8 @@ std::optional<ProductRows> CpuOps::bf16_rows(const Weight& weight, const float* 
         all = false;
   });
   if (!all) return std::nullopt;
-  return ProductRows{{}, {}, Bf16Rows{values.data<uint16_t>(), stride}, {values}};
+  return ProductRows{
+      .rows = {}, .halves = Bf16Rows{values.data<uint16_t>(), stride}, .held = {values}};
 }
 
 void CpuOps::multiply_bf16_here(const Weight& weight, const ProductRows& x,
@@ -48,9 +49,10 @@ void CpuOps::multiply_bf16_here(const Weight& weight, const ProductRows& x,
                       .out = piece.out,
                       .rows = piece.rows,
                       .add = piece.add};
-  product.x.first_row = piece.first_row;
-  product.x.row_step = piece.row_step;
-  product.x.index = piece.index;
+  const RowGroup rows = rows_of_piece(x, piece);
+  product.x.first_row = rows.first_row;
+  product.x.row_step = rows.row_step;
+  product.x.index = rows.index;
   bf16_->product(product, scratch);
 }
 

@@ -40,11 +40,14 @@ CpuOps::CpuOps(const CpuOptions& options, InstructionSet set)
       attend_kernels_(attend_kernels_for(set)),
       score_kernels_(score_kernels_for(set)),
       bf16_(bf16_kernels_for(set)),
+      tiles_(tile_kernels_for(set)),
       int8_(int8_of(options, set)),
       pool_(options.threads),
-      name_(int8_ != nullptr
-                ? std::string("cpu ") + int8_->name + " fast"
-                : std::string("cpu ") + kernels_.name + (bf16_ != nullptr ? " with bf16" : "")) {}
+      name_(int8_ != nullptr ? std::string("cpu ") + int8_->name + " fast"
+                             : std::string("cpu ") + kernels_.name +
+                                   (tiles_ != nullptr  ? " with amx"
+                                    : bf16_ != nullptr ? " with bf16"
+                                                       : "")) {}
 
 }  // namespace cpu
 

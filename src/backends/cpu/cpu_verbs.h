@@ -3,7 +3,7 @@
 // the kernels compute.
 //
 //   dense.cpp  rows.cpp  index.cpp  experts.cpp  streams.cpp  pictures.cpp    the verbs, by family
-//   products.cpp  bf16_products.cpp  int8_products.cpp             matrix products on the pool
+//   products.cpp  bf16_products.cpp  int8_products.cpp  tile_products.cpp     products on the pool
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/row_kernels.h"
+#include "backends/cpu/tiles.h"
 #include "base/thread_pool.h"
 #include "ops/ops.h"
 
@@ -50,24 +51,39 @@ inline int64_t index_at(const Tensor& ids, int64_t i) {
 // types, blocks that are not whole registers): such rows are decoded by ops/weight_rows.h.
 std::optional<Matrix> matrix_of(const Weight& weight);
 
-// Rows of x as products with a weight want them: copied for packed FP4, for BF16 and for eight
-// bits.
+// Rows of x that meet a matrix together: row t is first_row + t·row_step, or index[t].
+struct RowGroup {
+  int64_t rows = 0;
+  int64_t first_row = 0, row_step = 1;
+  const int64_t* index = nullptr;
+};
+
+// Rows of x as products with a weight want them: copied for packed FP4, for BF16, for eight bits
+// and for tiles.
 struct ProductRows {
   Rows rows;
   std::optional<Int8Rows> whole = {};   // in eight bits, instead of `rows`
   std::optional<Bf16Rows> halves = {};  // in BF16, instead of `rows`
+  std::vector<TileRows> tiles = {};     // of each group, instead of `rows`
+  std::vector<RowGroup> groups = {{}};  // the first begins at row 0 where nothing else was said
   std::vector<Tensor> held = {};        // the copies
 };
 
-// A part of a product: outputs [first, last) of some of the rows.
+// A part of a product: outputs [first, last) of some of the rows of a group.
 struct Piece {
   int64_t first = 0, last = 0;
   int64_t rows = 0;
-  int64_t first_row = 0, row_step = 1;  // row t is first_row + t·row_step, or index[t]
-  const int64_t* index = nullptr;
-  Rows out;  // at output `first`
+  size_t group = 0;
+  int64_t first_row = 0;  // of the group
+  Rows out;               // at output `first`
   bool add = false;
+  // What this thread multiplies with next, from output `next_first` on, where it is known.
+  const Weight* next = nullptr;
+  int64_t next_first = 0;
 };
+
+// The rows of a piece, whose group begins elsewhere.
+RowGroup rows_of_piece(const ProductRows& x, const Piece& piece);
 
 class CpuOps final : public Ops {
  public:
@@ -165,20 +181,31 @@ class CpuOps final : public Ops {
     return out;
   }
 
-  // work(first, last) over a matrix's outputs, whose borders are whole tiles.
+  // work(first, last) over a matrix's outputs, whose borders are whole tiles of every kernel.
   template <typename Work>
   void split_outputs(int64_t outputs, int64_t cost, const Work& work) {
     if (outputs * cost < kCostWorthThreads) return work(0, outputs);
-    pool_.split(outputs, 4, work);
+    pool_.split(outputs, 32, work);
   }
 
   // ---- products (products.cpp)
 
   ProductRows product_rows(const Weight& weight, const float* x, int64_t rows);
+  // Of groups of the `rows` rows: pieces name one of them.
+  ProductRows product_rows(const Weight& weight, const float* x, int64_t rows,
+                           std::vector<RowGroup> groups);
   void pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride);
   // Exact products in BF16 (bf16_products.cpp).  Nothing where this weight or these rows need f32.
   std::optional<ProductRows> bf16_rows(const Weight& weight, const float* x, int64_t rows);
   void multiply_bf16_here(const Weight& weight, const ProductRows& x, const Piece& piece) const;
+  // Exact products in tiles (tile_products.cpp).
+  bool takes_tiles(const Weight& weight) const;
+  ProductRows tile_rows(const Weight& weight, const float* x, int64_t rows,
+                        const std::vector<RowGroup>& groups);
+  std::optional<Tensor> split_columns(const float* x, int64_t rows, int64_t width, Format format,
+                                      int64_t planes);
+  ProductRows joined_columns(const Tensor& columns, const std::vector<RowGroup>& groups);
+  void multiply_tiles_here(const Weight& weight, const ProductRows& x, const Piece& piece) const;
   // The fast mode's products (int8_products.cpp).
   bool rounds_to_int8(const Weight& weight) const;
   ProductRows int8_rows(const Weight& weight, const float* x, int64_t rows);
@@ -213,8 +240,9 @@ class CpuOps final : public Ops {
   const KernelTable& kernels_;
   const AttendKernels& attend_kernels_;
   const ScoreKernels& score_kernels_;
-  const Bf16Table* bf16_;  // none where the machine lacks it
-  const Int8Table* int8_;  // none in exact mode, and where the machine lacks it
+  const Bf16Table* bf16_;   // none where the machine lacks it, or has tiles
+  const TileTable* tiles_;  // none where the machine lacks them
+  const Int8Table* int8_;   // none in exact mode, and where the machine lacks it
   std::unordered_set<const uint8_t*> kept_exact_;  // values of weights that stay so
   ThreadPool pool_;
   std::string name_;

@@ -82,7 +82,10 @@ Tensor CpuOps::linear_grouped(const Tensor& x, const Weight& w, int64_t groups) 
   CHECK(tokens == 0 || x.row_width() == groups * inputs, shape_text(x.shape()), " in ", groups,
         " groups of ", inputs);
   const Tensor out = Tensor::empty(DType::f32, {tokens, groups * outputs});
-  const ProductRows in = product_rows(w, x.data<float>(), tokens * groups);
+  std::vector<RowGroup> rows;
+  for (int64_t group = 0; group < groups; ++group)
+    rows.push_back({.rows = tokens, .first_row = group, .row_step = groups});
+  const ProductRows in = product_rows(w, x.data<float>(), tokens * groups, std::move(rows));
   // With fewer groups than threads, each group is cut into several pieces.
   const int64_t cuts = std::min((pool_.threads() + groups - 1) / groups, (outputs + 3) / 4);
   deal(groups * cuts, tokens * inputs * outputs / cuts, [&](int64_t unit) {
@@ -93,8 +96,7 @@ Tensor CpuOps::linear_grouped(const Tensor& x, const Weight& w, int64_t groups) 
                   {.first = first,
                    .last = last,
                    .rows = tokens,
-                   .first_row = group,
-                   .row_step = groups,
+                   .group = static_cast<size_t>(group),
                    .out = {out.data<float>() + first, groups * outputs, nullptr}});
   });
   return out;

@@ -16,8 +16,10 @@ namespace {
 
 // Tokens that share one pass: more would only make the hidden rows larger.
 constexpr int64_t kTokensPerPass = 1024;
-// Outputs of gate and up that are held at a time.
-constexpr int64_t kGateOutputs = 64;
+// Of gate and of up, numbers that are held at a time: half a megabyte, so that they stay in the
+// second cache.  Few rows take all outputs at once, and their weights are read in one go.
+constexpr int64_t kGateNumbers = int64_t{1} << 16;
+constexpr int64_t kLeastGateOutputs = 64;
 // In simple operations on floats.
 constexpr int64_t kCostOfScore = 256;
 constexpr int64_t kCostOfRounding = 8;
@@ -157,30 +159,57 @@ struct CpuOps::ExpertPass {
   Tensor hidden;           // [pairs, inner]
   ProductRows down_input;  // the same, rounded and as the down products want it
 
-  // calls each(expert, first pair, number of pairs), experts ascending
+  // calls each(place, expert, first pair, number of pairs), experts ascending
   template <typename Each>
   void for_experts(const Each& each) const {
     for (size_t i = 0; i < pairs.experts.size(); ++i)
-      each(static_cast<size_t>(pairs.experts[i]), pairs.starts[i],
+      each(i, static_cast<size_t>(pairs.experts[i]), pairs.starts[i],
            pairs.starts[i + 1] - pairs.starts[i]);
+  }
+  // The matrix that is read after that of the expert at a place.
+  const Weight* next_of(const std::vector<Weight>& matrices, size_t place) const {
+    return place + 1 < pairs.experts.size()
+               ? &matrices[static_cast<size_t>(pairs.experts[place + 1])]
+               : nullptr;
+  }
+  // Each expert's rows of x, and of what it makes of them.
+  std::vector<RowGroup> token_groups() const {
+    std::vector<RowGroup> groups;
+    for_experts([&](size_t, size_t, int64_t start, int64_t count) {
+      groups.push_back({.rows = count, .index = pairs.tokens.data() + start});
+    });
+    return groups;
+  }
+  std::vector<RowGroup> pair_groups() const {
+    std::vector<RowGroup> groups;
+    for_experts([&](size_t, size_t, int64_t start, int64_t count) {
+      groups.push_back({.rows = count, .first_row = start});
+    });
+    return groups;
   }
 };
 
 // hidden[pair][first..last) = weight · swiglu(gate · x, up · x)
 void CpuOps::gate_and_up(const ExpertPass& pass, const ProductRows& x, int64_t first,
                          int64_t last) const {
-  pass.for_experts([&](size_t expert, int64_t start, int64_t count) {
-    for (int64_t o = first; o < last; o += kGateOutputs) {
-      const int64_t outputs = std::min(kGateOutputs, last - o);
+  pass.for_experts([&](size_t place, size_t expert, int64_t start, int64_t count) {
+    const int64_t most = std::max(kLeastGateOutputs, kGateNumbers / count / 32 * 32);
+    for (int64_t o = first; o < last; o += most) {
+      const int64_t outputs = std::min(most, last - o);
       float* gate = workspace().floats(Workspace::first, count * outputs);
       float* up = workspace().floats(Workspace::second, count * outputs);
       Piece piece{.first = o,
                   .last = o + outputs,
                   .rows = count,
-                  .index = pass.pairs.tokens.data() + start,
-                  .out = {gate, outputs, nullptr}};
+                  .group = place,
+                  .out = {gate, outputs, nullptr},
+                  .next = &pass.weights.up[expert],
+                  .next_first = o};
       multiply_here(pass.weights.gate[expert], x, piece);
       piece.out.base = up;
+      const bool ends = o + outputs == last;
+      piece.next = ends ? pass.next_of(pass.weights.gate, place) : &pass.weights.gate[expert];
+      piece.next_first = ends ? first : o + outputs;
       multiply_here(pass.weights.up[expert], x, piece);
       for (int64_t n = 0; n < count; ++n)
         kernels_.swiglu(gate + n * outputs, up + n * outputs, pass.limit,
@@ -194,14 +223,16 @@ void CpuOps::gate_and_up(const ExpertPass& pass, const ProductRows& x, int64_t f
 void CpuOps::add_down(const ExpertPass& pass, float* out, int64_t first, int64_t last) const {
   for (int64_t t = 0; t < pass.tokens; ++t)
     std::fill(out + t * pass.width + first, out + t * pass.width + last, 0.0f);
-  pass.for_experts([&](size_t expert, int64_t start, int64_t count) {
+  pass.for_experts([&](size_t place, size_t expert, int64_t start, int64_t count) {
     multiply_here(pass.weights.down[expert], pass.down_input,
                   {.first = first,
                    .last = last,
                    .rows = count,
-                   .first_row = start,
+                   .group = place,
                    .out = {out + first, pass.width, pass.pairs.tokens.data() + start},
-                   .add = true});
+                   .add = true,
+                   .next = pass.next_of(pass.weights.down, place),
+                   .next_first = first});
   });
 }
 
@@ -213,7 +244,7 @@ void CpuOps::run_experts(ExpertPass& pass, const float* x, float* out) {
   }
   // All experts of a layer are stored in one format, so the first speaks for all.
   const size_t any = static_cast<size_t>(pass.pairs.experts[0]);
-  const ProductRows in = product_rows(pass.weights.gate[any], x, pass.tokens);
+  const ProductRows in = product_rows(pass.weights.gate[any], x, pass.tokens, pass.token_groups());
   pass.hidden = Tensor::empty(DType::f32, {pairs, pass.inner});
   split_outputs(pass.inner, 2 * pairs * pass.width,
                 [&](int64_t first, int64_t last) { gate_and_up(pass, in, first, last); });
@@ -221,7 +252,8 @@ void CpuOps::run_experts(ExpertPass& pass, const float* x, float* out) {
     round_rows(pass.hidden.data<float>() + begin * pass.inner, end - begin, pass.inner, pass.format,
                0);
   });
-  pass.down_input = product_rows(pass.weights.down[any], pass.hidden.data<float>(), pairs);
+  pass.down_input =
+      product_rows(pass.weights.down[any], pass.hidden.data<float>(), pairs, pass.pair_groups());
   split_outputs(pass.width, pairs * pass.inner,
                 [&](int64_t first, int64_t last) { add_down(pass, out, first, last); });
 }

@@ -5,10 +5,13 @@
 #include "backends/cpu/bf16.h"
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/tiles.h"
 #include "base/result.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace hadal {
@@ -19,6 +22,17 @@ namespace {
 bool has_avx_vnni() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & 1U << 4) != 0;
+}
+
+// Whether the processor has tiles of BF16 and the system lends this process their registers, which
+// Linux does for who asks (arch_prctl(2)); it then saves them for every thread that uses them.
+bool lends_tiles() {
+  constexpr unsigned kTiles = 1u << 24, kTilesOfBf16 = 1u << 22;  // CPUID 7, EDX
+  constexpr long kAskForState = 0x1023, kTileData = 18;           // ARCH_REQ_XCOMP_PERM
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  if ((d & kTiles) == 0 || (d & kTilesOfBf16) == 0) return false;
+  return syscall(SYS_arch_prctl, kAskForState, kTileData) == 0;
 }
 #endif
 
@@ -40,6 +54,8 @@ std::string_view instruction_set_name(InstructionSet set) {
       return "avx512_vbmi";
     case InstructionSet::avx512_bf16:
       return "avx512_bf16";
+    case InstructionSet::amx:
+      return "amx";
   }
   return "?";
 }
@@ -60,8 +76,10 @@ bool machine_has(InstructionSet set) {
   if (set == InstructionSet::avx512_vnni) return has_vnni;
   const bool has_vbmi = has_vnni && __builtin_cpu_supports("avx512vbmi") != 0;
   if (set == InstructionSet::avx512_vbmi) return has_vbmi;
-  if (set == InstructionSet::avx512_bf16)
-    return has_vbmi && __builtin_cpu_supports("avx512bf16") != 0;
+  const bool has_bf16 = has_vbmi && __builtin_cpu_supports("avx512bf16") != 0;
+  if (set == InstructionSet::avx512_bf16) return has_bf16;
+  static const bool has_tiles = has_bf16 && lends_tiles();  // asked for once a process
+  if (set == InstructionSet::amx) return has_tiles;
 #endif
   return set == InstructionSet::portable;
 }
@@ -85,6 +103,14 @@ const cpu::Bf16Table* cpu::bf16_kernels_for(InstructionSet set) {
   CHECK(machine_has(set), "this machine has no ", instruction_set_name(set));
 #if defined(__x86_64__)
   if (set == InstructionSet::avx512_bf16) return &avx512_bf16::kBf16Table;
+#endif
+  return nullptr;
+}
+
+const cpu::TileTable* cpu::tile_kernels_for(InstructionSet set) {
+  CHECK(machine_has(set), "this machine has no ", instruction_set_name(set));
+#if defined(__x86_64__)
+  if (set == InstructionSet::amx) return &amx::kTileTable;
 #endif
   return nullptr;
 }

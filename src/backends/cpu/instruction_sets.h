@@ -18,13 +18,14 @@ enum class InstructionSet : uint8_t {
   avx512_vnni,  // Cascade Lake (2019)
   avx512_vbmi,  // and look-ups of bytes: Ice Lake
   avx512_bf16,  // and products of BF16, which exact arithmetic takes too: Sapphire Rapids, Zen 4
+  amx,          // and tiles of BF16, which exact arithmetic takes instead: Sapphire Rapids
 };
 
 // Best first: the first one that the machine has is taken.
 inline constexpr std::array kInstructionSetsBestFirst = {
-    InstructionSet::avx512_bf16, InstructionSet::avx512_vbmi, InstructionSet::avx512_vnni,
-    InstructionSet::avx512,      InstructionSet::avx2_vnni,   InstructionSet::avx2,
-    InstructionSet::portable};
+    InstructionSet::amx,         InstructionSet::avx512_bf16, InstructionSet::avx512_vbmi,
+    InstructionSet::avx512_vnni, InstructionSet::avx512,      InstructionSet::avx2_vnni,
+    InstructionSet::avx2,        InstructionSet::portable};
 
 std::string_view instruction_set_name(InstructionSet set);
 bool machine_has(InstructionSet set);
@@ -33,11 +34,14 @@ InstructionSet best_instruction_set();
 namespace cpu {
 struct KernelTable;
 struct Bf16Table;
+struct TileTable;
 struct Int8Table;
 // REQUIRES: machine_has(set).
 const KernelTable& kernels_for(InstructionSet set);
 // Exact products in BF16; nullptr where the set has none, and f32 serves.
 const Bf16Table* bf16_kernels_for(InstructionSet set);
+// Exact products in tiles of BF16; nullptr where the set has none.
+const TileTable* tile_kernels_for(InstructionSet set);
 // Products of bytes; nullptr where the set has none, and the fast mode is the exact one.
 const Int8Table* int8_kernels_for(InstructionSet set);
 }  // namespace cpu

@@ -67,7 +67,7 @@ ProductRows CpuOps::int8_rows(const Weight& weight, const float* x, int64_t rows
   split_rows(rows, width, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) int8_->round_row(x + t * width, width, format, t, whole);
   });
-  return {{}, whole, {}, {values, scales, corrections}};
+  return {.rows = {}, .whole = whole, .held = {values, scales, corrections}};
 }
 
 void CpuOps::multiply_int8_here(const Weight& weight, const ProductRows& x,
@@ -80,9 +80,10 @@ void CpuOps::multiply_int8_here(const Weight& weight, const ProductRows& x,
                       .out = piece.out,
                       .rows = piece.rows,
                       .add = piece.add};
-  product.x.first_row = piece.first_row;
-  product.x.row_step = piece.row_step;
-  product.x.index = piece.index;
+  const RowGroup rows = rows_of_piece(x, piece);
+  product.x.first_row = rows.first_row;
+  product.x.row_step = rows.row_step;
+  product.x.index = rows.index;
   int8_->product(product, scratch);
 }
 

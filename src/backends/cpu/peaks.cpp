@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kBytes = int64_t{256} << 20;  // larger than a usual processor's caches
 constexpr int64_t kLoops = 1 << 20;
+constexpr int64_t kTileLoops = 1 << 18;
 constexpr int64_t kSums = 12;  // in flight: latency times width of any processor at hand
 
 // Sixteen bytes at a time: any machine can, and memory is slower.
@@ -50,6 +51,28 @@ void run_floats(bool wide, int64_t loops) {
   else
     HADAL_TWELVE("vfmadd231ps %%ymm12, %%ymm13, %%ymm\\r");
   asm volatile("vzeroupper");
+}
+// Four sums in flight, which is what eight tiles allow with two of each factor.
+void run_tiles(bool bytes, int64_t loops) {
+  alignas(64) uint8_t shapes[64] = {1};  // palette 1: eight tiles of 16 rows of 64 bytes
+  for (int tile = 0; tile < 8; ++tile) {
+    shapes[16 + 2 * tile] = 64;
+    shapes[48 + tile] = 16;
+  }
+  asm volatile("ldtilecfg %0" ::"m"(shapes));
+  if (bytes)
+    asm volatile(
+        "1:\n\t.irp r,0,1,2,3\n\ttdpbssd %%tmm7, %%tmm6, %%tmm\\r\n\t.endr\n\tdec %0\n\tjnz 1b"
+        : "+r"(loops)
+        :
+        : "cc");
+  else
+    asm volatile(
+        "1:\n\t.irp r,0,1,2,3\n\ttdpbf16ps %%tmm7, %%tmm6, %%tmm\\r\n\t.endr\n\tdec %0\n\tjnz 1b"
+        : "+r"(loops)
+        :
+        : "cc");
+  asm volatile("tilerelease");
 }
 void run_bytes(bool wide, int64_t loops) {
   if (wide)
@@ -101,6 +124,13 @@ Peaks measure_peaks(int64_t threads, Clock clock) {
   if (wide_bytes || machine_has(InstructionSet::avx2_vnni))
     peaks.int8_operations = rate_of(pool, clock, kLoops * kSums * (wide_bytes ? 128.0 : 64.0),
                                     [&](int64_t) { run_bytes(wide_bytes, kLoops); });
+  if (machine_has(InstructionSet::amx)) {
+    constexpr double kProducts = kTileLoops * 4 * 2.0 * 16 * 16;  // times the depth of a tile
+    peaks.tile_bf16_operations =
+        rate_of(pool, clock, kProducts * 32, [](int64_t) { run_tiles(false, kTileLoops); });
+    peaks.tile_int8_operations =
+        rate_of(pool, clock, kProducts * 64, [](int64_t) { run_tiles(true, kTileLoops); });
+  }
 #endif
   return peaks;
 }

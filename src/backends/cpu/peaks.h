@@ -17,7 +17,8 @@ double seconds_now(Clock clock);
 struct Peaks {
   double read_bytes = 0;        // a second, from memory, one stream a thread
   double float_operations = 0;  // a second, additions and multiplications apart
-  double int8_operations = 0;   // 0: the machine has no products of bytes
+  double int8_operations = 0;   // in registers; 0: the machine has no products of bytes
+  double tile_bf16_operations = 0, tile_int8_operations = 0;  // 0: it has no tiles
 };
 Peaks measure_peaks(int64_t threads, Clock clock);
 

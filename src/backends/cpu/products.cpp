@@ -62,6 +62,16 @@ std::optional<Matrix> matrix_of(const Weight& weight) {
   return matrix;
 }
 
+RowGroup rows_of_piece(const ProductRows& x, const Piece& piece) {
+  RowGroup rows = x.groups[piece.group];
+  rows.rows = piece.rows;
+  if (rows.index != nullptr)
+    rows.index += piece.first_row;
+  else
+    rows.first_row += piece.first_row * rows.row_step;
+  return rows;
+}
+
 void CpuOps::pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride) {
   split_rows(rows, width, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)
@@ -70,26 +80,39 @@ void CpuOps::pack_rows(const float* x, int64_t rows, int64_t width, float* out, 
 }
 
 ProductRows CpuOps::product_rows(const Weight& weight, const float* x, int64_t rows) {
-  if (rounds_to_int8(weight)) return int8_rows(weight, x, rows);
-  if (std::optional<ProductRows> halves = bf16_rows(weight, x, rows)) return std::move(*halves);
-  const int64_t width = weight.inputs();
-  const std::optional<Matrix> matrix = matrix_of(weight);
-  if (!matrix || matrix->format != Format::fp4)
-    return {Rows{const_cast<float*>(x), width, nullptr}, {}, {}, {}};
-  const int64_t stride = (width + kFp4Block - 1) / kFp4Block * kFp4Block;
-  const Tensor packed = Tensor::empty(DType::f32, {rows, stride});
-  pack_rows(x, rows, width, packed.data<float>(), stride);
-  return {Rows{packed.data<float>(), stride, nullptr}, {}, {}, {packed}};
+  return product_rows(weight, x, rows, {{.rows = rows}});
+}
+
+ProductRows CpuOps::product_rows(const Weight& weight, const float* x, int64_t rows,
+                                 std::vector<RowGroup> groups) {
+  const auto of_all = [&]() -> ProductRows {
+    if (rounds_to_int8(weight)) return int8_rows(weight, x, rows);
+    if (takes_tiles(weight)) return tile_rows(weight, x, rows, groups);
+    if (std::optional<ProductRows> halves = bf16_rows(weight, x, rows)) return std::move(*halves);
+    const int64_t width = weight.inputs();
+    const std::optional<Matrix> matrix = matrix_of(weight);
+    if (!matrix || matrix->format != Format::fp4)
+      return {.rows = {const_cast<float*>(x), width, nullptr}};
+    const int64_t stride = (width + kFp4Block - 1) / kFp4Block * kFp4Block;
+    const Tensor packed = Tensor::empty(DType::f32, {rows, stride});
+    pack_rows(x, rows, width, packed.data<float>(), stride);
+    return {.rows = {packed.data<float>(), stride, nullptr}, .held = {packed}};
+  };
+  ProductRows all = of_all();
+  all.groups = std::move(groups);
+  return all;
 }
 
 void CpuOps::multiply_here(const Weight& weight, const ProductRows& x, const Piece& piece) const {
   if (x.whole) return multiply_int8_here(weight, x, piece);
   if (x.halves) return multiply_bf16_here(weight, x, piece);
+  if (!x.tiles.empty()) return multiply_tiles_here(weight, x, piece);
+  const RowGroup rows = rows_of_piece(x, piece);
   Product product{.matrix = {},
                   .first = piece.first,
                   .last = piece.last,
-                  .x = {x.rows.base + piece.first_row * x.rows.stride,
-                        piece.row_step * x.rows.stride, piece.index},
+                  .x = {x.rows.base + rows.first_row * x.rows.stride, rows.row_step * x.rows.stride,
+                        rows.index},
                   .out = piece.out,
                   .rows = piece.rows,
                   .add = piece.add};
@@ -118,7 +141,8 @@ void CpuOps::multiply(const Weight& weight, const ProductRows& x, const Piece& w
   if (whole.rows * outputs * weight.inputs() < kCostWorthThreads)
     return multiply_here(weight, x, whole);
   // Outputs first: then each weight is decoded by one thread.  Rows only when outputs run out.
-  const int64_t grain = whole.rows > kTileOutputs ? kPanelOutputs : kTileOutputs;
+  const int64_t grain =
+      whole.rows > kTileOutputs || !x.tiles.empty() ? kPanelOutputs : kTileOutputs;
   const int64_t grains = (outputs + grain - 1) / grain;
   const int64_t output_parts = std::min(pool_.threads(), grains);
   const int64_t row_parts =
@@ -130,7 +154,7 @@ void CpuOps::multiply(const Weight& weight, const ProductRows& x, const Piece& w
     piece.first = whole.first + grains * o / output_parts * grain;
     piece.last = std::min(whole.last, whole.first + grains * (o + 1) / output_parts * grain);
     piece.rows = whole.rows * (r + 1) / row_parts - row;
-    piece.first_row += row * whole.row_step;
+    piece.first_row += row;
     piece.out.base += row * whole.out.stride + (piece.first - whole.first);
     multiply_here(weight, x, piece);
   });
