@@ -51,7 +51,8 @@ Result<int64_t> choose_context(const ModelConfig& config, int64_t asked, CacheOp
 Result<std::unique_ptr<Ops>> open_ops(const ModelChoice& choice) {
   const std::string asked = choice.backend.empty() ? built_backends().front() : choice.backend;
   const size_t colon = asked.find(':');
-  BackendOptions options{.name = asked.substr(0, colon), .threads = choice.threads};
+  BackendOptions options{
+      .name = asked.substr(0, colon), .threads = choice.threads, .pinned = choice.pinned};
   if (colon != std::string::npos) options.device = asked.substr(colon + 1);
   return open_backend(options);
 }

@@ -42,7 +42,7 @@ CpuOps::CpuOps(const CpuOptions& options, InstructionSet set)
       stream_kernels_(stream_kernels_for(set)),
       bf16_(bf16_kernels_for(set)),
       int8_(int8_of(options, set)),
-      pool_(options.threads),
+      pool_({.threads = options.threads, .pinned = options.pinned}),
       name_(int8_ != nullptr
                 ? std::string("cpu ") + int8_->name + " fast"
                 : std::string("cpu ") + kernels_.name + (bf16_ != nullptr ? " with bf16" : "")) {}
