@@ -13,6 +13,7 @@
 #include "tools/bench_ops.h"
 #include "tools/bench_report.h"
 #include "tools/bench_serve.h"
+#include "tools/bench_verbs.h"
 #include "tools/output.h"
 
 namespace hadal {
@@ -101,6 +102,7 @@ void add_bench(CLI::App& program, Command& chosen) {
   });
   add_bench_ops(*command, chosen);
   add_bench_serve(*command, chosen);
+  add_bench_verbs(*command, chosen);
 }
 
 }  // namespace hadal
