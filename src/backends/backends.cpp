@@ -18,7 +18,7 @@ struct Backend {
 };
 
 Opened open_cpu(const BackendOptions& options) {
-  CpuOptions cpu{.threads = options.threads};
+  CpuOptions cpu{.threads = options.threads, .pinned = options.pinned};
   std::string set = options.device, sets;  // "fast", "avx2", "fast:avx2"
   if (set == "fast" || set.starts_with("fast:")) {
     cpu.arithmetic = Arithmetic::fast;

@@ -21,6 +21,7 @@ struct BackendOptions {
   std::string device =
       {};  // torch: "cuda:1", "npu"; cpu: "fast", "avx2", "fast:avx2", …; empty: the best
   int64_t threads = 0;  // cpu alone; 0: one a core
+  bool pinned = true;   // cpu alone: threads stay on their processors
 };
 
 // Names, the best for generating first.

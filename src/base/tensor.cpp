@@ -8,17 +8,20 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/memory_placement.h"
 
 namespace hadal {
 namespace {
 
-// Zeroed pages straight from the system: untouched ones cost nothing.
+// Zeroed pages straight from the system: untouched ones cost nothing.  These are caches, which
+// every thread reads.
 class HostStorage final : public Storage {
  public:
   explicit HostStorage(int64_t bytes) : bytes_(std::max<int64_t>(bytes, 1)) {
     address_ = mmap(nullptr, static_cast<size_t>(bytes_), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(address_ != MAP_FAILED, "cannot reserve ", bytes_, " bytes of memory");
+    machine_memory().spread(address_, bytes_);
   }
   ~HostStorage() override { munmap(address_, static_cast<size_t>(bytes_)); }
   HostStorage(const HostStorage&) = delete;

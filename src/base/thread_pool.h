@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // ThreadPool: persistent workers that share one loop at a time.
 //
-//   ThreadPool pool(0);                                   // 0: one thread per core
+//   ThreadPool pool({.threads = 0});                      // 0: one for each usable processor
 //   pool.run(parts, [&](int64_t part) { ... });           // returns when every part is done
 //   pool.split(count, grain, [&](int64_t begin, int64_t end) { ... });
 //
-// The calling thread works too.  Which thread takes which part is fixed by the part's number, so
-// the same call does the same work in the same places each time.  A call from inside a part, or
-// while another thread is using the pool, runs all its parts on the caller.  Any thread may call;
-// a part must not throw.
+// The calling thread works too.  Each thread has a share of the parts, always the same one, so
+// that what it read the last time lies in its caches and on its memory node; who is done with its
+// own share takes what is left of the others'.  A loop is over when its parts are done, not when
+// all workers have looked: a worker whose processor is busy with something else holds up nobody.
+//
+// A call from inside a part, or while another thread is using the pool, runs all its parts on the
+// caller.  Any thread may call; a part must not throw.
 #pragma once
 
 #include <algorithm>
@@ -18,21 +21,31 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <type_traits>
 #include <vector>
+
+#include "base/processors.h"
 
 namespace hadal {
 
+struct PoolOptions {
+  int64_t threads = 0;  // 0: one for each processor that this process may use
+  // Workers stay on their processors.  Only if there is a thread for every usable processor (or,
+  // with several memory nodes, they stay on their node): otherwise which processors are free is
+  // known to the system alone.
+  bool pinned = true;
+};
+
 class ThreadPool {
  public:
-  explicit ThreadPool(int64_t threads);
+  explicit ThreadPool(const PoolOptions& options);
+  explicit ThreadPool(int64_t threads) : ThreadPool(PoolOptions{.threads = threads}) {}
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int64_t threads() const { return static_cast<int64_t>(workers_.size()) + 1; }
+  int64_t threads() const { return static_cast<int64_t>(seats_.size()); }
 
-  // work(part) for part = 0 .. parts-1.  Thread i takes parts i, i + threads, …
+  // work(part) for part = 0 .. parts-1.
   template <typename Work>
   void run(int64_t parts, const Work& work) {
     run_erased(parts, Task{&work, [](const void* context, int64_t part) {
@@ -40,41 +53,53 @@ class ThreadPool {
                            }});
   }
 
-  // work(begin, end) over [0, count) in at most one range per thread; borders are multiples of
-  // `grain`.
+  // Parts that a loop is best cut into.  Several a thread: the end of a loop, where some threads
+  // have nothing left to do, is then at most a part long.
+  int64_t parts_wanted() const { return threads() == 1 ? 1 : threads() * kPartsAThread; }
+
+  // work(begin, end) over [0, count); borders are multiples of `grain`.
   template <typename Work>
   void split(int64_t count, int64_t grain, const Work& work) {
     const int64_t grains = (count + grain - 1) / grain;
-    const int64_t parts = std::min(threads(), grains);
+    const int64_t parts = std::min(parts_wanted(), grains);
     run(parts, [&](int64_t part) {
       work(grains * part / parts * grain, std::min(count, grains * (part + 1) / parts * grain));
     });
   }
 
  private:
+  static constexpr int64_t kPartsAThread = 4;
+
   struct Task {
     const void* context = nullptr;
     void (*call)(const void* context, int64_t part) = nullptr;
   };
+  struct Seat;
 
   void run_erased(int64_t parts, Task task);
-  void work_until_stopped(int64_t thread);
+  void begin_round(int64_t parts, Task task);
+  void step_aside();
+  void take_parts(size_t own);
+  void wait_for_parts();
+  void fetch_displaced();
+  static void go_home(Seat& seat);
+  void work_until_stopped(size_t own);
   uint64_t wait_for_round(uint64_t last_round);
-  void wait_for_workers();
 
-  std::vector<std::thread> workers_;
+  std::vector<std::unique_ptr<Seat>> seats_;  // the first is the caller's
   std::mutex one_caller_;
 
-  // Written by the caller before the round begins, read by workers after they saw it begin.
+  // Written before the parts of a round can be taken, read by who took one.
   Task task_;
-  int64_t parts_ = 0;
 
   std::atomic<uint64_t> round_{0};
-  std::atomic<int64_t> busy_{0};
+  std::atomic<int64_t> unfinished_{0};  // parts
+  std::atomic<int64_t> sleepers_{0};
+  std::atomic<bool> caller_sleeps_{false};
   std::atomic<bool> stopping_{false};
   std::mutex sleep_;
   std::condition_variable round_began_;
-  std::condition_variable workers_done_;
+  std::condition_variable parts_done_;
 };
 
 }  // namespace hadal

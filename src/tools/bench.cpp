@@ -14,6 +14,7 @@
 #include "tools/bench_report.h"
 #include "tools/bench_serve.h"
 #include "tools/bench_soak.h"
+#include "tools/bench_verbs.h"
 #include "tools/output.h"
 
 namespace hadal {
@@ -103,6 +104,7 @@ void add_bench(CLI::App& program, Command& chosen) {
   add_bench_ops(*command, chosen);
   add_bench_serve(*command, chosen);
   add_bench_soak(*command, chosen);
+  add_bench_verbs(*command, chosen);
 }
 
 }  // namespace hadal

@@ -2,7 +2,6 @@
 // The machine: /proc and cgroups.
 #include "tools/machine.h"
 
-#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -14,7 +13,8 @@
 #include <limits>
 #include <optional>
 #include <sstream>
-#include <thread>
+
+#include "base/processors.h"
 
 namespace hadal {
 namespace {
@@ -101,9 +101,7 @@ Memory machine_memory() {
 }
 
 int64_t machine_cores() {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
-  return std::max(1U, std::thread::hardware_concurrency());
+  return static_cast<int64_t>(usable_processors().size());
 }
 
 std::string processor_name() {

@@ -51,7 +51,8 @@ Result<int64_t> choose_context(const ModelConfig& config, int64_t asked, CacheOp
 Result<std::unique_ptr<Ops>> open_ops(const ModelChoice& choice) {
   const std::string asked = choice.backend.empty() ? built_backends().front() : choice.backend;
   const size_t colon = asked.find(':');
-  BackendOptions options{.name = asked.substr(0, colon), .threads = choice.threads};
+  BackendOptions options{
+      .name = asked.substr(0, colon), .threads = choice.threads, .pinned = choice.pinned};
   if (colon != std::string::npos) options.device = asked.substr(colon + 1);
   return open_backend(options);
 }
@@ -83,7 +84,8 @@ Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& optio
   CacheOptions cache{.slots = options.slots, .max_positions = 0, .max_chunk = options.max_chunk};
   cache.rounding = choice.rounding == "none" ? Rounding::none : Rounding::published;
   TRY(open.ops, open_ops(choice));
-  const Holding holding = open.ops->packs(RowFormat::fp4_32) ? Holding::packed : Holding::floats;
+  Ops& ops = options.stand_before ? options.stand_before(*open.ops) : *open.ops;
+  const Holding holding = ops.packs(RowFormat::fp4_32) ? Holding::packed : Holding::floats;
   TRY(cache.max_positions, choose_context(config, choice.context, cache, holding));
 
   std::vector<int32_t> token_map;
@@ -95,11 +97,11 @@ Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& optio
   model_options.rounding = cache.rounding;
   model_options.drafts = options.drafts;
   model_options.progress = [&](int64_t done, int64_t all) { progress.show(done, all); };
-  TRY(open.model, Model::open(open.folder, *open.ops, model_options, token_map));
+  TRY(open.model, Model::open(open.folder, ops, model_options, token_map));
   open.model->options().progress = nullptr;
-  open.cache = std::make_unique<Cache>(config, *open.ops, cache);
+  open.cache = std::make_unique<Cache>(config, ops, cache);
   TRY(const std::string fingerprint, model_fingerprint(open.folder));
-  open.session = std::make_unique<Session>(*open.model, *open.ops, *open.cache,
+  open.session = std::make_unique<Session>(*open.model, ops, *open.cache,
                                            SessionOptions{.fingerprint = fingerprint});
   return open;
 }

@@ -7,6 +7,7 @@
 // The caches are reserved before the weights are read, so what does not fit is said at once.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ struct OpenOptions {
   int64_t max_chunk = 512;      // tokens of a prompt that are read at once
   bool needs_tokenizer = true;  // false: opened if it is there or if Engram needs it
   bool drafts = false;          // bind the draft head (draft_option.h)
+  // What the model is to run on instead of the back end that was opened; it hands on to that.
+  std::function<Ops&(Ops& ops)> stand_before = {};
 };
 
 // Later members point into earlier ones.

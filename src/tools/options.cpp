@@ -24,6 +24,9 @@ void add_model_options(CLI::App& command, ModelChoice& choice) {
                      "What computes: cpu, reference, torch or torch:DEVICE, if built");
   command.add_option("--threads", choice.threads, "Threads to compute with (default: all cores)")
       ->check(CLI::Range(1, 4096));
+  command.add_flag("!--no-pinning", choice.pinned,
+                   "Let threads move between processors (default: they stay, if there is one for "
+                   "each processor that the process may use)");
   command
       .add_option("--rounding", choice.rounding,
                   "Roundings of cache rows and activations: published (as trained), none")

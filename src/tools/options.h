@@ -22,6 +22,7 @@ struct ModelChoice {
   std::string folder;   // empty: HADAL_MODEL, or the model shipped with the program
   std::string backend;  // "cpu", "reference", "torch", "torch:cuda:0"; empty: the best
   int64_t threads = 0;  // 0: one a core
+  bool pinned = true;   // threads stay on their processors
   std::string rounding = "published";
   int64_t context = 0;  // 0: what fits, at most 32768
   bool quiet = false;   // no progress, no line of speed

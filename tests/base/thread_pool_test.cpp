@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The pool: every part once, in a fixed place, whoever calls.
+// The pool: every part once, whoever calls and whoever is held up.
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -23,14 +24,92 @@ TEST(ThreadPool, EveryPartRunsOnce) {
   }
 }
 
-TEST(ThreadPool, APartAlwaysRunsOnTheSameThread) {
+// Waits until `count` threads have come here.
+class Meeting {
+ public:
+  explicit Meeting(int count) : missing_(count) {}
+  void come() {
+    --missing_;
+    while (missing_ > 0) std::this_thread::yield();
+  }
+
+ private:
+  std::atomic<int> missing_;
+};
+
+TEST(ThreadPool, ThreadsBeginWithTheirOwnShare) {
   ThreadPool pool(3);
-  std::vector<std::thread::id> first(9);
-  pool.run(9, [&](int64_t part) { first[static_cast<size_t>(part)] = std::this_thread::get_id(); });
-  for (int round = 0; round < 50; ++round)
-    pool.run(9, [&](int64_t part) {
-      EXPECT_EQ(first[static_cast<size_t>(part)], std::this_thread::get_id());
+  std::vector<std::thread::id> first(3);
+  for (int round = 0; round < 50; ++round) {
+    Meeting all(3);  // nobody is free to take what belongs to another
+    pool.run(3, [&](int64_t part) {
+      all.come();
+      std::thread::id& id = first[static_cast<size_t>(part)];
+      if (round == 0) id = std::this_thread::get_id();
+      EXPECT_EQ(id, std::this_thread::get_id());
     });
+  }
+}
+
+TEST(ThreadPool, WhoIsFreeTakesWhatIsLeft) {
+  ThreadPool pool(2);
+  for (int64_t held_up : {0, 50, 99}) {
+    std::atomic<int> done{0};
+    pool.run(100, [&](int64_t part) {
+      if (part == held_up)
+        while (done < 99) std::this_thread::yield();
+      ++done;
+    });
+    EXPECT_EQ(done, 100);
+  }
+}
+
+// A worker that is not there at all: its processor belongs to somebody else for a while.
+TEST(ThreadPool, RoundsFollowEachOtherWithoutWaitingForSleepers) {
+  ThreadPool pool(4);
+  std::atomic<int64_t> sum{0};
+  for (int round = 0; round < 20000; ++round) pool.run(3, [&](int64_t part) { sum += part + 1; });
+  EXPECT_EQ(sum, 20000 * 6);
+}
+
+std::vector<std::vector<int>> masks_of_threads(const PoolOptions& options) {
+  ThreadPool pool(options);
+  std::vector<std::vector<int>> masks(static_cast<size_t>(pool.threads()));
+  Meeting all(static_cast<int>(pool.threads()));
+  pool.run(pool.threads(), [&](int64_t part) {
+    all.come();
+    masks[static_cast<size_t>(part)] = usable_processors();
+  });
+  return masks;
+}
+
+TEST(ThreadPool, WorkersOfAFullMachineStayOnProcessorsOfTheirOwn) {
+  const std::vector<int> usable = usable_processors();
+  const std::vector<std::vector<int>> masks = masks_of_threads({});
+  ASSERT_EQ(masks.size(), usable.size());
+  EXPECT_EQ(masks[0], usable) << "the caller keeps the mask that it came with";
+  std::set<std::vector<int>> different(masks.begin() + 1, masks.end());
+  EXPECT_EQ(different.size(), usable.size() - 1);
+  for (const std::vector<int>& mask : different) EXPECT_EQ(mask.size(), 1u);
+}
+
+TEST(ThreadPool, WorkersGoWhereTheyWantIfNotPinned) {
+  const std::vector<int> usable = usable_processors();
+  for (const std::vector<int>& mask : masks_of_threads({.pinned = false})) EXPECT_EQ(mask, usable);
+  // With more threads than processors nobody has one to itself.
+  for (const std::vector<int>& mask :
+       masks_of_threads({.threads = static_cast<int64_t>(usable.size()) + 1}))
+    EXPECT_EQ(mask, usable);
+}
+
+TEST(ThreadPool, AnAffinityMaskCountsLikeASmallerMachine) {
+  std::thread([] {
+    const int one = usable_processors().back();
+    ASSERT_TRUE(keep_on(pthread_self(), {one}));
+    EXPECT_EQ(ThreadPool(0).threads(), 1);
+    for (const std::vector<int>& mask : masks_of_threads({.threads = 2}))
+      EXPECT_EQ(mask, std::vector<int>{one});
+  }).join();
 }
 
 TEST(ThreadPool, RangesCoverTheCountAndKeepTheGrain) {

@@ -97,6 +97,40 @@ TEST(Sampler, ExtremeLogitsAndTemperaturesStayFinite) {
   EXPECT_EQ(pick_token(std::vector<float>{5}, {.temperature = 100}, 9).id, 0);
 }
 
+// Of a vocabulary of several blocks, the last of them not whole.
+TEST(Sampler, ManyTokensAreDrawnAsOftenAsTheirProbabilitiesSay) {
+  constexpr int64_t kTokens = 1000, kDraws = 200000, kGroups = 20;
+  std::vector<float> logits;
+  for (int64_t id = 0; id < kTokens; ++id)
+    logits.push_back(static_cast<float>(4 * std::sin(0.37 * static_cast<double>(id))));
+  double sum = 0;
+  for (float logit : logits) sum += std::exp(static_cast<double>(logit));
+  std::vector<double> expected(kGroups), found(kGroups);
+  for (int64_t id = 0; id < kTokens; ++id)
+    expected[static_cast<size_t>(id * kGroups / kTokens)] +=
+        kDraws * std::exp(static_cast<double>(logits[static_cast<size_t>(id)])) / sum;
+  for (int64_t position = 0; position < kDraws; ++position) {
+    const Sample sample = pick_token(logits, {.seed = 11}, position);
+    ++found[static_cast<size_t>(sample.id * kGroups / kTokens)];
+    ASSERT_NEAR(sample.logprob, logits[static_cast<size_t>(sample.id)] - std::log(sum), 1e-5);
+  }
+  double chi_square = 0;
+  for (size_t i = 0; i < kGroups; ++i)
+    chi_square += (found[i] - expected[i]) * (found[i] - expected[i]) / expected[i];
+  EXPECT_LT(chi_square, 43.8);  // 19 degrees of freedom: exceeded once in a thousand seeds
+}
+
+TEST(Sampler, AllowedTokensAloneAreDrawnWhereverTheyStand) {
+  std::vector<float> logits(1000, 2.0F);
+  logits[500] = 30;
+  for (int64_t only : {0, 63, 64, 998, 999}) {
+    std::vector<uint64_t> allowed(16);
+    allowed[static_cast<size_t>(only / 64)] = uint64_t{1} << (only % 64);
+    for (int64_t position = 0; position < 20; ++position)
+      EXPECT_EQ(pick_token(logits, {}, position, allowed).id, only);
+  }
+}
+
 TEST(Sampler, LogprobIsTheModelsOwn) {
   const std::vector<float> logits = logits_of({0.7, 0.3});
   const Sample sample = pick_token(logits, {.temperature = 0.1, .top_k = 1}, 0);

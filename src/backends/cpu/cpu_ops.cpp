@@ -39,10 +39,11 @@ CpuOps::CpuOps(const CpuOptions& options, InstructionSet set)
     : kernels_(kernels_for(set)),
       attend_kernels_(attend_kernels_for(set)),
       score_kernels_(score_kernels_for(set)),
+      stream_kernels_(stream_kernels_for(set)),
       bf16_(bf16_kernels_for(set)),
       tiles_(tile_kernels_for(set)),
       int8_(int8_of(options, set)),
-      pool_(options.threads),
+      pool_({.threads = options.threads, .pinned = options.pinned}),
       name_(int8_ != nullptr ? std::string("cpu ") + int8_->name + " fast"
                              : std::string("cpu ") + kernels_.name +
                                    (tiles_ != nullptr  ? " with amx"

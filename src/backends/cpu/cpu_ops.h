@@ -30,7 +30,8 @@ namespace hadal {
 enum class Arithmetic : uint8_t { exact, fast };
 
 struct CpuOptions {
-  int64_t threads = 0;  // 0: one per core
+  int64_t threads = 0;  // 0: one for each processor that the process may use
+  bool pinned = true;   // threads stay on their processors (base/thread_pool.h)
   // Empty: the best that this machine can run.  A test may ask for less.
   std::optional<InstructionSet> instruction_set = {};
   Arithmetic arithmetic = Arithmetic::exact;

@@ -2,11 +2,14 @@
 // CpuOps: what the families of verbs share.  A verb's function checks shapes and splits the work;
 // the kernels compute.
 //
-//   dense.cpp  rows.cpp  index.cpp  experts.cpp  streams.cpp  pictures.cpp    the verbs, by family
+//   dense.cpp  rotation.cpp  rows.cpp  index.cpp  experts.cpp  streams.cpp  pictures.cpp
+//                                                                     the verbs, by family
 //   products.cpp  bf16_products.cpp  int8_products.cpp  tile_products.cpp     products on the pool
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -17,6 +20,7 @@
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/row_kernels.h"
+#include "backends/cpu/stream_kernels.h"
 #include "backends/cpu/tiles.h"
 #include "base/thread_pool.h"
 #include "ops/ops.h"
@@ -154,17 +158,11 @@ class CpuOps final : public Ops {
     if (rows * cost < kCostWorthThreads) return work(0, rows);
     pool_.split(rows, 1, work);
   }
-  // work(unit), dealt out in turns: units that grow along a sequence stay balanced.
+  // work(unit), one by one to who is free: units that grow along a sequence stay balanced.
   template <typename Work>
   void deal(int64_t units, int64_t cost, const Work& work) {
-    if (units * cost < kCostWorthThreads) {
-      for (int64_t unit = 0; unit < units; ++unit) work(unit);
-      return;
-    }
-    const int64_t parts = std::min(pool_.threads(), units);
-    pool_.run(parts, [&](int64_t part) {
-      for (int64_t unit = part; unit < units; unit += parts) work(unit);
-    });
+    if (units * cost >= kCostWorthThreads) return pool_.run(units, work);
+    for (int64_t unit = 0; unit < units; ++unit) work(unit);
   }
   // A wake-up costs five to ten microseconds; so many operations take about as long.
   static constexpr int64_t kCostWorthThreads = 1 << 18;
@@ -227,6 +225,10 @@ class CpuOps final : public Ops {
   void add_down(const ExpertPass& pass, float* out, int64_t first, int64_t last) const;
   void run_experts(ExpertPass& pass, const float* x, float* out);
 
+  // What rope turns by (rotation.cpp): computed, or found.
+  struct Turns;
+  std::shared_ptr<const Turns> turns_of(const Tensor& positions, const RopeTable& table, Turn turn);
+
   // μ of §2.1 [T, coefficients].
   Tensor mix_coefficients(const Tensor& x, const Tensor& fn, float epsilon);
 
@@ -240,10 +242,13 @@ class CpuOps final : public Ops {
   const KernelTable& kernels_;
   const AttendKernels& attend_kernels_;
   const ScoreKernels& score_kernels_;
+  const StreamKernels& stream_kernels_;
   const Bf16Table* bf16_;   // none where the machine lacks it, or has tiles
   const TileTable* tiles_;  // none where the machine lacks them
   const Int8Table* int8_;   // none in exact mode, and where the machine lacks it
-  std::unordered_set<const uint8_t*> kept_exact_;  // values of weights that stay so
+  std::mutex turns_lock_;
+  std::vector<std::shared_ptr<const Turns>> kept_turns_;  // the last used first
+  std::unordered_set<const uint8_t*> kept_exact_;         // values of weights that stay so
   ThreadPool pool_;
   std::string name_;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Dense verbs: embedding, products, norms, rotations, activations, roundings.
+// Dense verbs: embedding, products, norms, activations, roundings.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -14,33 +14,9 @@ namespace {
 // Operations on floats that an exponential or a rounding is worth.
 constexpr int64_t kCostOfExponential = 8;
 constexpr int64_t kCostOfRounding = 8;
-constexpr int64_t kCostOfAngle = 64;
 
 int64_t rows_of(const Tensor& x) {
   return x.count() == 0 ? 0 : x.count() / x.size(-1);
-}
-
-// cos and sin of position · frequency, as pairs; the product is rounded to f32 before (§3.2).
-void turn_factors(const Tensor& positions, int64_t t, const RopeTable& table, Turn turn,
-                  float* cosines, float* sines) {
-  const float* frequencies = table.frequencies.data<float>();
-  const int64_t axes = positions.rank() == 2 ? positions.size(1) : 1;
-  for (int64_t i = 0; i < table.width / 2; ++i) {
-    const int64_t axis = table.axes.empty() ? 0 : table.axes[static_cast<size_t>(i)];
-    const float angle = static_cast<float>(index_at(positions, t * axes + axis)) * frequencies[i];
-    cosines[i] = std::cos(angle);
-    sines[i] = turn == Turn::back ? -std::sin(angle) : std::sin(angle);
-  }
-}
-
-void turn_pairs(float* tail, int64_t pairs, bool halves, const float* cosines, const float* sines) {
-  const int64_t step = halves ? 1 : 2, other = halves ? pairs : 1;
-  for (int64_t i = 0; i < pairs; ++i) {
-    float *first = tail + i * step, *second = first + other;
-    const float a = *first, b = *second;
-    *first = a * cosines[i] - b * sines[i];
-    *second = a * sines[i] + b * cosines[i];
-  }
 }
 
 }  // namespace
@@ -111,24 +87,6 @@ Tensor CpuOps::rms_norm(const Tensor& x, const Tensor& weight, float epsilon) {
     for (int64_t i = begin; i < end; ++i)
       kernels_.rms_norm(x.data<float>() + i * width, gain, epsilon, width,
                         out.data<float>() + i * width);
-  });
-  return out;
-}
-
-Tensor CpuOps::rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn) {
-  const Tensor out = Tensor::empty(DType::f32, x.shape());
-  const int64_t tokens = x.size(0), width = x.size(-1), row = x.row_width(),
-                pairs = table.width / 2;
-  CHECK(table.width <= width && positions.size(0) == tokens, "rope of ", shape_text(x.shape()));
-  split_rows(tokens, row + pairs * kCostOfAngle, [&](int64_t begin, int64_t end) {
-    float* cosines = workspace().floats(Workspace::first, 2 * pairs);
-    for (int64_t t = begin; t < end; ++t) {
-      float* head = out.data<float>() + t * row;
-      std::memcpy(head, x.data<float>() + t * row, static_cast<size_t>(row) * sizeof(float));
-      turn_factors(positions, t, table, turn, cosines, cosines + pairs);
-      for (int64_t i = width - table.width; i < row; i += width)
-        turn_pairs(head + i, pairs, table.paired_halves, cosines, cosines + pairs);
-    }
   });
   return out;
 }

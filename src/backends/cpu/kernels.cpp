@@ -546,6 +546,13 @@ void hadamard(float* row, int64_t width) {
   scale_row(row, width, (float)(1.0 / __builtin_sqrt((double)width)));
 }
 
+void turn(float* row, int64_t width, const float* cosines, const float* sines) {
+  for_registers(width, [&](int64_t i, auto access) {
+    const Vec v = access.get(row + i);
+    access.put(row + i, v * access.get(cosines + i) + swap_neighbours(v) * access.get(sines + i));
+  });
+}
+
 void add(const float* a, const float* b, int64_t width, float* out) {
   for (int64_t i = 0; i < width; ++i) out[i] = a[i] + b[i];
 }
@@ -639,6 +646,7 @@ const KernelTable kTable = {
     swiglu,
     hadamard,
     round_blocks,
+    turn,
     add,
     combine,
 };

@@ -77,6 +77,8 @@ struct KernelTable {
                  float* out);
   void (*hadamard)(float* row, int64_t width);
   void (*round_blocks)(float* row, int64_t width, int64_t block, Rounding rounding);
+  // Neighbouring channels as complex numbers: v · cosines + (its neighbour) · sines.
+  void (*turn)(float* row, int64_t width, const float* cosines, const float* sines);
   void (*add)(const float* a, const float* b, int64_t width, float* out);
   // out = Σ_j factors[j] · rows[j], j ascending.
   void (*combine)(const float* const* rows, const float* factors, int64_t count, int64_t width,

@@ -144,9 +144,9 @@ void CpuOps::multiply(const Weight& weight, const ProductRows& x, const Piece& w
   const int64_t grain =
       whole.rows > kTileOutputs || !x.tiles.empty() ? kPanelOutputs : kTileOutputs;
   const int64_t grains = (outputs + grain - 1) / grain;
-  const int64_t output_parts = std::min(pool_.threads(), grains);
-  const int64_t row_parts =
-      std::clamp<int64_t>(whole.rows / kPanelOutputs, 1, pool_.threads() / output_parts);
+  const int64_t output_parts = std::min(pool_.parts_wanted(), grains);
+  const int64_t row_parts = std::max<int64_t>(
+      1, std::min(whole.rows / kPanelOutputs, pool_.parts_wanted() / output_parts));
   pool_.run(output_parts * row_parts, [&](int64_t part) {
     const int64_t o = part % output_parts, r = part / output_parts;
     const int64_t row = whole.rows * r / row_parts;

@@ -3,6 +3,7 @@
 #include "backends/cpu/row_kernels.h"
 
 #include "backends/cpu/instruction_sets.h"
+#include "backends/cpu/stream_kernels.h"
 #include "ops/packed_rows.h"
 
 namespace hadal::cpu {
@@ -46,6 +47,15 @@ const ScoreKernels& score_kernels_for(InstructionSet set) {
 #endif
   (void)set;
   return portable::kScore;
+}
+
+const StreamKernels& stream_kernels_for(InstructionSet set) {
+#if defined(__x86_64__)
+  if (set >= InstructionSet::avx512) return avx512::kStreams;
+  if (set >= InstructionSet::avx2) return avx2::kStreams;
+#endif
+  (void)set;
+  return portable::kStreams;
 }
 
 }  // namespace hadal::cpu

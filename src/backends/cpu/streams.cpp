@@ -11,54 +11,11 @@ namespace {
 
 // A token's coefficients after the products: two dozen exponentials and the Sinkhorn rounds.
 constexpr int64_t kCostOfMix = 4096;
-constexpr int64_t kMostStreams = 16;
+constexpr int64_t kMixedTogether = 16;  // tokens: lanes of the widest register
 
 float sigmoid(float x) {
   return 1.0f / (1.0f + std::exp(-x));
 }
-
-// Sinkhorn on one n x n matrix in place [K4]: row softmax plus epsilon, a column step, then
-// rounds-1 times rows and columns.
-class Sinkhorn {
- public:
-  Sinkhorn(float* matrix, int64_t n, float epsilon) : m_(matrix), n_(n), epsilon_(epsilon) {}
-
-  void run(int64_t rounds) {
-    for (int64_t j = 0; j < n_; ++j) soften(m_ + j * n_);
-    divide_columns();
-    for (int64_t round = 1; round < rounds; ++round) {
-      for (int64_t j = 0; j < n_; ++j) divide_row(m_ + j * n_);
-      divide_columns();
-    }
-  }
-
- private:
-  void soften(float* row) const {
-    const float top = *std::max_element(row, row + n_);
-    float sum = 0;
-    for (int64_t k = 0; k < n_; ++k) sum += row[k] = std::exp(row[k] - top);
-    for (int64_t k = 0; k < n_; ++k) row[k] = row[k] / sum + epsilon_;
-  }
-  void divide_row(float* row) const {
-    float sum = epsilon_;
-    for (int64_t k = 0; k < n_; ++k) sum += row[k];
-    const float inverse = 1.0f / sum;
-    for (int64_t k = 0; k < n_; ++k) row[k] *= inverse;
-  }
-  void divide_columns() {
-    float sums[kMostStreams];
-    std::fill_n(sums, n_, epsilon_);
-    for (int64_t j = 0; j < n_; ++j)
-      for (int64_t k = 0; k < n_; ++k) sums[k] += m_[j * n_ + k];
-    for (int64_t k = 0; k < n_; ++k) sums[k] = 1.0f / sums[k];
-    for (int64_t j = 0; j < n_; ++j)
-      for (int64_t k = 0; k < n_; ++k) m_[j * n_ + k] *= sums[k];
-  }
-
-  float* m_;
-  int64_t n_;
-  float epsilon_;
-};
 
 }  // namespace
 
@@ -94,23 +51,17 @@ Mix CpuOps::mix(const Tensor& x, const MixWeights& weights, const MixOptions& op
   Mix mix{Tensor::empty(DType::f32, {tokens, streams}),
           Tensor::empty(DType::f32, {tokens, streams}),
           Tensor::empty(DType::f32, {tokens, streams, streams})};
-  const float* base = weights.base.data<float>();
-  const float* scale = weights.scale.data<float>();
-  split_rows(tokens, kCostOfMix, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      const float* m = mu.data<float>() + t * (2 * streams + square);
-      for (int64_t s = 0; s < streams; ++s) {
-        mix.pre_TS.data<float>()[t * streams + s] =
-            sigmoid(m[s] * scale[0] + base[s]) + options.epsilon;
-        mix.post_TS.data<float>()[t * streams + s] =
-            2 * sigmoid(m[streams + s] * scale[1] + base[streams + s]);
-      }
-      float* comb = mix.comb_TSS.data<float>() + t * square;
-      for (int64_t i = 0; i < square; ++i)
-        comb[i] = m[2 * streams + i] * scale[2] + base[2 * streams + i];
-      Sinkhorn(comb, streams, options.epsilon).run(options.rounds);
-    }
-  });
+  const int64_t coefficients = 2 * streams + square;
+  deal((tokens + kMixedTogether - 1) / kMixedTogether, kMixedTogether * kCostOfMix,
+       [&](int64_t unit) {
+         const int64_t first = unit * kMixedTogether;
+         stream_kernels_.mix(
+             {mu.data<float>() + first * coefficients, std::min(kMixedTogether, tokens - first),
+              streams, weights.scale.data<float>(), weights.base.data<float>(), options.epsilon,
+              options.rounds, mix.pre_TS.data<float>() + first * streams,
+              mix.post_TS.data<float>() + first * streams,
+              mix.comb_TSS.data<float>() + first * square});
+       });
   return mix;
 }
 

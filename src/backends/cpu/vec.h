@@ -233,10 +233,29 @@ inline Vec sum_lanes_of_tile(const float* tile) {
 }
 #endif
 
+// Requires: no NaN.
 inline float largest_lane(Vec v) {
-  float largest = v[0];
-  for (int64_t i = 1; i < kLanes; ++i) largest = v[i] > largest ? v[i] : largest;
-  return largest;
+#if defined(__AVX512F__)
+  const __m256 half = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  const Quad q = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+#elif defined(__AVX2__)
+  const Quad q = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+#else
+  const Quad q = v;
+#endif
+  const float even = q[0] > q[2] ? q[0] : q[2], odd = q[1] > q[3] ? q[1] : q[3];
+  return even > odd ? even : odd;
+}
+
+// Lanes 0 and 1 change places, 2 and 3, and so on.
+inline Vec swap_neighbours(Vec v) {
+#if defined(__AVX512F__)
+  return _mm512_permute_ps(v, 0xb1);
+#elif defined(__AVX2__)
+  return _mm256_permute_ps(v, 0xb1);
+#else
+  return __builtin_shufflevector(v, v, 1, 0, 3, 2);
+#endif
 }
 
 // ---- stored formats, kLanes values at a time
