@@ -8,6 +8,8 @@ build_packages=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libpcre2-dev
                 libavformat-dev libavcodec-dev libswscale-dev libavutil-dev)
 torch_packages=(libtorch-dev libgloo-dev libopenblas-dev)
 test_packages=(libgtest-dev curl valgrind fonts-inter fonts-jetbrains-mono)
+# To build and test for another processor: headers, and GoogleTest's sources.
+arm_packages=(cmake ninja-build g++-aarch64-linux-gnu qemu-user googletest nlohmann-json3-dev libxxhash-dev)
 # Programs of tests that may as well come from elsewhere than Debian: COMMAND=PACKAGE.
 test_programs=(node=nodejs npm=npm chromium-headless-shell=chromium-headless-shell)
 

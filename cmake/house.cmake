@@ -27,6 +27,9 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
 endif()
 # Same input, same bits: the compiler may not fuse or reorder on its own; kernels ask by name.
 target_compile_options(hadal_rules INTERFACE -ffp-contract=off)
+if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_options(hadal_rules INTERFACE -fsigned-char)  # as on x86; a plain char of ARM is not
+endif()
 if(HADAL_SANITIZE)
   target_compile_options(hadal_rules INTERFACE -fsanitize=${HADAL_SANITIZE}
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -44,15 +44,17 @@ Weight random_weight(const StoredAs& stored, int64_t outputs, int64_t inputs) {
   Weight w;
   w.values =
       Tensor::empty(stored.values, {outputs, stored.values == DType::i8 ? inputs / 2 : inputs});
-  // Without the upper exponent bits of BF16; E4M3 tiles reach their largest binade.
-  const uint8_t mask = stored.values == DType::bf16 ? 0x3f
-                       : stored.values == DType::i8 ? 0xff
-                                                    : 0xfe;
+  if (stored.values == DType::bf16) {  // 2^-7 … 1: subnormal numbers would take longer
+    for (int64_t i = 0; i < w.values.count(); ++i)
+      w.values.data<uint16_t>()[i] = static_cast<uint16_t>(0x3c00 | (random.next() & 0x3ff));
+    return w;
+  }
+  // E4M3 tiles reach their largest binade.
+  const uint8_t mask = stored.values == DType::i8 ? 0xff : 0xfe;
   for (int64_t i = 0; i < w.values.bytes(); ++i) {
     const uint8_t byte = static_cast<uint8_t>(random.next()) & mask;
     w.values.raw()[i] = (byte & 0x7e) == 0x7e ? 0 : byte;
   }
-  if (stored.values == DType::bf16) return w;
   w.block_rows = stored.block_rows;
   w.block_columns = stored.block_columns;
   w.scales = Tensor::empty(DType::f8_e8m0, {(outputs + w.block_rows - 1) / w.block_rows,

@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "backends/backends.h"
+#include "model/config.h"
+#include "text/engram_keys.h"
 #include "tools/eval_bpb.h"
 #include "tools/eval_modes.h"
 #include "tools/eval_ngram.h"
@@ -26,11 +28,19 @@ struct GoldensCommand {
 constexpr double kReferenceTolerance = 1e-5;
 constexpr double kBackendTolerance = 1e-4;
 
+Result<std::vector<int32_t>> golden_token_map(const std::string& folder) {
+  TRY(const ModelConfig config, ModelConfig::open(folder));
+  if (!config.engram.present()) return std::vector<int32_t>{};
+  TRY(const Tokenizer tokenizer, Tokenizer::open(folder + "/tokenizer.json"));
+  return compressed_token_map(tokenizer, config.vocab);
+}
+
 Result<int> eval_goldens(GoldensCommand command) {
   TRY(const std::unique_ptr<Ops> ops, open_backend(command.backend));
   if (command.goldens.tolerance <= 0)
     command.goldens.tolerance =
         command.backend.name == "reference" ? kReferenceTolerance : kBackendTolerance;
+  TRY(command.goldens.token_map, golden_token_map(command.goldens.folder));
   TRY(const GoldenReport report, check_goldens(command.goldens, *ops));
   return print_report(report, command.goldens, ops->name(), std::cout) ? 0 : 1;
 }

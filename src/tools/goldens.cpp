@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "base/safetensors.h"
 #include "model/model.h"
-#include "text/engram_keys.h"
 #include "tools/golden_comparison.h"
 
 namespace hadal {
@@ -203,12 +202,6 @@ void run_drafts(Model& model, Ops& ops, const std::string& name, const Ids& prom
   }
 }
 
-Result<std::vector<int32_t>> token_map(const std::string& folder, const ModelConfig& config) {
-  if (!config.engram.present()) return std::vector<int32_t>{};
-  TRY(const Tokenizer tokenizer, Tokenizer::open(folder + "/tokenizer.json"));
-  return compressed_token_map(tokenizer, config.vocab);
-}
-
 // The rotations of every patch: a head of (1, 0) pairs turns into cosines, then sines.
 void compare_rope(const ModelConfig& config, Ops& ops, const ImagePlan& plan,
                   Comparison& comparison) {
@@ -247,12 +240,11 @@ GivenRows look_at_images(const Model& model, Ops& ops, const SeenPrompt& prompt,
   return given;
 }
 
-Result<std::unique_ptr<Model>> open_golden(const std::string& folder, const ModelConfig& config,
+Result<std::unique_ptr<Model>> open_golden(const GoldenOptions& options, const ModelConfig& config,
                                            Rounding rounding, Ops& ops) {
-  TRY(const std::vector<int32_t> compressed, token_map(folder, config));
-  return Model::open(folder, ops,
+  return Model::open(options.folder, ops,
                      {.rounding = rounding, .drafts = config.draft.block > 0, .progress = {}},
-                     compressed);
+                     options.token_map);
 }
 
 // A folder with images: the prompt they stand in, its continuation, and the text alone.
@@ -261,7 +253,7 @@ Result<GoldenReport> check_images(const GoldenOptions& options, Ops& ops) {
   if (config.vision.layers == 0) return fail(options.folder, ": images, but no vision_config");
   TRY(const Safetensors expected, Safetensors::open(options.folder + "/expected.safetensors"));
   TRY(const SeenPrompt prompt, read_seen(options.folder, config));
-  TRY(const std::unique_ptr<Model> model, open_golden(options.folder, config, Rounding::none, ops));
+  TRY(const std::unique_ptr<Model> model, open_golden(options, config, Rounding::none, ops));
   GoldenReport report;
   Comparison comparison(expected, config, ops, report);
   model->watch(&comparison);
@@ -273,18 +265,18 @@ Result<GoldenReport> check_images(const GoldenOptions& options, Ops& ops) {
 }
 
 // One expected file: all its prompts and decodes under one rounding.
-Status check_file(const std::string& folder, const std::string& path, Rounding rounding,
+Status check_file(const GoldenOptions& options, const std::string& path, Rounding rounding,
                   const std::map<std::string, Ids>& inputs,
                   const std::map<std::string, Decode>& decodes, Ops& ops, GoldenReport& report) {
   TRY(const Safetensors expected, Safetensors::open(path));
-  TRY(const ModelConfig config, ModelConfig::open(folder));
-  TRY(const std::unique_ptr<Model> model, open_golden(folder, config, rounding, ops));
+  TRY(const ModelConfig config, ModelConfig::open(options.folder));
+  TRY(const std::unique_ptr<Model> model, open_golden(options, config, rounding, ops));
   Comparison comparison(expected, config, ops, report);
   model->watch(&comparison);
   for (const auto& [name, ids] : inputs) run_prompt(*model, ops, name + ".", ids, {}, comparison);
   for (const auto& [name, decode] : decodes)
     run_decode(*model, ops, name, decode, {}, expected, comparison);
-  if (!model->draft_problem().empty()) return fail(folder, ": ", model->draft_problem());
+  if (!model->draft_problem().empty()) return fail(options.folder, ": ", model->draft_problem());
   for (const auto& [name, decode] : decodes)  // "spec130" goes on from the prompt of "dec130"
     if (model->draft_limit() > 0 && name.starts_with("dec"))
       run_drafts(*model, ops, "spec" + name.substr(3), decode.prompt, expected, comparison);
@@ -307,10 +299,10 @@ Result<GoldenReport> check_goldens(const GoldenOptions& options, Ops& ops) {
   const std::string simulated = options.folder + "/expected-sim.safetensors";
   GoldenReport report;
   if (is_file(exact))
-    TRY_STATUS(check_file(options.folder, exact, Rounding::none, prompts.inputs, prompts.decodes,
-                          ops, report));
+    TRY_STATUS(
+        check_file(options, exact, Rounding::none, prompts.inputs, prompts.decodes, ops, report));
   if (is_file(simulated))
-    TRY_STATUS(check_file(options.folder, simulated, Rounding::published, prompts.sim_inputs,
+    TRY_STATUS(check_file(options, simulated, Rounding::published, prompts.sim_inputs,
                           prompts.sim_decodes, ops, report));
   if (report.compared == 0)
     return fail(options.folder, ": no expected tensor was found, expected ", own);

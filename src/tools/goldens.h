@@ -21,6 +21,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "ops/ops.h"
@@ -29,8 +30,9 @@ namespace hadal {
 
 struct GoldenOptions {
   std::string folder;
-  std::string expected;     // another expected.safetensors than the folder's own
-  double tolerance = 1e-5;  // relative L2, of each compared tensor
+  std::string expected;                 // another expected.safetensors than the folder's own
+  double tolerance = 1e-5;              // relative L2, of each compared tensor
+  std::vector<int32_t> token_map = {};  // of the folder's tokenizer, where its model has Engram
 };
 
 // The worst deviation of one part ("logits", "attn.q") over all inputs and layers.

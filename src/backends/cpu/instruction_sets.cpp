@@ -12,6 +12,9 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace hadal {
@@ -56,6 +59,12 @@ std::string_view instruction_set_name(InstructionSet set) {
       return "avx512_bf16";
     case InstructionSet::amx:
       return "amx";
+    case InstructionSet::neon:
+      return "neon";
+    case InstructionSet::neon_dotprod:
+      return "neon_dotprod";
+    case InstructionSet::neon_i8mm:
+      return "neon_i8mm";
   }
   return "?";
 }
@@ -80,6 +89,12 @@ bool machine_has(InstructionSet set) {
   if (set == InstructionSet::avx512_bf16) return has_bf16;
   static const bool has_tiles = has_bf16 && lends_tiles();  // asked for once a process
   if (set == InstructionSet::amx) return has_tiles;
+#elif defined(__aarch64__)
+  const bool has_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  if (set == InstructionSet::neon) return true;
+  if (set == InstructionSet::neon_dotprod) return has_dotprod;
+  if (set == InstructionSet::neon_i8mm)
+    return has_dotprod && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
 #endif
   return set == InstructionSet::portable;
 }
@@ -95,6 +110,8 @@ const cpu::KernelTable& cpu::kernels_for(InstructionSet set) {
 #if defined(__x86_64__)
   if (set >= InstructionSet::avx512) return avx512::kTable;
   if (set >= InstructionSet::avx2) return avx2::kTable;
+#elif defined(__aarch64__)
+  if (set >= InstructionSet::neon) return neon::kTable;
 #endif
   return portable::kTable;
 }
@@ -122,6 +139,10 @@ const cpu::Int8Table* cpu::int8_kernels_for(InstructionSet set) {
   if (set == InstructionSet::avx512_vnni) return &avx512_vnni::kInt8Table;
   if (set == InstructionSet::avx2_vnni) return &avx2_vnni::kInt8Table;
   if (set == InstructionSet::avx2) return &avx2::kInt8Table;
+#elif defined(__aarch64__)
+  if (set == InstructionSet::neon_i8mm) return &neon_i8mm::kInt8Table;
+  if (set == InstructionSet::neon_dotprod) return &neon_dotprod::kInt8Table;
+  if (set == InstructionSet::neon) return &neon::kInt8Table;
 #endif
   return nullptr;
 }

@@ -70,5 +70,14 @@ extern const Int8Table kInt8Table;
 namespace avx512_vbmi {
 extern const Int8Table kInt8Table;
 }
+namespace neon {
+extern const Int8Table kInt8Table;
+}
+namespace neon_dotprod {
+extern const Int8Table kInt8Table;
+}
+namespace neon_i8mm {
+extern const Int8Table kInt8Table;
+}
 
 }  // namespace hadal::cpu

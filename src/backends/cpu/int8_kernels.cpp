@@ -9,7 +9,8 @@
 // Many rows (prefill) turn one or two lines of sixteen outputs over their whole depth into a panel
 // of bytes in the second cache: sixteen outputs' next four inputs are one line, and meet four bytes
 // of a row that are the same in every lane.  Blocks lie in the order in which they are summed:
-// those of sum 0 first.
+// those of sum 0 first.  (Where one instruction multiplies two rows with two outputs, a piece is
+// eight inputs and two lines.)
 //
 // Lines are 64 bytes in every instruction set, in as many registers as they need, so sums have one
 // order and products the same bits everywhere.  The room's own copy, which any machine must be able
@@ -27,6 +28,7 @@ constexpr int64_t kDirectRows = 4;      // and rows of x that it takes at a time
 constexpr int64_t kMostDirectRows = 8;  // from here on turning a panel pays (bench/README.md)
 constexpr int64_t kPanelOutputs = 16 * kTileLines;
 constexpr int64_t kSums = 4;
+constexpr int64_t kPieces = kInt8Block / kPieceBytes;  // of a block
 
 constexpr int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
@@ -241,8 +243,8 @@ void direct_product(const Int8Product& p) {
 
 // ---- many rows ----------------------------------------------------------------------------------
 
-// For sum j, span s and piece q (of eight in a block) the lines of sixteen outputs; for every block
-// of the same order their scales.
+// For sum j, span s and piece q of a block the bytes of every output, sixteen after sixteen; for
+// every block of the same order their scales.
 struct Panel {
   uint8_t* bytes;
   float* scales;
@@ -250,16 +252,18 @@ struct Panel {
 
   int64_t block(int64_t j, int64_t s) const { return j * spans + s; }
   uint8_t* piece(int64_t block, int64_t q, int64_t line) const {
-    return bytes + ((block * 8 + q) * kTileLines + line) * 64;
+    return bytes + ((block * kPieces + q) * kTileLines + line) * 16 * kPieceBytes;
   }
   float* scale(int64_t block) const { return scales + block * kPanelOutputs; }
 };
 
-// Where a block's pieces lie in a span: pieces q < 4 and q >= 4 begin at these bytes.
+// Where a block's pieces begin in a span: all even inputs lie before the odd ones, or every input
+// in its place.
 template <typename Span>
 inline int64_t piece_place(int64_t j, int64_t q) {
-  if (Span::kEvenFirst) return q / 4 * 64 + 16 * j + q % 4 * 4;
-  return kInt8Block * j + 4 * q;
+  constexpr int64_t kHalf = kPieces / 2;
+  if (Span::kEvenFirst) return q / kHalf * 64 + 16 * j + q % kHalf * kPieceBytes;
+  return kInt8Block * j + kPieceBytes * q;
 }
 
 template <typename Span>
@@ -275,9 +279,11 @@ void turn_span(const Matrix& matrix, const uint8_t* const* rows, const Panel& pa
   turn_pieces(lines[0]);
   turn_pieces(lines[1]);
   for (int64_t j = 0; j < kSums; ++j)
-    for (int64_t q = 0; q < 8; ++q) {
+    for (int64_t q = 0; q < kPieces; ++q) {
       const int64_t place = piece_place<Span>(j, q) / 4;
-      store_line(panel.piece(panel.block(j, s), q, line), lines[place / 16][place % 16]);
+      uint8_t* piece = panel.piece(panel.block(j, s), q, line);
+      for (int64_t i = 0; i < kPieceBytes / 4; ++i)
+        store_line(piece + 64 * i, lines[place / 16][place % 16 + i]);
     }
 }
 
@@ -307,13 +313,30 @@ void make_panel(const Int8Product& p, int64_t o, const Panel& panel) {
   }
 }
 
-// The whole sums of one block.
+// Adds the products of one block.
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+template <typename Span, int64_t M>
+inline void add_block(const Inputs<M>& x, const uint8_t* pieces, int64_t j, int64_t s,
+                      Bytes (*whole)[kTileLines]) {
+  constexpr int64_t kPairs = (M + 1) / 2;
+  Squares sums[kPairs] = {};
+  for (int64_t q = 0; q < kPieces; ++q) {
+    const int64_t place = s * kInt8Span + piece_place<Span>(j, q);
+    for (int64_t pair = 0; pair < kPairs; ++pair) {
+      const int64_t first = 2 * pair, second = smaller(first + 1, M - 1);
+      add_squares(sums[pair], pieces + q * 16 * kPieceBytes, x.values[first] + place,
+                  x.values[second] + place);
+    }
+  }
+  for (int64_t m = 0; m < M; ++m) whole[m][0] = add_ints(whole[m][0], row_of(sums[m / 2], m % 2));
+}
+#else
 template <typename Span, int64_t M>
 inline __attribute__((always_inline)) void add_block(const Inputs<M>& x, const uint8_t* pieces,
                                                      int64_t j, int64_t s,
                                                      Bytes (*whole)[kTileLines]) {
 #pragma GCC unroll 8
-  for (int64_t q = 0; q < 8; ++q) {
+  for (int64_t q = 0; q < kPieces; ++q) {
     Bytes weights[kTileLines];
     for (int64_t line = 0; line < kTileLines; ++line)
       weights[line] = load_line(pieces + (q * kTileLines + line) * 64);
@@ -325,6 +348,7 @@ inline __attribute__((always_inline)) void add_block(const Inputs<M>& x, const u
     }
   }
 }
+#endif
 
 // M rows × the outputs of a panel.
 template <typename Span, int64_t M>

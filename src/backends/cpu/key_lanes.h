@@ -35,6 +35,8 @@ inline KeyVec key_values(KeyVec codes) {
 #elif defined(__AVX2__)
   const __m256i table = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i*)kKeyValues));
   return (KeyVec)_mm256_shuffle_epi8(table, _mm256_and_si256((__m256i)codes, _mm256_set1_epi8(15)));
+#elif defined(HADAL_NEON)
+  return (KeyVec)vqtbl1q_u8(vld1q_u8(kKeyValues), vandq_u8((uint8x16_t)codes, vdupq_n_u8(15)));
 #else
   for (int64_t i = 0; i < kKeyBytes; ++i) codes[i] = kKeyValues[codes[i] & 15];
   return codes;
@@ -85,6 +87,31 @@ inline KeySums meet(KeySums sums, KeyVec keys, const int8_t* query) {
 inline IntVec whole_sums(KeySums sums) {
   return (IntVec)_mm256_madd_epi16(sums, _mm256_set1_epi16(1));
 }
+#elif defined(HADAL_NEON)
+inline int8x16_t four_of(const int8_t* query) {
+  int32_t four;
+  __builtin_memcpy(&four, query, sizeof four);
+  return vreinterpretq_s8_s32(vdupq_n_s32(four));
+}
+#if defined(__ARM_FEATURE_DOTPROD)
+typedef int32x4_t KeySums;
+inline KeySums meet(KeySums sums, KeyVec keys, const int8_t* query) {
+  return vdotq_s32(sums, (int8x16_t)keys, four_of(query));
+}
+inline IntVec whole_sums(KeySums sums) {
+  return (IntVec)sums;
+}
+#else
+typedef int16x8_t KeySums;
+inline KeySums meet(KeySums sums, KeyVec keys, const int8_t* query) {
+  const int8x16_t values = (int8x16_t)keys, four = four_of(query);
+  const int16x8_t low = vmull_s8(vget_low_s8(values), vget_low_s8(four));
+  return vaddq_s16(sums, vpaddq_s16(low, vmull_high_s8(values, four)));
+}
+inline IntVec whole_sums(KeySums sums) {
+  return (IntVec)vpaddlq_s16(sums);
+}
+#endif
 #else
 typedef IntVec KeySums;
 inline KeySums meet(KeySums sums, KeyVec keys, const int8_t* query) {

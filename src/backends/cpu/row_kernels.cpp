@@ -32,6 +32,8 @@ const AttendKernels& attend_kernels_for(InstructionSet set) {
 #if defined(__x86_64__)
   if (set >= InstructionSet::avx512) return avx512::kAttend;
   if (set >= InstructionSet::avx2) return avx2::kAttend;
+#elif defined(__aarch64__)
+  if (set >= InstructionSet::neon) return neon::kAttend;
 #endif
   (void)set;
   return portable::kAttend;
@@ -39,11 +41,14 @@ const AttendKernels& attend_kernels_for(InstructionSet set) {
 
 const ScoreKernels& score_kernels_for(InstructionSet set) {
 #if defined(__x86_64__)
-  // Sums of whole numbers: the same bits with and without VNNI.
+  // Sums of whole numbers: the same bits with and without products of bytes.
   if (set >= InstructionSet::avx512_vnni) return avx512_vnni::kScore;
   if (set == InstructionSet::avx512) return avx512::kScore;
   if (set == InstructionSet::avx2_vnni) return avx2_vnni::kScore;
   if (set == InstructionSet::avx2) return avx2::kScore;
+#elif defined(__aarch64__)
+  if (set >= InstructionSet::neon_dotprod) return neon_dotprod::kScore;
+  if (set == InstructionSet::neon) return neon::kScore;
 #endif
   (void)set;
   return portable::kScore;
@@ -53,6 +58,8 @@ const StreamKernels& stream_kernels_for(InstructionSet set) {
 #if defined(__x86_64__)
   if (set >= InstructionSet::avx512) return avx512::kStreams;
   if (set >= InstructionSet::avx2) return avx2::kStreams;
+#elif defined(__aarch64__)
+  if (set >= InstructionSet::neon) return neon::kStreams;
 #endif
   (void)set;
   return portable::kStreams;

@@ -108,6 +108,13 @@ extern const ScoreKernels kScore;
 namespace avx512_vnni {
 extern const ScoreKernels kScore;
 }
+namespace neon {
+extern const AttendKernels kAttend;
+extern const ScoreKernels kScore;
+}  // namespace neon
+namespace neon_dotprod {
+extern const ScoreKernels kScore;
+}
 
 const AttendKernels& attend_kernels_for(InstructionSet set);
 const ScoreKernels& score_kernels_for(InstructionSet set);

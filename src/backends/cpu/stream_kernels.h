@@ -40,6 +40,9 @@ extern const StreamKernels kStreams;
 namespace avx512 {
 extern const StreamKernels kStreams;
 }
+namespace neon {
+extern const StreamKernels kStreams;
+}
 
 const StreamKernels& stream_kernels_for(InstructionSet set);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Vec: the floats of one register, for the instruction set that this file is compiled for.
 //
-// The only file with intrinsics.  kernels.cpp is compiled once per set, each time with another
-// HADAL_CPU_ISA, and everything here lands in that set's namespace.  No inline function of the
-// standard library or of other rooms may be used here or there: the linker keeps one copy of
-// such a function, and it might keep one that the machine cannot run.
+// Intrinsics live in vec*.h and key_lanes.h alone.  kernels.cpp is compiled once per set, each time
+// with another HADAL_CPU_ISA, and everything here lands in that set's namespace.  No inline
+// function of the standard library or of other rooms may be used here or there: the linker keeps
+// one copy of such a function, and it might keep one that the machine cannot run.
 //
 // Plain arithmetic is written with operators; only madd() fuses, and only where the set can.
 #pragma once
@@ -14,6 +14,11 @@
 
 #if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
+#endif
+// Every 64-bit ARM has NEON; the portable loops do without.
+#if defined(__aarch64__) && defined(HADAL_CPU_ISA)
+#define HADAL_NEON
+#include <arm_neon.h>
 #endif
 
 #ifndef HADAL_CPU_ISA
@@ -28,6 +33,9 @@ constexpr int64_t kTileRows = 4;  // 4 x 4 accumulators of 32 registers
 #elif defined(__AVX2__)
 constexpr int64_t kLanes = 8;
 constexpr int64_t kTileRows = 3;  // 3 x 4 accumulators, 3 rows and 1 weight fill 16 registers
+#elif defined(HADAL_NEON)
+constexpr int64_t kLanes = 4;
+constexpr int64_t kTileRows = 4;  // 4 x 4 accumulators of 32 registers
 #else
 constexpr int64_t kLanes = 4;
 constexpr int64_t kTileRows = 2;
@@ -107,6 +115,8 @@ inline Vec madd(Vec a, Vec b, Vec c) {
   return _mm512_fmadd_ps(a, b, c);
 #elif defined(__AVX2__)
   return _mm256_fmadd_ps(a, b, c);
+#elif defined(HADAL_NEON)
+  return (Vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
   return a * b + c;
 #endif
@@ -135,6 +145,8 @@ inline Vec square_root(Vec v) {
   return _mm512_sqrt_ps(v);
 #elif defined(__AVX2__)
   return _mm256_sqrt_ps(v);
+#elif defined(HADAL_NEON)
+  return (Vec)vsqrtq_f32((float32x4_t)v);
 #else
   for (int64_t i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
   return v;
@@ -277,6 +289,8 @@ inline Vec widen_f16(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
 #elif defined(__AVX2__)
   return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p));
+#elif defined(HADAL_NEON)
+  return (Vec)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 #else
   // Exponent and mantissa into place, then the bias by a product, which makes subnormals right.
   const IntVec half = load_shorts(p);
@@ -308,6 +322,14 @@ inline Vec widen_e4m3(const uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_or_si256(half, nan));
 #elif defined(__AVX2__)
   return _mm256_cvtph_ps(e4m3_as_f16(_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i*)p))));
+#elif defined(HADAL_NEON)
+  int32_t four;
+  __builtin_memcpy(&four, p, sizeof four);
+  const int16x4_t words = vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))));
+  const uint16x4_t half = vand_u16(vreinterpret_u16_s16(vshl_n_s16(words, 7)), vdup_n_u16(0xbfff));
+  const uint16x4_t all_ones = vdup_n_u16(0x3f80);
+  const uint16x4_t nan = vceq_u16(vand_u16(half, all_ones), all_ones);
+  return (Vec)vcvt_f32_f16(vreinterpret_f16_u16(vorr_u16(half, nan)));
 #else
   const IntVec code = load_bytes(p);
   const IntVec magnitude_bits = code & 0x7f;
@@ -341,6 +363,21 @@ alignas(64) constexpr float kFp4Values[16] = {0.0f,  0.5f,  1.0f,  1.5f,  2.0f, 
                                               4.0f,  6.0f,  -0.0f, -0.5f, -1.0f, -1.5f,
                                               -2.0f, -3.0f, -4.0f, -6.0f};
 
+#if defined(HADAL_NEON)
+// The upper bytes of E2M1 values as f16; the lower ones are 0.
+alignas(16) constexpr uint8_t kFp4Halves[16] = {0x00, 0x38, 0x3c, 0x3e, 0x40, 0x42, 0x44, 0x46,
+                                                0x80, 0xb8, 0xbc, 0xbe, 0xc0, 0xc2, 0xc4, 0xc6};
+inline void widen_fp4_codes(uint8x16_t codes, float scale, Vec* out) {
+  const uint8x16_t high = vqtbl1q_u8(vld1q_u8(kFp4Halves), codes);
+  const float16x8_t halves[2] = {vreinterpretq_f16_u16(vshll_n_u8(vget_low_u8(high), 8)),
+                                 vreinterpretq_f16_u16(vshll_high_n_u8(high, 8))};
+  for (int64_t i = 0; i < 2; ++i) {
+    out[2 * i] = (Vec)vcvt_f32_f16(vget_low_f16(halves[i])) * scale;
+    out[2 * i + 1] = (Vec)vcvt_high_f32_f16(halves[i]) * scale;
+  }
+}
+#endif
+
 inline void widen_fp4(const uint8_t* p, float scale, Vec* out) {
 #if defined(__AVX512F__)
   const Vec table = load(kFp4Values) * scale;
@@ -358,6 +395,10 @@ inline void widen_fp4(const uint8_t* p, float scale, Vec* out) {
     out[half] = _mm256_xor_ps(_mm256_permutevar8x32_ps(table, pairs), (__m256)even_sign);
     out[2 + half] = _mm256_xor_ps(_mm256_permutevar8x32_ps(table, odd), (__m256)odd_sign);
   }
+#elif defined(HADAL_NEON)
+  const uint8x16_t pairs = vld1q_u8(p);
+  widen_fp4_codes(vandq_u8(pairs, vdupq_n_u8(15)), scale, out);
+  widen_fp4_codes(vshrq_n_u8(pairs, 4), scale, out + 4);
 #else
   for (int64_t i = 0; i < kFp4Block / 2; ++i) {
     out[i / kLanes][i % kLanes] = kFp4Values[p[i] & 15] * scale;
@@ -373,6 +414,12 @@ inline void widen_fp4_in_order(const uint8_t* p, float scale, float* out) {
   const __m512i pairs = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i*)p));
   const __m512i codes = _mm512_or_si512(pairs, _mm512_slli_epi64(pairs, 28));
   store(out, _mm512_permutexvar_ps(codes, load(kFp4Values) * scale));  // the low four bits alone
+#elif defined(HADAL_NEON)
+  const uint8x8_t pairs = vld1_u8(p);
+  const uint8x8x2_t codes = vzip_u8(vand_u8(pairs, vdup_n_u8(15)), vshr_n_u8(pairs, 4));
+  Vec values[4];
+  widen_fp4_codes(vcombine_u8(codes.val[0], codes.val[1]), scale, values);
+  for (int64_t i = 0; i < 4; ++i) store(out + 4 * i, values[i]);
 #else
   for (int64_t i = 0; i < 8; ++i) {
     out[2 * i] = kFp4Values[p[i] & 15] * scale;

@@ -24,6 +24,14 @@ constexpr uint8_t above_middle(int value) {
   return (uint8_t)(kMiddle + value);
 }
 
+// Bytes of an output in a piece of a panel: 8 where one instruction multiplies two rows with two
+// outputs.
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+constexpr int64_t kPieceBytes = 8;
+#else
+constexpr int64_t kPieceBytes = 4;
+#endif
+
 // Doubled E2M1 values by code.
 alignas(64) constexpr uint8_t kFp4Bytes[16] = {
     above_middle(0),  above_middle(1),  above_middle(2),  above_middle(3),
@@ -44,6 +52,8 @@ alignas(64) constexpr uint8_t kE4m3Bytes[64] = {
 
 #if defined(__AVX512F__)
 #include "backends/cpu/vec_int8_avx512.h"
+#elif defined(__aarch64__)
+#include "backends/cpu/vec_int8_neon.h"
 #else
 #include "backends/cpu/vec_int8_avx2.h"
 #endif

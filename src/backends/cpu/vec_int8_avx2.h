@@ -183,7 +183,7 @@ inline Floats e8m0_of_four(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return {e8m0_floats(codes), e8m0_floats(_mm_srli_si128(codes, 8))};
 }
 
-// ---- sixteen rows of four-byte pieces become sixteen lines of one piece of every row
+// ---- sixteen rows become pieces of every row: a piece is four bytes of each, a line
 
 // Eight rows of eight.
 inline void turn_eight(const __m256i* rows, __m256i* out) {

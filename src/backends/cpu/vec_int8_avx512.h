@@ -130,7 +130,7 @@ inline Floats e8m0_of_four(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return e8m0_floats(_mm_shuffle_epi8(by_row, turn));
 }
 
-// ---- sixteen rows of four-byte pieces become sixteen registers of one piece of every row
+// ---- sixteen rows become pieces of every row: a piece is four bytes of each, a line
 
 inline void turn_pieces(Bytes* rows) {
   Bytes pairs[16], quads[16];
