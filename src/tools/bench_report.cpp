@@ -14,7 +14,7 @@
 namespace hadal {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr int64_t kReportLimit = 1 << 20;  // bytes
 
@@ -108,7 +108,7 @@ std::string bench_table(const BenchFigures& f, const BenchFigures* old) {
 }
 
 std::string bench_json(const BenchFigures& f) {
-  Json prefill = Json::array(), decode = Json::array();
+  OrderedJson prefill = OrderedJson::array(), decode = OrderedJson::array();
   for (const PrefillFigures& p : f.prefill)
     prefill.push_back({{"tokens", p.tokens},
                        {"tokens_per_second", p.rate},
@@ -119,21 +119,21 @@ std::string bench_json(const BenchFigures& f) {
                       {"tokens_per_second", d.rate},
                       {"cache_bytes_read", d.cache_bytes},
                       {"share_of_bandwidth", d.share}});
-  const Json object = {{"model", f.model},
-                       {"backend", f.backend},
-                       {"processor", f.processor},
-                       {"threads", f.threads},
-                       {"read_bytes_per_second", f.peaks.read_bytes},
-                       {"float_operations_per_second", f.peaks.float_operations},
-                       {"int8_operations_per_second", f.peaks.int8_operations},
-                       {"load_seconds", f.load_seconds},
-                       {"resident_bytes", f.resident_bytes},
-                       {"active_bytes", f.active_bytes},
-                       {"operations_per_token", f.operations},
-                       {"cache_bytes_per_token", f.cache_bytes_per_token},
-                       {"prefill", prefill},
-                       {"decode", decode}};
-  return object.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const OrderedJson object = {{"model", f.model},
+                              {"backend", f.backend},
+                              {"processor", f.processor},
+                              {"threads", f.threads},
+                              {"read_bytes_per_second", f.peaks.read_bytes},
+                              {"float_operations_per_second", f.peaks.float_operations},
+                              {"int8_operations_per_second", f.peaks.int8_operations},
+                              {"load_seconds", f.load_seconds},
+                              {"resident_bytes", f.resident_bytes},
+                              {"active_bytes", f.active_bytes},
+                              {"operations_per_token", f.operations},
+                              {"cache_bytes_per_token", f.cache_bytes_per_token},
+                              {"prefill", prefill},
+                              {"decode", decode}};
+  return object.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 std::string bench_svg(const BenchFigures& f) {

@@ -24,7 +24,7 @@
 namespace hadal {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr int64_t kContexts[] = {4096, 131072, 1048576};
 
@@ -102,8 +102,8 @@ Result<Subject> open_subject(const std::string& path) {
 
 // ---- figures as JSON
 
-Json parameters_json(const ParameterFigures& figures) {
-  Json parts = Json::object();
+OrderedJson parameters_json(const ParameterFigures& figures) {
+  OrderedJson parts = OrderedJson::object();
   for (size_t i = 0; i < kPartCount; ++i) {
     const Parameters& part = figures.parts[i];
     if (part.total == 0) continue;
@@ -118,15 +118,15 @@ Json parameters_json(const ParameterFigures& figures) {
           {"parts", parts}};
 }
 
-Json bytes_json(const std::map<DType, int64_t>& bytes) {
-  Json result = Json::object();
+OrderedJson bytes_json(const std::map<DType, int64_t>& bytes) {
+  OrderedJson result = OrderedJson::object();
   for (const auto& [dtype, count] : bytes) result[std::string(dtype_name(dtype))] = count;
   return result;
 }
 
-Json cache_json(const ModelConfig& config) {
+OrderedJson cache_json(const ModelConfig& config) {
   const PackedCache packed = packed_cache(config);
-  Json contexts = Json::array();
+  OrderedJson contexts = OrderedJson::array();
   for (int64_t context : kContexts) {
     if (context > config.max_positions) break;
     CacheOptions options;
@@ -142,20 +142,20 @@ Json cache_json(const ModelConfig& config) {
           {"contexts", contexts}};
 }
 
-Json plan_json(const ModelConfig& config) {
-  Json plan = Json::array();
+OrderedJson plan_json(const ModelConfig& config) {
+  OrderedJson plan = OrderedJson::array();
   for (const LayerRange& range : layer_plan(config))
     plan.push_back({{"first", range.first}, {"last", range.last}, {"attention", range.what}});
   return plan;
 }
 
-Json figures_json(const Subject& subject) {
+OrderedJson figures_json(const Subject& subject) {
   const ModelConfig& config = subject.config;
   const StoredFigures stored = count_stored(config);
   const auto& bytes = subject.weights ? subject.weights->bytes : stored.bytes;
   int64_t sum = 0;
   for (const auto& [dtype, count] : bytes) sum += count;
-  Json document = {
+  OrderedJson document = {
       {"name", subject.name},
       {"family", config.family == Family::v4 ? "DeepSeek V4" : "DeepSeek V4.1"},
       {"layers", config.layers},
@@ -177,9 +177,9 @@ Json figures_json(const Subject& subject) {
 
 // ---- figures for people
 
-void print_plan(const Json& figures, const ModelConfig& config, std::ostream& out) {
+void print_plan(const OrderedJson& figures, const ModelConfig& config, std::ostream& out) {
   out << "\nLayers\n";
-  for (const Json& range : figures["plan"])
+  for (const OrderedJson& range : figures["plan"])
     out << "  " << padded(range_text(range["first"], range["last"]), 12)
         << range["attention"].get<std::string>() << "\n";
   if (config.hash_layers > 0)
@@ -208,8 +208,8 @@ void print_row(std::ostream& out, const std::string& name, double total, double 
   out << "\n";
 }
 
-void print_parameters(const Json& figures, std::ostream& out) {
-  const Json& parameters = figures["parameters"];
+void print_parameters(const OrderedJson& figures, std::ostream& out) {
+  const OrderedJson& parameters = figures["parameters"];
   const double all = parameters["total"], active = parameters["active"];
   out << "\nParameters              total    share      active    share\n";
   for (const auto& [name, part] : parameters["parts"].items())
@@ -217,7 +217,7 @@ void print_parameters(const Json& figures, std::ostream& out) {
   print_row(out, "all", all, all, active, active);
 }
 
-void print_weights(const Json& weights, std::ostream& out) {
+void print_weights(const OrderedJson& weights, std::ostream& out) {
   const bool files = weights["source"] == "files";
   out << "\nWeights, " << (files ? "as the files say" : "as the configuration says") << ": "
       << weights["tensors"] << " tensors, " << decimal_bytes(weights["bytes"]) << "\n";
@@ -226,11 +226,12 @@ void print_weights(const Json& weights, std::ostream& out) {
         << left_padded(share_text(bytes, weights["bytes"]), 9) << "\n";
   if (!files) return;
   if (weights["problems"].empty()) out << "  every tensor is there, with the expected shape\n";
-  for (const Json& problem : weights["problems"]) out << "  " << problem.get<std::string>() << "\n";
+  for (const OrderedJson& problem : weights["problems"])
+    out << "  " << problem.get<std::string>() << "\n";
 }
 
-void print_cache(const Json& figures, std::ostream& out) {
-  const Json& cache = figures["cache"];
+void print_cache(const OrderedJson& figures, std::ostream& out) {
+  const OrderedJson& cache = figures["cache"];
   const double weights = figures["weights"]["bytes"];
   out << "\nCache of one sequence, packed: " << formatted("%.2f", cache["packed_bytes_per_token"])
       << " B a token, and " << decimal_bytes(cache["packed_window_bytes"]) << " windows, "
@@ -238,7 +239,7 @@ void print_cache(const Json& figures, std::ostream& out) {
   if (cache["packed_draft_window_bytes"] > 0)
     out << ", " << decimal_bytes(cache["packed_draft_window_bytes"]) << " draft windows";
   out << "\n\nMemory      packed cache    with weights    cache here\n";
-  for (const Json& context : cache["contexts"]) {
+  for (const OrderedJson& context : cache["contexts"]) {
     const int64_t positions = context["positions"];
     const std::string name = positions >= 1048576 ? std::to_string(positions >> 20) + "M"
                                                   : std::to_string(positions >> 10) + "k";
@@ -249,8 +250,8 @@ void print_cache(const Json& figures, std::ostream& out) {
   }
 }
 
-void print_figures(const Json& figures, const ModelConfig& config, std::ostream& out) {
-  const Json& parameters = figures["parameters"];
+void print_figures(const OrderedJson& figures, const ModelConfig& config, std::ostream& out) {
+  const OrderedJson& parameters = figures["parameters"];
   out << figures["name"].get<std::string>() << ": " << figures["family"].get<std::string>() << ", "
       << count_text(parameters["backbone"]) << " parameters";
   if (config.engram.present())
@@ -283,12 +284,12 @@ std::string pattern_of(const std::string& name) {
   return pattern;
 }
 
-Json file_json(const std::string& path, const Safetensors& file) {
-  std::map<std::string, Json> rows;
+OrderedJson file_json(const std::string& path, const Safetensors& file) {
+  std::map<std::string, OrderedJson> rows;
   std::map<DType, int64_t> bytes;
   for (const auto& [name, tensor] : file.tensors()) {
     const std::string pattern = pattern_of(name), type(dtype_name(tensor.dtype()));
-    Json& row = rows[pattern + type + shape_text(tensor.shape())];
+    OrderedJson& row = rows[pattern + type + shape_text(tensor.shape())];
     if (row.is_null())
       row = {{"name", pattern},
              {"dtype", type},
@@ -299,7 +300,7 @@ Json file_json(const std::string& path, const Safetensors& file) {
     row["bytes"] = row["bytes"].get<int64_t>() + tensor.bytes();
     bytes[tensor.dtype()] += tensor.bytes();
   }
-  Json tensors = Json::array();
+  OrderedJson tensors = OrderedJson::array();
   for (auto& [key, row] : rows) tensors.push_back(std::move(row));
   return {{"name", path},
           {"tensors", file.tensors().size()},
@@ -308,14 +309,14 @@ Json file_json(const std::string& path, const Safetensors& file) {
           {"table", tensors}};
 }
 
-void print_file(const Json& figures, std::ostream& out) {
+void print_file(const OrderedJson& figures, std::ostream& out) {
   out << figures["name"].get<std::string>() << ": " << figures["tensors"] << " tensors";
   for (const auto& [name, bytes] : figures["by_format"].items())
     out << ", " << decimal_bytes(bytes) << " " << name;
   out << "\n";
   for (const auto& [key, value] : figures["metadata"].items())
     out << "  " << printable(key) << " = " << printable(value.get<std::string>()) << "\n";
-  for (const Json& row : figures["table"])
+  for (const OrderedJson& row : figures["table"])
     out << "  " << padded(printable(row["name"].get<std::string>()), 44)
         << padded(row["dtype"].get<std::string>(), 9)
         << padded(shape_text(row["shape"].get<Shape>()), 20) << "×" << row["count"] << "\n";
@@ -323,9 +324,9 @@ void print_file(const Json& figures, std::ostream& out) {
 
 Result<int> inspect_file(const InspectOptions& options, std::ostream& out) {
   TRY(const Safetensors file, Safetensors::open(options.path));
-  const Json figures = file_json(options.path, file);
+  const OrderedJson figures = file_json(options.path, file);
   if (options.json)
-    out << figures.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+    out << figures.dump(2, ' ', false, OrderedJson::error_handler_t::replace) << "\n";
   else
     print_file(figures, out);
   return 0;
@@ -337,12 +338,12 @@ Result<int> inspect(const InspectOptions& options, std::ostream& out) {
   if (options.path.ends_with(".safetensors")) return inspect_file(options, out);
   if (is_media_name(options.path)) return inspect_media(options, out);
   TRY(const Subject subject, open_subject(resolved(options.path)));
-  Json figures = figures_json(subject);
+  OrderedJson figures = figures_json(subject);
   if (!options.clip.size.empty()) {
     TRY(figures["clip"], clip_json(options.clip, subject.config, subject.name));
   }
   if (options.json)
-    out << figures.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+    out << figures.dump(2, ' ', false, OrderedJson::error_handler_t::replace) << "\n";
   else
     print_figures(figures, subject.config, out);
   if (!options.json && figures.contains("clip")) print_clip(figures["clip"], out);

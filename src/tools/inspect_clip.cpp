@@ -16,7 +16,7 @@
 namespace hadal {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr int64_t kLongestNetwork = 1 << 20;  // bytes of visual_tokenizer.json
 constexpr int64_t kLargestSide = 1 << 16;     // pixels
@@ -58,8 +58,8 @@ void add_clip_options(CLI::App& command, ClipChoice& choice) {
       ->capture_default_str();
 }
 
-Result<Json> clip_json(const ClipChoice& choice, const ModelConfig& config,
-                       const std::string& path) {
+Result<OrderedJson> clip_json(const ClipChoice& choice, const ModelConfig& config,
+                              const std::string& path) {
   if (!config.visual.drawn()) return fail(path, ": this model has no visual vocabulary");
   int width = 0, height = 0, read = 0;
   if (std::sscanf(choice.size.c_str(), "%5dx%5d%n", &width, &height, &read) != 2 ||
@@ -77,29 +77,29 @@ Result<Json> clip_json(const ClipChoice& choice, const ModelConfig& config,
   const int64_t positions =
       static_cast<int64_t>(span_opening(config.visual, size).size()) + latent + cells + 1;
   const PackedCache cache = packed_cache(config);
-  return Json{{"width", width},
-              {"height", height},
-              {"frames", frames},
-              {"fps", choice.fps},
-              {"cell_pixels", network.spatial},
-              {"group_frames", network.temporal},
-              {"latent_frames", latent},
-              {"rows", rows},
-              {"columns", columns},
-              {"cells", cells},
-              {"positions", positions},
-              {"context", config.max_positions},
-              {"fits_frame", rows * columns <= config.visual.max_frame_cells},
-              {"max_frame_cells", config.visual.max_frame_cells},
-              {"bits", static_cast<double>(cells * config.visual.groups) *
-                           std::log2(static_cast<double>(config.visual.codes))},
-              {"packed_cache_bytes", cache.at(positions)},
-              {"passes_cell_by_cell", positions},
-              {"passes_refined", latent * (choice.passes + 2) + positions - latent - cells},
-              {"refinement", choice.passes}};
+  return OrderedJson{{"width", width},
+                     {"height", height},
+                     {"frames", frames},
+                     {"fps", choice.fps},
+                     {"cell_pixels", network.spatial},
+                     {"group_frames", network.temporal},
+                     {"latent_frames", latent},
+                     {"rows", rows},
+                     {"columns", columns},
+                     {"cells", cells},
+                     {"positions", positions},
+                     {"context", config.max_positions},
+                     {"fits_frame", rows * columns <= config.visual.max_frame_cells},
+                     {"max_frame_cells", config.visual.max_frame_cells},
+                     {"bits", static_cast<double>(cells * config.visual.groups) *
+                                  std::log2(static_cast<double>(config.visual.codes))},
+                     {"packed_cache_bytes", cache.at(positions)},
+                     {"passes_cell_by_cell", positions},
+                     {"passes_refined", latent * (choice.passes + 2) + positions - latent - cells},
+                     {"refinement", choice.passes}};
 }
 
-void print_clip(const Json& figures, std::ostream& out) {
+void print_clip(const OrderedJson& figures, std::ostream& out) {
   const int64_t frames = figures["frames"], positions = figures["positions"];
   const int64_t context = figures["context"], refinement = figures["refinement"];
   out << "\n"

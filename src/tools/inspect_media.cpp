@@ -12,19 +12,19 @@
 namespace hadal {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // 23.976, 8
 double rounded(double value) {
   return std::round(value * 1000) / 1000;
 }
 
-Json info_json(const std::string& path, const MediaInfo& info) {
-  Json figures = {{"name", path},
-                  {"format", info.format},
-                  {"width", info.width},
-                  {"height", info.height},
-                  {"frames", info.frames}};
+OrderedJson info_json(const std::string& path, const MediaInfo& info) {
+  OrderedJson figures = {{"name", path},
+                         {"format", info.format},
+                         {"width", info.width},
+                         {"height", info.height},
+                         {"frames", info.frames}};
   if (info.fps > 0) {
     figures["fps"] = rounded(info.fps);
     figures["seconds"] = rounded(static_cast<double>(info.frames) / info.fps);
@@ -33,7 +33,7 @@ Json info_json(const std::string& path, const MediaInfo& info) {
   return figures;
 }
 
-void print_info(const Json& figures, std::ostream& out) {
+void print_info(const OrderedJson& figures, std::ostream& out) {
   out << printable(figures["name"].get<std::string>()) << ": "
       << figures["format"].get<std::string>() << ", " << figures["width"] << " × "
       << figures["height"];
@@ -54,9 +54,9 @@ bool is_media_name(std::string_view path) {
 
 Result<int> inspect_media(const InspectOptions& options, std::ostream& out) {
   TRY(const MediaInfo info, read_media_info(options.path));
-  const Json figures = info_json(options.path, info);
+  const OrderedJson figures = info_json(options.path, info);
   if (options.json)
-    out << figures.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+    out << figures.dump(2, ' ', false, OrderedJson::error_handler_t::replace) << "\n";
   else
     print_info(figures, out);
   return 0;
