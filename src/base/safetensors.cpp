@@ -442,9 +442,10 @@ Result<Safetensors> Safetensors::open(const std::string& path) {
 Result<Safetensors> Safetensors::open_folder(const std::string& path) {
   const std::string single = path + "/model.safetensors";
   const std::string index = path + "/model.safetensors.index.json";
-  if (is_file(single)) return open(single);
-  if (!is_file(index))
+  if (!is_file(index)) {
+    if (is_file(single)) return open(single);
     return fail(path, ": neither model.safetensors nor model.safetensors.index.json is there");
+  }
   TRY(File file, read_shards(path, index));
   Safetensors result;
   result.tensors_ = std::move(file.tensors);

@@ -25,7 +25,8 @@ class Safetensors {
  public:
   // One file, mapped read-only.
   static Result<Safetensors> open(const std::string& path);
-  // A folder: model.safetensors, or model.safetensors.index.json and its shards.
+  // A folder: the shards that model.safetensors.index.json lists or, where there is none,
+  // model.safetensors.
   static Result<Safetensors> open_folder(const std::string& path);
   // Bytes already in memory; for tests and fuzzing.
   static Result<Safetensors> parse(std::string bytes, std::string_view name);

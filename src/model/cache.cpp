@@ -190,6 +190,33 @@ void Cache::plan_window(const Batch& batch, Plan& plan) const {
   });
 }
 
+Plan Cache::plan_blocks(const Batch& batch) const {
+  Plan plan;
+  const int64_t rows = batch.rows(), axes = config_.visual.drawn() ? 3 : 1;
+  int64_t longest = 0, block = 0;
+  for (const Span& span : batch.spans) {
+    longest = std::max(longest, std::min(span.start, config_.window));
+    block = std::max(block, span.count);
+  }
+  plan.positions = axes == 1 ? ids_tensor({rows}, 0) : ids_tensor({rows, axes}, 0);
+  plan.write_ids_T = ids_tensor({rows}, 0);
+  plan.window_ids_TW = ids_tensor({rows, longest}, kNothing);
+  plan.block_ids_TB = ids_tensor({rows, block}, kNothing);
+  for_rows(batch, [&](int64_t row, const Span& span, int64_t position) {
+    // After text every axis counts on by one a token (visual_sequence.h).
+    const int64_t ahead = position - span.start + 1;
+    const int64_t place = axes == 1 ? position : place_at(span.slot, span.start - 1).time + ahead;
+    std::fill_n(plan.positions.data<int64_t>() + row * axes, axes, place);
+    plan.write_ids_T.data<int64_t>()[row] = row;
+    int64_t* window = plan.window_ids_TW.data<int64_t>() + row * longest;
+    for (int64_t p = std::max<int64_t>(0, span.start - config_.window); p < span.start; ++p)
+      *window++ = span.slot * ring_ + p % ring_;
+    for (int64_t b = 0; b < span.count; ++b)
+      plan.block_ids_TB.data<int64_t>()[row * block + b] = span.first_row + b;
+  });
+  return plan;
+}
+
 GroupPlan Cache::plan_groups(const Batch& batch, int64_t ratio, bool list_all) const {
   const int64_t rows = batch.rows(), ring = state_ring_of(ratio), entries = entries_of(ratio);
   const int64_t members = (overlapping_ratio(ratio) ? 2 : 1) * ratio;

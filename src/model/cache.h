@@ -85,6 +85,7 @@ struct Plan {
   Tensor positions;                     // [T], or [T, 3] for models with a visual vocabulary
   Tensor write_ids_T;                   // window ring rows of the tokens
   Tensor window_ids_TW;                 // rows each token sees, oldest first, -1 before the start
+  Tensor block_ids_TB;                  // plan_blocks: rows of the block's own pool that it sees
   std::map<int64_t, GroupPlan> groups;  // by ratio
 };
 
@@ -126,6 +127,11 @@ class Cache {
   // Ids of all rows that a noted `batch` writes and sees.  Pure arithmetic over positions (and
   // places of cells).  `list_all` also lists every visible entry for layers with an indexer.
   Plan plan(const Batch& batch, bool list_all = false) const;
+  // Of blocks that guess: each span of the batch follows tokens that were noted, is not noted
+  // itself and leaves nothing in the cache.  Its rows see the last W tokens before the span, and
+  // each other both ways in a pool of their own, of one row a token of the batch. Requires: no span
+  // stands inside a picture.
+  Plan plan_blocks(const Batch& batch) const;
   // The token at a position of a slot's sequence, as noted.
   int64_t token_at(int64_t slot, int64_t position) const;
 

@@ -6,8 +6,9 @@
 // Every token that the model reads leaves a row in the window of each stage, made of the streams'
 // means at a few late layers.  A round runs the stages over a block of the token that was chosen
 // and noise; the block's rows see each other both ways, and the last W tokens that were read.
-// Its rows in the windows stand where the tokens of those positions will be read, and are written
-// over then.  A Markov head adds what the token before says of the one after.
+// They leave nothing in the windows: their own rows lie in a pool beside, so that training can
+// run blocks at many places of one text at once.  A Markov head adds what the token before says
+// of the one after.
 // Held to spec130 of tests/goldens/v41-tiny.
 #include <algorithm>
 #include <cmath>
@@ -50,39 +51,54 @@ void Transformer::keep_features(const std::vector<Tensor>& features, Pass& pass)
   for (const LayerWeights& w : weights_.dspark.blocks) keep_window_rows(layer++, w, main_TD, pass);
 }
 
-Pass Transformer::begin_block(const DraftStart& start, Cache& cache) const {
-  const int64_t block = config_.draft.block;
-  std::vector<int64_t> ids(static_cast<size_t>(block), config_.draft.noise_id);
-  ids.front() = start.id;
+int64_t Transformer::draft_limit() const {
+  return weights_.dspark.defined() ? config_.draft.block : 0;
+}
+
+Pass Transformer::begin_blocks(const std::vector<DraftStart>& starts, Cache& cache) const {
   Batch batch;
-  batch.append(start.slot, start.position + 1, ids);
-  Pass pass = begin(batch, cache);
-  const int64_t first = std::max<int64_t>(0, start.position + 1 - config_.window);
-  std::vector<int64_t> seen;
-  for (int64_t row = 0; row < block; ++row)
-    for (int64_t position = first; position <= start.position + block; ++position)
-      seen.push_back(start.slot * cache.ring() + position % cache.ring());
-  const int64_t in_sight = static_cast<int64_t>(seen.size()) / block;
-  pass.plan.window_ids_TW = Tensor::of_ints({block, in_sight}, seen);
-  return pass;
+  for (const DraftStart& start : starts) {
+    std::vector<int64_t> ids(static_cast<size_t>(config_.draft.block), config_.draft.noise_id);
+    ids.front() = start.id;
+    batch.append(start.slot, start.position + 1, ids);
+  }
+  return {batch, cache.plan_blocks(batch), batch.ids_T(), {}, cache, {}};
 }
 
-void Transformer::end_block(const Tensor& y_BD, int64_t count) {
-  const Tensor asked_ND = y_BD.rows(0, count);
+bool Transformer::begin_draft(const DraftStart& start, Cache& cache) {
+  if (!weights_.dspark.defined() || is_visual(config_, cache.token_at(start.slot, start.position)))
+    return false;
+  Pass pass = begin_blocks({start}, cache);
+  const Tensor asked_ND = run_stages(pass).rows(0, start.count);
   block_ = {asked_ND, logits(norm(asked_ND, weights_.dspark.norm)), 0};
+  return true;
 }
 
-DraftGuess Transformer::next_of_block(int64_t id) {
+DraftBlocks Transformer::with_tokens(const Tensor& y_ND, const Tensor& logits_NV,
+                                     const Tensor& before_N) {
   const DsparkWeights& w = weights_.dspark;
+  const Tensor row_NR = ops_.embed(w.markov_rows, before_N);
+  return {ops_.add(logits_NV, ops_.linear(row_NR, w.markov_head)),
+          ops_.add(ops_.linear(y_ND, w.confidence_state), ops_.linear(row_NR, w.confidence_token))};
+}
+
+DraftGuess Transformer::next_guess(int64_t id, Cache&) {
   CHECK(block_.next < block_.y_BD.size(0), "a guess more than the round was begun for");
-  const Tensor row_1R = ops_.embed(w.markov_rows, Tensor::of_ints({1}, {id}));
-  const Tensor y_1D = block_.y_BD.rows(block_.next, 1);
-  const Tensor base_1V = block_.logits_BV.rows(block_.next, 1);
-  ++block_.next;
-  const Tensor sure = ops_.to_host(
-      ops_.add(ops_.linear(y_1D, w.confidence_state), ops_.linear(row_1R, w.confidence_token)));
-  const Tensor logits_1V = ops_.add(base_1V, ops_.linear(row_1R, w.markov_head));
-  return {logits_1V.reshaped({logits_1V.count()}), 1 / (1 + std::exp(-sure.data<float>()[0]))};
+  const int64_t row = block_.next++;
+  const DraftBlocks guess = with_tokens(block_.y_BD.rows(row, 1), block_.logits_BV.rows(row, 1),
+                                        Tensor::of_ints({1}, {id}));
+  const Tensor sure = ops_.to_host(guess.confidence_N1);
+  return {guess.logits_NV.reshaped({guess.logits_NV.count()}),
+          1 / (1 + std::exp(-sure.data<float>()[0]))};
+}
+
+DraftBlocks Transformer::draft_blocks(const std::vector<DraftStart>& starts,
+                                      const std::vector<int64_t>& before, Cache& cache) {
+  Pass pass = begin_blocks(starts, cache);
+  CHECK(static_cast<int64_t>(before.size()) == pass.batch.rows(), before.size(), " tokens");
+  const Tensor y_ND = run_stages(pass);
+  return with_tokens(y_ND, logits(norm(y_ND, weights_.dspark.norm)),
+                     Tensor::of_ints({pass.batch.rows()}, before));
 }
 
 }  // namespace hadal

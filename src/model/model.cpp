@@ -15,8 +15,8 @@ namespace {
 // A checkpoint's tensors as weights, each checked against what the configuration calls for.
 class CheckpointSource {
  public:
-  CheckpointSource(std::string folder, Safetensors file, const ModelConfig& config)
-      : folder_(std::move(folder)), file_(std::move(file)), config_(config) {}
+  CheckpointSource(std::string folder, Safetensors file, ModelConfig config)
+      : folder_(std::move(folder)), file_(std::move(file)), config_(std::move(config)) {}
 
   Result<Weight> operator()(const TensorSpec& spec) const {
     const Tensor* values = file_.find(spec.name);
@@ -112,7 +112,7 @@ class CheckpointSource {
 
   std::string folder_;
   Safetensors file_;
-  const ModelConfig& config_;
+  ModelConfig config_;
 };
 
 Status check_compressed_ids(const ModelConfig& config, const std::vector<int32_t>& ids) {
@@ -137,10 +137,15 @@ Result<std::unique_ptr<Model>> Model::open(const std::string& folder, Ops& ops,
                                            const ModelOptions& options,
                                            const std::vector<int32_t>& compressed_ids) {
   TRY(const ModelConfig config, ModelConfig::open(folder));
-  TRY(Safetensors file, Safetensors::open_folder(folder));
-  const CheckpointSource source(folder, std::move(file), config);
-  TRY_STATUS(source.check_names());
+  TRY(const WeightSource source, open_weights(folder, config));
   return create(config, source, ops, options, compressed_ids);
+}
+
+Result<WeightSource> open_weights(const std::string& folder, const ModelConfig& config) {
+  TRY(Safetensors file, Safetensors::open_folder(folder));
+  const auto source = std::make_shared<CheckpointSource>(folder, std::move(file), config);
+  TRY_STATUS(source->check_names());
+  return WeightSource([source](const TensorSpec& spec) { return (*source)(spec); });
 }
 
 Result<std::unique_ptr<Model>> Model::create(const ModelConfig& config, const WeightSource& source,

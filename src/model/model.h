@@ -73,8 +73,16 @@ struct DraftGuess {
   float confidence = 1;  // the head's own estimate of being right; 1: it makes none
 };
 
+// Blocks of guesses, row after row.
+struct DraftBlocks {
+  Tensor logits_NV;      // f32, of each guess
+  Tensor confidence_N1;  // the head's own estimate, before its sigmoid
+};
+
 // Where weights come from: a checkpoint, or a trainer's parameters.
 using WeightSource = std::function<Result<Weight>(const TensorSpec& spec)>;
+// The tensors of a folder, each checked against what `config` calls for.
+Result<WeightSource> open_weights(const std::string& folder, const ModelConfig& config);
 
 class Model {
  public:
@@ -118,8 +126,8 @@ class Model {
   // Why a head that the configuration speaks of is not bound; empty: it is, or there is none.
   const std::string& draft_problem() const { return draft_problem_; }
   // Begins a round.  False: what the head needs of the last token is not at hand (it was not of
-  // the last forward).  Requires: count up to draft_limit(); draft_limit() positions more in the
-  // cache, and as many in a chunk.
+  // the last forward, or it is part of a picture).  Requires: count up to draft_limit();
+  // draft_limit() positions more in the cache, and as many in a chunk.
   virtual bool begin_draft(const DraftStart& start, Cache& cache) {
     (void)start, (void)cache;
     return false;
@@ -127,6 +135,16 @@ class Model {
   // The next guess, given the token before it: start.id, then what was made of the last guess.
   virtual DraftGuess next_guess(int64_t id, Cache& cache) {
     (void)id, (void)cache;
+    return {};
+  }
+
+  // DSpark's blocks at many places of what was read, in one pass, where the token before each guess
+  // is known: draft_limit() of them for each start, its own id first.  As training asks; the
+  // numbers are those of begin_draft() and next_guess().  Requires: a bound head, no start in a
+  // picture.
+  virtual DraftBlocks draft_blocks(const std::vector<DraftStart>& starts,
+                                   const std::vector<int64_t>& before, Cache& cache) {
+    (void)starts, (void)before, (void)cache;
     return {};
   }
 

@@ -82,8 +82,9 @@ void Transformer::keep_window_rows(int64_t layer, const LayerWeights& w, const T
                                    Pass& pass) {
   Tensor row_TK = norm(linear(x_TD, w.attention.row), w.attention.row_norm);
   row_TK = ops_.rope(row_TK, pass.plan.positions, w.rope, Turn::forward);
-  keep(layer, "attn.kv", row_TK, pass.plan.write_ids_T,
-       pass.cache.layers[static_cast<size_t>(layer)].window);
+  Pool& window = pass.cache.layers[static_cast<size_t>(layer)].window;
+  if (pass.guesses()) pass.block_rows = ops_.make_row_pool(pass.batch.rows(), window.layout);
+  keep(layer, "attn.kv", row_TK, pass.plan.write_ids_T, pass.guesses() ? pass.block_rows : window);
 }
 
 void Transformer::keep(int64_t layer, std::string_view name, const Tensor& rows, const Tensor& ids,
@@ -153,8 +154,7 @@ Tensor Transformer::index_scores(int64_t layer, const LayerWeights& w, const Ten
 }
 
 Tensor Transformer::attend(int64_t layer, const LayerWeights& w, const Tensor& latent_TR,
-                           const Sight& compressed, const Tensor& scores_TN,
-                           const Pass& pass) const {
+                           const Sight& past, const Tensor& scores_TN, const Pass& pass) const {
   const AttentionWeights& a = w.attention;
   const int64_t tokens = pass.batch.rows(), heads = config_.heads, width = config_.head_width;
   Tensor q_THK = linear(latent_TR, a.query_up).reshaped({tokens, heads, width});
@@ -163,6 +163,7 @@ Tensor Transformer::attend(int64_t layer, const LayerWeights& w, const Tensor& l
   see(layer, "attn.q", q_THK);
 
   const Sight window{pass.cache.layers[static_cast<size_t>(layer)].window, pass.plan.window_ids_TW};
+  const Sight compressed = pass.guesses() ? Sight{pass.block_rows, pass.plan.block_ids_TB} : past;
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(width)));
   Tensor o_THK = ops_.attend(q_THK, window, compressed, a.sink_H, scale);
   if (observer_) {

@@ -17,6 +17,9 @@ struct Pass {
   Tensor ids_T;                 // of the vocabulary; 0 for a cell
   std::vector<int64_t> wanted;  // rows of this batch whose logits are asked for
   Cache& cache;
+  Pool block_rows = {};  // of a block of guesses: what its own rows left at this layer
+
+  bool guesses() const { return plan.block_ids_TB.defined(); }
 };
 
 // Where the families differ in data, not in steps.
@@ -36,6 +39,11 @@ class Transformer : public Model {
   Tensor logits(const Tensor& state_WD) override;
   Tensor next_code_state(const Tensor& state_WD, const Tensor& codes_W, int64_t group) override;
   Tensor code_logits(const Tensor& state_WD, int64_t group) override;
+  int64_t draft_limit() const override;
+  bool begin_draft(const DraftStart& start, Cache& cache) override;
+  DraftGuess next_guess(int64_t id, Cache& cache) override;
+  DraftBlocks draft_blocks(const std::vector<DraftStart>& starts,
+                           const std::vector<int64_t>& before, Cache& cache) override;
 
  protected:
   // Rows of the table by id; a cell is the sum of its codes' rows.
@@ -69,8 +77,8 @@ class Transformer : public Model {
                          const Tensor& latent_TR, const GroupPlan& plan, const Pass& pass) const;
   // Whether somebody wants the scores themselves: an observer, or attention to all entries.
   bool wants_scores() const { return observer_ != nullptr || options_.dense_selection; }
-  Tensor attend(int64_t layer, const LayerWeights& w, const Tensor& latent_TR,
-                const Sight& compressed, const Tensor& scores_TN, const Pass& pass) const;
+  Tensor attend(int64_t layer, const LayerWeights& w, const Tensor& latent_TR, const Sight& past,
+                const Tensor& scores_TN, const Pass& pass) const;
 
   // ---- DSpark (§6.2; dspark.cpp)
   bool is_draft_target(int64_t layer) const;
@@ -78,11 +86,11 @@ class Transformer : public Model {
   Tensor stream_mean(const Tensor& x_TSD) const;
   // Of all target layers, in their order: the batch's rows of the stages' windows.
   void keep_features(const std::vector<Tensor>& features, Pass& pass);
-  // A block: the chosen token and noise, each row seeing the last tokens read and all of the block.
-  Pass begin_block(const DraftStart& start, Cache& cache) const;
-  // What the stages made of it; its guesses come one by one.
-  void end_block(const Tensor& y_BD, int64_t count);
-  DraftGuess next_of_block(int64_t id);
+  // A block for each start: the chosen token and noise, each row seeing the last tokens read and
+  // all of its block.
+  Pass begin_blocks(const std::vector<DraftStart>& starts, Cache& cache) const;
+  // What the family's stages make of them: [T, D].
+  virtual Tensor run_stages(Pass& pass) = 0;
 
   // ---- the rest of a layer
   // Pictures have a balance of their own: bias_vl where a row is visual (§4.1).
@@ -109,6 +117,8 @@ class Transformer : public Model {
     Tensor y_BD, logits_BV;  // of the rows that were asked for
     int64_t next = 0;
   };
+  // What the Markov head and the confidence add to rows, given the tokens before them.
+  DraftBlocks with_tokens(const Tensor& y_ND, const Tensor& logits_NV, const Tensor& before_N);
   Block block_;
 };
 

@@ -45,14 +45,13 @@ class V4 final : public Transformer {
   }
 
   int64_t draft_limit() const override {
-    if (weights_.dspark.defined()) return config_.draft.block;
-    return chains() ? kLongestChain : 0;
+    return chains() ? kLongestChain : Transformer::draft_limit();
   }
 
   bool begin_draft(const DraftStart& start, Cache& cache) override {
-    if (weights_.dspark.defined()) return begin_block_draft(start, cache);
+    if (!chains()) return Transformer::begin_draft(start, cache);
     const int64_t row = last_row_of(start.slot, start.position);
-    if (!chains() || row < 0) return false;
+    if (row < 0) return false;
     chain_ = {ops_.take_rows(last_streams_TSD_, Tensor::of_ints({1}, {row})), start.slot,
               start.position, cache.token_at(start.slot, start.position)};
     return true;
@@ -60,7 +59,7 @@ class V4 final : public Transformer {
 
   // The block, and then the same block over what it made of the token before (§6.1).
   DraftGuess next_guess(int64_t id, Cache& cache) override {
-    if (weights_.dspark.defined()) return next_of_block(id);
+    if (!chains()) return Transformer::next_guess(id, cache);
     const DraftWeights& w = weights_.drafts.front();
     Batch batch;
     batch.append(chain_.slot, chain_.position, {chain_.id});
@@ -71,6 +70,15 @@ class V4 final : public Transformer {
     chain_ = {x_TSD, chain_.slot, chain_.position + 1, id};
     const Tensor logits_WV = logits(head(x_TSD, w.head_mix, w.norm, pass));
     return {logits_WV.reshaped({logits_WV.count()})};
+  }
+
+ protected:
+  Tensor run_stages(Pass& pass) override {
+    const DsparkWeights& w = weights_.dspark;
+    Tensor x_TSD = ops_.spread(embedding(pass.batch), config_.streams);
+    int64_t layer = config_.layers;
+    for (const LayerWeights& stage : w.blocks) x_TSD = block(layer++, stage, x_TSD, pass);
+    return ops_.narrow(x_TSD, ops_.mix_head(x_TSD, w.head_mix, mix_options()));
   }
 
  private:
@@ -85,17 +93,6 @@ class V4 final : public Transformer {
   };
 
   bool chains() const { return options_.drafts && weights_.drafts.size() == 1; }
-
-  bool begin_block_draft(const DraftStart& start, Cache& cache) {
-    const DsparkWeights& w = weights_.dspark;
-    Pass pass = begin_block(start, cache);
-    Tensor x_TSD = ops_.spread(embedding(pass.batch), config_.streams);
-    int64_t layer = config_.layers;
-    for (const LayerWeights& stage : w.blocks) x_TSD = block(layer++, stage, x_TSD, pass);
-    const Tensor pre_TS = ops_.mix_head(x_TSD, w.head_mix, mix_options());
-    end_block(ops_.narrow(x_TSD, pre_TS), start.count);
-    return true;
-  }
 
   // What the extra-token block reads: the streams at a position and the id that followed.
   Tensor joined(const Tensor& streams_TSD, const Tensor& next_T) const {

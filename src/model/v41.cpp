@@ -59,22 +59,15 @@ class V41 final : public Transformer {
     return finish(ops_.narrow(flow.x_TSD, flow.pre_TS), weights_.norm, pass);
   }
 
-  int64_t draft_limit() const override {
-    return weights_.dspark.defined() ? config_.draft.block : 0;
-  }
-
-  bool begin_draft(const DraftStart& start, Cache& cache) override {
-    Pass pass = begin_block(start, cache);
+ protected:
+  Tensor run_stages(Pass& pass) override {
     Flow flow;
     flow.x_TSD = ops_.spread(embedding(pass.batch), config_.streams);
     flow.pre_TS = first_stream(pass.batch.rows(), config_.streams);
     int64_t layer = config_.layers;
     for (const LayerWeights& w : weights_.dspark.blocks) run_layer(layer++, w, flow, pass);
-    end_block(ops_.narrow(flow.x_TSD, flow.pre_TS), start.count);
-    return true;
+    return ops_.narrow(flow.x_TSD, flow.pre_TS);
   }
-
-  DraftGuess next_guess(int64_t id, Cache&) override { return next_of_block(id); }
 
  private:
   void run_layer(int64_t layer, const LayerWeights& w, Flow& flow, Pass& pass) {

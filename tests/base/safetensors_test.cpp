@@ -290,6 +290,17 @@ TEST(SafetensorsFolder, OpensASingleFile) {
   EXPECT_EQ(folder.error(), "");
 }
 
+// So a draft head can stand beside a model that is one file.
+TEST(SafetensorsFolder, AnIndexSaysMoreThanASingleFile) {
+  const Folder folder;
+  folder.write("model.safetensors", kShardA);
+  folder.write("more.safetensors", kShardB);
+  folder.write(kIndex, R"({"weight_map":{"a":"model.safetensors","b":"more.safetensors"}})");
+  const Result<Safetensors> all = Safetensors::open_folder(folder.path(""));
+  ASSERT_TRUE(all) << all.error().message;
+  EXPECT_EQ(all->tensors().size(), 2u);
+}
+
 TEST(SafetensorsFolder, IndexAndShardsMustAgree) {
   const Folder folder;
   EXPECT_EQ(folder.error(),

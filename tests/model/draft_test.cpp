@@ -157,6 +157,38 @@ TEST_P(Dspark, GuessesDoNotDependOnHowThePromptWasRead) {
   for (const std::vector<float>& logits : all) EXPECT_EQ(logits, all.front());
 }
 
+// As training asks for them: many starts in one pass over a text that was read to its end.
+TEST_P(Dspark, BlocksInTheMiddleAreThoseThatWereMadeThere) {
+  Ids text = prompt_of("v41-tiny", "dec130");
+  text.resize(60);
+  const int64_t block = model_->draft_limit();
+  std::vector<DraftStart> starts;
+  Ids before;
+  for (const int64_t position : {0, 1, 9, 10, 40, 55}) {
+    starts.push_back({0, position, text[static_cast<size_t>(position) + 1], block});
+    for (int64_t k = 0; k < block; ++k)
+      before.push_back(text[static_cast<size_t>(position + 1 + k)]);
+  }
+  Cache whole = cache_for(*model_, *ops_);
+  read(*model_, whole, 0, text);
+  const DraftBlocks all = model_->draft_blocks(starts, before, whole);
+  Cache cache = cache_for(*model_, *ops_);
+  int64_t done = 0, row = 0;
+  for (const DraftStart& start : starts) {
+    read(*model_, cache, done, {text.begin() + done, text.begin() + start.position + 1});
+    done = start.position + 1;
+    ASSERT_TRUE(model_->begin_draft(start, cache));
+    for (int64_t k = 0; k < block; ++k, ++row) {
+      const DraftGuess guess = model_->next_guess(before[static_cast<size_t>(row)], cache);
+      const Tensor found = all.logits_NV.rows(row, 1);
+      for (int64_t v = 0; v < found.count(); ++v)
+        ASSERT_EQ(found.data<float>()[v], guess.logits_V.data<float>()[v])
+            << "position " << start.position << ", guess " << k;
+      EXPECT_EQ(1 / (1 + std::exp(-all.confidence_N1.data<float>()[row])), guess.confidence);
+    }
+  }
+}
+
 // ---- the extra-token block
 
 TEST(ExtraToken, GuessesAsOverAWholePromptHoweverItIsRead) {
