@@ -8,7 +8,17 @@ namespace hadal {
 namespace {
 
 // What a lead byte leads to: so many full continuation bytes (1 to 3), or a narrower one first.
-enum Place : int { one = 1, two, three, after_e0, after_ed, after_f0, after_f4 };
+enum Place : int {
+  one = 1,
+  two,
+  three,
+  after_e0,
+  after_ed,
+  after_f0,
+  after_f4,
+  after_e2,
+  after_e280
+};
 
 bool is_plain(TextKind kind, uint8_t c) {
   const bool word = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
@@ -21,6 +31,7 @@ int first_step(TextKind kind, uint8_t byte) {
   if (byte < 0xc2 || byte > 0xf4) return kNoText;
   if (byte < 0xe0) return one;
   if (byte == 0xe0) return after_e0;
+  if (byte == 0xe2) return after_e2;
   if (byte == 0xed) return after_ed;
   if (byte < 0xf0) return two;
   if (byte == 0xf0) return after_f0;
@@ -41,8 +52,12 @@ int text_step(TextKind kind, int state, uint8_t byte) {
                                                            {0xa0, 0xbf, one},
                                                            {0x80, 0x9f, one},
                                                            {0x90, 0xbf, two},
-                                                           {0x80, 0x8f, two}}};
+                                                           {0x80, 0x8f, two},
+                                                           {0x81, 0xbf, one},
+                                                           {0x80, 0xbf, kWholeText}}};
   if (state == kWholeText) return first_step(kind, byte);
+  if (state == after_e2 && byte == 0x80) return after_e280;
+  if (state == after_e280 && (byte == 0xa8 || byte == 0xa9)) return kNoText;
   const Next& next = kNext[static_cast<size_t>(state)];
   return byte >= next.first && byte <= next.last ? next.state : kNoText;
 }

@@ -16,14 +16,16 @@
 namespace hadal {
 
 enum class TextKind : uint8_t {
-  words,  // ASCII's letters, digits and the blank; every character beyond ASCII
+  // ASCII's letters, digits and the blank; every character beyond ASCII but the separators of lines
+  // and paragraphs (U+2028, U+2029), which `.` does not mean in a regular expression.
+  words,
   signs,  // and ASCII's other signs but the quote and the backslash: what JSON needs not escape
   other,  // anything else, and pieces of characters: nothing that a form would admit whole
 };
 inline constexpr int kTextKinds = 3;
 
-// States: whole characters have been read, or one of seven places within a character (RFC 3629).
-inline constexpr int kTextStates = 8;
+// States: whole characters have been read, or one of nine places within a character (RFC 3629).
+inline constexpr int kTextStates = 10;
 inline constexpr int kWholeText = 0, kNoText = -1;
 
 // Requires: words or signs.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <set>
@@ -23,6 +22,7 @@
 #include "tools/pace.h"
 #include "tools/progress.h"
 #include "tools/score.h"
+#include "tools/visual_prompts.h"
 
 namespace hadal {
 namespace {
@@ -81,17 +81,6 @@ Tensor measure(const VisualTokenizer& tokenizer, const Tensor& pixels, Set& set)
   }
   count_codes(codes, set);
   return restored;
-}
-
-Clip clip_of(const Tensor& pixels, double fps) {
-  Clip clip{{}, fps};
-  const int64_t bytes = pixels.count() / pixels.size(0);
-  for (int64_t frame = 0; frame < pixels.size(0); ++frame) {
-    clip.frames.emplace_back(pixels.size(2), pixels.size(1));
-    std::memcpy(clip.frames.back().rgb.data(), pixels.raw() + frame * bytes,
-                static_cast<size_t>(bytes));
-  }
-  return clip;
 }
 
 double perplexity(const std::vector<int64_t>& uses) {

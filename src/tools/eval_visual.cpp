@@ -28,11 +28,11 @@
 namespace hadal {
 namespace {
 
-constexpr int64_t kSide = 64;           // pixels: what nano was trained on
-constexpr int64_t kFrames = 9;          // of a film
-constexpr int64_t kCaptionTokens = 96;  // longer than any caption
-constexpr int64_t kPageTokens = 256;    // longer than any page of the grammar
-constexpr double kKeptDecibels = 24;    // a given frame that is nearer than this was kept
+constexpr int64_t kSide = 64;          // pixels: what nano was trained on
+constexpr int64_t kFrames = 9;         // of a film
+constexpr int64_t kShortCaption = 96;  // longer than any caption
+constexpr int64_t kPageTokens = 256;   // longer than any page of the grammar
+constexpr double kKeptDecibels = 24;   // a given frame that is nearer than this was kept
 
 struct VisualEvalOptions {
   ModelChoice model;
@@ -152,13 +152,13 @@ class VisualEval {
       for (int64_t i = 0; i < options_.count; ++i) {
         const Still still = random_still(seed("read " + name, i), split);
         TRY(const std::string said,
-            studio_.describe(studio_.encode(Clip{{draw_still(still, kSide)}, 8}), kCaptionTokens));
+            studio_.describe(studio_.encode(Clip{{draw_still(still, kSide)}, 8}), kShortCaption));
         const Result<Still> read = parse_still(said);
         score.add(name + ": caption of a picture", read && *read == still);
         const FilmScene film = random_film(seed("watch " + name, i), split);
         TRY(const std::string told,
             studio_.describe(studio_.encode(draw_film(film, {.side = kSide, .frames = kFrames})),
-                             kCaptionTokens));
+                             kShortCaption));
         const Result<FilmScene> watched = parse_film(told);
         score.add(name + ": caption of a clip", watched && *watched == film);
         score.add(name + ": motion of a clip", watched && same_motion(*watched, film));

@@ -27,7 +27,9 @@ TEST(Soak, HalfAMinuteLeavesNothingBehind) {
   }
   EXPECT_GT(requests, 200);
   for (const auto& [act, counts] : told["acts"].items())
-    if (act != "picture") EXPECT_GT(counts["right"], 0) << act;
+    if (act != "picture") {
+      EXPECT_GT(counts["right"], 0) << act;
+    }
   // Agents' conversations go on where they were.
   EXPECT_GT(told["agent_hit_tokens"], 0);
   EXPECT_EQ(told["exit_code"], 0);

@@ -156,7 +156,9 @@ TEST_F(PainterTest, ABegunFrameIsPaintedWhereItIsMasked) {
   EXPECT_EQ(company[1].cells, painted({begun}, options)[0].cells);
   for (size_t i = 0; i < 12; ++i) {
     EXPECT_TRUE(CellIds(config_).is_cell(company[1].cells[i]));
-    if (i % 3 != 0) EXPECT_EQ(company[1].cells[i], begun.begun[i]) << i;
+    if (i % 3 != 0) {
+      EXPECT_EQ(company[1].cells[i], begun.begun[i]) << i;
+    }
   }
   // What stands is seen: with other cells around it, something else is painted.
   PaintJob other = begun;

@@ -16,12 +16,14 @@ namespace hadal {
 namespace {
 
 TEST(TextKind, WordsSignsAndTheRest) {
-  for (const char* text : {"a", " the", "Zebra 9", "é", "水の", "\xf0\x9f\x98\x80", "\xed\x9f\xbf"})
+  for (const char* text : {"a", " the", "Zebra 9", "é", "水の", "\xf0\x9f\x98\x80", "\xed\x9f\xbf",
+                           "\u2027", "\u202a", "\u2128", "\u20a8"})
     EXPECT_EQ(text_kind_of(text), TextKind::words) << text;
   for (const char* text : {".", "don't", "x = [1]", "{}", "<水>", "\x7f"})
     EXPECT_EQ(text_kind_of(text), TextKind::signs) << text;
-  for (const char* text : {"\"", "a\\b", "a\n", "\t", "\xe2\x82", "\x82\xac", "a\xc3", "\xc0\x80",
-                           "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe0\x80\x80", "\xf8"})
+  for (const char* text :
+       {"\"", "a\\b", "a\n", "\t", "\xe2\x82", "\x82\xac", "a\xc3", "\xc0\x80", "\xed\xa0\x80",
+        "\xf4\x90\x80\x80", "\xe0\x80\x80", "\xf8", "\u2028", "a\u2029"})
     EXPECT_EQ(text_kind_of(text), TextKind::other) << text;
 }
 
