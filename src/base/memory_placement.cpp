@@ -79,7 +79,7 @@ bool MemoryPlacement::spread(const void* address, int64_t bytes) const {
                     MPOL_INTERLEAVE, mask);
 }
 
-const MemoryPlacement& machine_memory() {
+const MemoryPlacement& machine_placement() {
   static const MemoryPlacement kMachine(memory_nodes(kMemoryNodes, usable_processors()));
   return kMachine;
 }

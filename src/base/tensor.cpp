@@ -21,7 +21,7 @@ class HostStorage final : public Storage {
     address_ = mmap(nullptr, static_cast<size_t>(bytes_), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(address_ != MAP_FAILED, "cannot reserve ", bytes_, " bytes of memory");
-    machine_memory().spread(address_, bytes_);
+    machine_placement().spread(address_, bytes_);
   }
   ~HostStorage() override { munmap(address_, static_cast<size_t>(bytes_)); }
   HostStorage(const HostStorage&) = delete;
