@@ -175,10 +175,10 @@ void add_bench_verbs(CLI::App& bench, Command& chosen) {
       ->delimiter(',')
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
-  command->add_option("--context", choice->context, "Tokens before those of a pass")
+  command->add_option("--behind", choice->context, "Tokens before those of a pass")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
-  command->add_option("--passes", choice->passes, "VerbColumn that are timed together")
+  command->add_option("--passes", choice->passes, "Passes that are timed together")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   command->add_option("--rounds", choice->rounds, "Times to measure; the medians count")
