@@ -46,8 +46,8 @@ int64_t largest(std::span<const float> logits, Allowed allowed = {}) {
 
 // ---- exponentials of a whole vocabulary
 //
-// Two at a time, for every token of the vocabulary; within two units in the last place, and the same
-// on every machine.
+// Two at a time, for every token of the vocabulary; within two units in the last place, and the
+// same on every machine.
 
 typedef double Doubles __attribute__((vector_size(16)));
 typedef int64_t Longs __attribute__((vector_size(16)));
