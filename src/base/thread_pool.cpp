@@ -157,11 +157,13 @@ void ThreadPool::wait_for_parts() {
   caller_sleeps_.store(false);
 }
 
-// Workers that hold parts and have not run since the last call come to this processor.
+// Workers that hold parts and have not run since the last call come to this processor.  Those that
+// may run here anyway are the system's to move.
 void ThreadPool::fetch_displaced() {
   const int here = sched_getcpu();
   for (size_t i = 1; i < seats_.size() && here >= 0; ++i) {
     Seat& seat = *seats_[i];
+    if (std::binary_search(seat.home.begin(), seat.home.end(), here)) continue;
     const pthread_t worker = seat.thread.native_handle();
     clockid_t clock{};
     if (pthread_getcpuclockid(worker, &clock) != 0) continue;
