@@ -122,7 +122,8 @@ struct VisualVocabulary {
   bool operator==(const VisualVocabulary&) const = default;
 };
 
-enum class WeightFormat { bf16, fp8, fp8_fp4 };  // dense fp8; experts fp8 or fp4
+// Of the matrices.  fp8_fp4: experts in four bits; fp4: dense ones, too (Storing, weights.h).
+enum class WeightFormat { bf16, fp8, fp8_fp4, fp4 };
 
 struct ModelConfig {
   Family family = Family::v41;

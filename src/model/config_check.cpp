@@ -156,11 +156,18 @@ class Check {
   }
 
   void formats() {
-    if (config_.weights != WeightFormat::fp8_fp4) return;
-    need(config_.width % 32 == 0, "hidden_size", config_.width,
-         " is not a multiple of 32, as fp4 needs");
-    need(config_.expert_width % 32 == 0, "moe_intermediate_size", config_.expert_width,
-         " is not a multiple of 32, as fp4 needs");
+    const bool dense = config_.weights == WeightFormat::fp4;
+    if (config_.weights != WeightFormat::fp8_fp4 && !dense) return;
+    const auto whole_blocks = [this](int64_t inputs, const std::string& key) {
+      need(inputs % 32 == 0, key, inputs, " is not a multiple of 32, as fp4 needs");
+    };
+    whole_blocks(config_.width, "hidden_size");
+    whole_blocks(config_.expert_width, "moe_intermediate_size");
+    if (!dense) return;
+    whole_blocks(config_.query_rank, "q_lora_rank");
+    whole_blocks(config_.heads / config_.output_groups * config_.head_width, "o_groups");
+    whole_blocks(config_.output_groups * config_.output_rank, "o_lora_rank");
+    whole_blocks(config_.engram.columns() * config_.engram.head_width, "engram_head_dim");
   }
 
   void token(std::optional<int64_t> id, const std::string& key) {

@@ -205,7 +205,17 @@ void read_formats(ModelConfig& config, Fields& top, Problem& problem) {
   formats.finish();
 }
 
-void read_visual(ModelConfig& config, Fields hadal) {
+// Dense matrices in four bits are Hadal's addition; published models have them in eight.
+void read_dense_format(ModelConfig& config, Fields& hadal, Problem& problem) {
+  if (!hadal.has("dense_dtype")) return;
+  if (hadal.word("dense_dtype", {"fp8", "fp4"}) == 0) return;
+  if (config.weights != WeightFormat::fp8_fp4)
+    problem.report(hadal.path("dense_dtype"), "fp4 needs expert_dtype fp4");
+  config.weights = WeightFormat::fp4;
+}
+
+void read_hadal(ModelConfig& config, Fields hadal, Problem& problem) {
+  read_dense_format(config, hadal, problem);
   if (hadal.has("visual")) {
     VisualVocabulary& v = config.visual;
     const Range ids{0, Limits::kVocab};
@@ -247,7 +257,7 @@ void read_document(ModelConfig& config, const nlohmann::json& document, Problem&
   } else {
     read_text(config, top);
   }
-  if (top.has("hadal")) read_visual(config, top.object("hadal"));
+  if (top.has("hadal")) read_hadal(config, top.object("hadal"), problem);
   top.finish();
 }
 

@@ -169,6 +169,7 @@ std::string ModelConfig::to_json() const {
     write_text(*this, text);
     write_vision(vision, top);
   }
+  if (weights == WeightFormat::fp4) top["hadal"]["dense_dtype"] = "fp4";
   if (visual.groups > 0)
     top["hadal"]["visual"] = {{"first_id", visual.first_id},
                               {"groups", visual.groups},

@@ -90,9 +90,12 @@ class CheckpointSource {
   }
 
   Result<Weight> fp4(const TensorSpec& spec, const Tensor& values) const {
-    if (spec.storing != Storing::expert || spec.shape[1] % 32 != 0 ||
+    const bool dense = spec.storing == Storing::dense;
+    if ((!dense && spec.storing != Storing::expert) || spec.shape[1] % 32 != 0 ||
         values.shape() != Shape{spec.shape[0], spec.shape[1] / 2})
       return wrong(spec, values, shape_text(spec.shape) + " in one of its formats");
+    if (dense && config_.weights != WeightFormat::fp4)
+      return wrong(spec, values, "FP8 or BF16: config.json has no hadal.dense_dtype fp4");
     return scaled(spec, values, 1, 32);
   }
 

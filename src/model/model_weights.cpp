@@ -43,6 +43,12 @@ class Binder {
     return raw.defined() ? ops_.prepare(raw.values) : Tensor{};
   }
 
+  // One that rows are taken out of: blocks of scales do not follow the cuts.
+  Weight sliced(const std::string& name) {
+    const Weight raw = unquantised(name);
+    return raw.defined() ? ops_.prepare(raw) : raw;
+  }
+
   // `count` equal blocks of rows, each a weight of its own.
   std::vector<Weight> parts(const std::string& name, int64_t count) {
     const Weight raw = unquantised(name);
@@ -96,7 +102,7 @@ class Binder {
   std::optional<Error> take_error() { return std::exchange(error_, std::nullopt); }
 
  private:
-  // Blocks of scales do not follow the cuts, and no published encoder is quantised.
+  // No published encoder is quantised, nor is a head or an embedding.
   Weight unquantised(const std::string& name) {
     const Weight raw = find(name);
     if (!raw.quantised()) return raw;
@@ -261,7 +267,8 @@ DsparkWeights bind_dspark(Binder& bind, const ModelConfig& config, Ops& ops) {
   if (v4) w.head_mix = bind_mix(bind, last + "hc_head");
   w.norm = bind.vector(last + "norm.weight");
   w.markov_rows = bind.weight(markov + (v4 ? "markov_w1.weight" : "embed.weight"));
-  w.markov_head = bind.weight(markov + (v4 ? "markov_w2.weight" : "head.weight"));
+  const std::string head = markov + (v4 ? "markov_w2.weight" : "head.weight");
+  w.markov_head = config.visual.drawn() ? bind.sliced(head) : bind.weight(head);
   std::tie(w.confidence_state, w.confidence_token) =
       bind.split_inputs(last + "confidence_head.proj.weight", config.width);
   if (!bind.error() && config.visual.drawn())
@@ -332,8 +339,9 @@ Result<ModelWeights> bind_weights(const ModelConfig& config, const WeightSource&
                                   const ModelOptions& options) {
   Binder bind(config, source, ops, options);
   ModelWeights w;
-  w.embedding = bind.weight("embed.weight");
-  w.head = bind.weight("head.weight");
+  const bool drawn = config.visual.drawn();
+  w.embedding = drawn ? bind.sliced("embed.weight") : bind.weight("embed.weight");
+  w.head = drawn ? bind.sliced("head.weight") : bind.weight("head.weight");
   w.norm = bind.vector("norm.weight");
   if (config.family == Family::v4) w.head_mix = bind_mix(bind, "hc_head");
   const std::vector<EngramHash> hashes = engram_hashes(config.engram);
@@ -347,7 +355,7 @@ Result<ModelWeights> bind_weights(const ModelConfig& config, const WeightSource&
   if (config.vision.layers > 0) w.vision = bind_vision(bind, config.vision);
   if (bind.error()) return *bind.error();
   w.text_head = w.head;
-  if (config.visual.drawn()) {
+  if (drawn) {
     w.text_head = rows_of(w.head, 0, config.text_vocab());
     w.codes = bind_codes(bind, config.visual, w);
     if (bind.error()) return *bind.error();

@@ -55,8 +55,9 @@ class List {
     return add(name, {out, in}, part, storing, TrainGroup::muon, Initial::normal);
   }
   // A query projection: V4.1 orthogonalises each head's rows apart (§10.3).
-  void query_matrix(const std::string& name, int64_t heads, int64_t width, int64_t in, Part part) {
-    TensorSpec& spec = matrix(name, heads * width, in, part);
+  void query_matrix(const std::string& name, int64_t heads, int64_t width, int64_t in, Part part,
+                    Storing storing) {
+    TensorSpec& spec = matrix(name, heads * width, in, part, storing);
     if (config_.family == Family::v4) return;
     spec.group = TrainGroup::muon_heads;
     spec.heads = heads;
@@ -83,13 +84,14 @@ class List {
     matrix("attn.wq_a.weight", config_.query_rank, config_.width, Part::attention);
     norm("attn.q_norm.weight", config_.query_rank);
     query_matrix("attn.wq_b.weight", config_.heads, config_.head_width, config_.query_rank,
-                 Part::attention);
+                 Part::attention, Storing::dense);
     matrix("attn.wkv.weight", config_.head_width, config_.width, Part::attention);
     norm("attn.kv_norm.weight", config_.head_width);
     matrix("attn.wo_a.weight", config_.output_groups * config_.output_rank,
-           config_.heads * config_.head_width / config_.output_groups, Part::attention);
+           config_.heads * config_.head_width / config_.output_groups, Part::attention,
+           Storing::dense);
     matrix("attn.wo_b.weight", config_.width, config_.output_groups * config_.output_rank,
-           Part::attention);
+           Part::attention, Storing::dense);
     if (draft_) return;
     if (config_.family == Family::v4)
       v4_memory();
@@ -104,7 +106,7 @@ class List {
     v4_compressor("attn.compressor.", config_.head_width, ratio, Part::compressor);
     if (!config_.overlapping(layer_)) return;
     query_matrix("attn.indexer.wq_b.weight", config_.index_heads, config_.index_width,
-                 config_.query_rank, Part::indexer);
+                 config_.query_rank, Part::indexer, Storing::fp8_blocks);
     matrix("attn.indexer.weights_proj.weight", config_.index_heads, config_.width, Part::indexer,
            Storing::plain_bf16);
     v4_compressor("attn.indexer.compressor.", config_.index_width, ratio, Part::indexer);
@@ -129,7 +131,7 @@ class List {
     }
     if (config_.is_index_source(layer_)) {
       query_matrix("attn.indexer.wq_b.weight", config_.index_heads, config_.index_width,
-                   config_.query_rank, Part::indexer);
+                   config_.query_rank, Part::indexer, Storing::fp8_blocks);
       matrix("attn.indexer.weights_proj.weight", config_.index_heads, config_.width, Part::indexer,
              Storing::plain_bf16);
     }
@@ -189,7 +191,7 @@ class List {
     add("engram.embed.weight", {rows, e.head_width}, Part::engram_table, Storing::engram_rows,
         TrainGroup::engram, Initial::normal);
     matrix("engram.wkv.weight", (config_.streams + 1) * config_.width, e.columns() * e.head_width,
-           Part::engram_projection);
+           Part::engram_projection, Storing::dense);
     for (const char* name : {"engram.q_weight", "engram.k_weight"})
       add(name, {config_.streams, config_.width}, Part::engram_projection, Storing::plain_bf16,
           TrainGroup::adamw_no_decay, Initial::ones);
@@ -221,8 +223,8 @@ class List {
     prefix_.clear();
   }
   void mtp_ends() {
-    matrix("e_proj.weight", config_.width, config_.width, Part::draft);
-    matrix("h_proj.weight", config_.width, config_.width, Part::draft);
+    for (const char* name : {"e_proj.weight", "h_proj.weight"})
+      matrix(name, config_.width, config_.width, Part::draft, Storing::dense);
     for (const char* name : {"enorm.weight", "hnorm.weight", "norm.weight"})
       norm(name, config_.width);
     hc_head(Part::draft);
@@ -231,7 +233,8 @@ class List {
     const DraftConfig& d = config_.draft;
     if (first) {
       const int64_t targets = static_cast<int64_t>(d.target_layers.size());
-      matrix("main_proj.weight", config_.width, targets * config_.width, Part::draft);
+      matrix("main_proj.weight", config_.width, targets * config_.width, Part::draft,
+             Storing::dense);
       norm("main_norm.weight", config_.width);
     }
     if (!last) return;
@@ -307,7 +310,7 @@ std::vector<StoredTensor> stored_tensors(const TensorSpec& spec, const ModelConf
   const bool quantised = config.weights != WeightFormat::bf16;
   const auto with_scales = [&](DType dtype, Shape shape, int64_t rows, int64_t columns) {
     Shape scales = {ceil_div(spec.shape[0], rows), ceil_div(spec.shape[1], columns)};
-    return std::vector<StoredTensor>{{spec.name, dtype, std::move(shape)},
+    return std::vector<StoredTensor>{{spec.name, dtype, std::move(shape), rows, columns},
                                      {scale_name(spec.name), DType::f8_e8m0, std::move(scales)}};
   };
   const auto plain = [&](DType dtype) {
@@ -323,8 +326,10 @@ std::vector<StoredTensor> stored_tensors(const TensorSpec& spec, const ModelConf
     case Storing::engram_rows:
       if (!quantised) return plain(DType::bf16);
       return with_scales(DType::f8_e4m3, spec.shape, 1, kScaleColumns);
+    case Storing::dense:
     case Storing::expert:
-      if (config.weights == WeightFormat::fp8_fp4)
+      if (config.weights == WeightFormat::fp4 ||
+          (config.weights == WeightFormat::fp8_fp4 && spec.storing == Storing::expert))
         return with_scales(DType::i8, {spec.shape[0], spec.shape[1] / 2}, 1, kScaleColumns);
       [[fallthrough]];
     case Storing::fp8_blocks:

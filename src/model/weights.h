@@ -40,6 +40,7 @@ enum class Storing {
   plain_f32,    // F32
   table_i64,    // tid2eid
   fp8_blocks,   // F8_E4M3 + .scale F8_E8M0 in weight_block² tiles
+  dense,        // fp8_blocks, or packed FP4 under WeightFormat::fp4: large, and little is lost
   expert,       // packed FP4 with a scale per 32 columns, or fp8_blocks
   engram_rows,  // F8_E4M3 with one E8M0 per 32 columns of a row
 };
@@ -71,6 +72,7 @@ struct StoredTensor {
   std::string name;
   DType dtype;
   Shape shape;
+  int64_t block_rows = 0, block_columns = 0;  // of quantised values: what shares a scale
 };
 // What a tensor of the list is in the files of a checkpoint in the configuration's format: the
 // weight and, where it is quantised, its scales.  (For plain tensors readers should take BF16

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tensors are drawn one after another and written in shards of half a gigabyte.
+// Tensors are drawn one after another.
 #include "tools/data_checkpoint.h"
 
 #include <CLI/CLI.hpp>
@@ -10,16 +10,15 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "base/file.h"
 #include "base/number_formats.h"
 #include "base/random.h"
 #include "base/safetensors.h"
+#include "model/checkpoint_writer.h"
 #include "model/figures.h"
+#include "model/recipe.h"
 #include "model/weights.h"
 #include "tools/open_model.h"
 
@@ -28,11 +27,9 @@ namespace hadal {
 namespace {
 
 struct CheckpointOptions {
-  std::string config, out, tokenizer;
+  std::string config, out, tokenizer, recipe;
   uint64_t seed = 1;
 };
-
-constexpr int64_t kShardBytes = int64_t{512} << 20;
 
 // 256 places of the normal distribution, each as likely as the others: one random byte draws one.
 using Quantiles = std::array<float, 256>;
@@ -157,68 +154,31 @@ class Drawer {
   Quantiles normal_;
 };
 
-// Shards and the index that names them.
-class ShardWriter {
- public:
-  explicit ShardWriter(std::string folder) : folder_(std::move(folder)) {}
-
-  Status add(std::vector<NamedTensor> tensors) {
-    for (NamedTensor& tensor : tensors) {
-      held_bytes_ += tensor.tensor.bytes();
-      held_.push_back(std::move(tensor));
-    }
-    return held_bytes_ >= kShardBytes ? write_shard() : Ok{};
-  }
-
-  Status finish() {
-    if (!held_.empty()) TRY_STATUS(write_shard());
-    const nlohmann::ordered_json index = {{"metadata", {{"total_size", all_bytes_}}},
-                                          {"weight_map", places_}};
-    return write_text("model.safetensors.index.json", index.dump(1));
-  }
-
-  Status write_text(const std::string& name, const std::string& text) const {
-    TRY(AtomicFile file, AtomicFile::create(folder_ + "/" + name));
-    TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
-    return file.commit();
-  }
-
-  int64_t all_bytes() const { return all_bytes_; }
-
- private:
-  Status write_shard() {
-    const std::string name = "model-" + std::to_string(++shards_) + ".safetensors";
-    TRY_STATUS(write_safetensors(folder_ + "/" + name, held_, {}));
-    for (const NamedTensor& tensor : held_) places_[tensor.name] = name;
-    all_bytes_ += std::exchange(held_bytes_, 0);
-    held_.clear();
-    return Ok{};
-  }
-
-  std::string folder_;
-  std::vector<NamedTensor> held_;
-  int64_t held_bytes_ = 0, all_bytes_ = 0, shards_ = 0;
-  nlohmann::ordered_json places_ = nlohmann::ordered_json::object();
-};
-
 Result<int> make_checkpoint(const CheckpointOptions& options) {
-  TRY(const ModelConfig config, ModelConfig::open(options.config));
+  TRY(ModelConfig config, ModelConfig::open(options.config));
+  if (!options.recipe.empty()) {
+    TRY(config, in_recipe(config, recipe_of(options.recipe), options.config));
+  }
   std::error_code error;
   std::filesystem::create_directories(options.out, error);
   if (error) return fail_machine(options.out, ": ", error.message());
-  ShardWriter writer(options.out);
-  TRY_STATUS(writer.write_text("config.json", config.to_json()));
+  CheckpointWriter writer(options.out);
+  TRY_STATUS(writer.write_file("config.json", config.to_json()));
   if (!options.tokenizer.empty()) {
     TRY(const std::string tokenizer, read_tokenizer_json(options.tokenizer));
-    TRY_STATUS(writer.write_text("tokenizer.json", tokenizer));
+    TRY_STATUS(writer.write_file("tokenizer.json", tokenizer));
   }
   const Drawer drawer(config, options.seed);
-  for (const TensorSpec& spec : tensor_list(config)) TRY_STATUS(writer.add(drawer.draw(spec)));
+  const std::vector<TensorSpec> specs = tensor_list(config);
+  for (const TensorSpec& spec : specs)
+    TRY_STATUS(writer.add(
+        {stored_tensors(spec, config),
+         [&drawer, &spec]() -> Result<std::vector<NamedTensor>> { return drawer.draw(spec); }}));
   TRY_STATUS(writer.finish());
   const Parameters all = count_parameters(config).all();
   std::printf("%s: %.1f M parameters, %.1f M multiplied with a token, %.1f MB\n",
               options.out.c_str(), static_cast<double>(all.total) / 1e6,
-              static_cast<double>(all.decode) / 1e6, static_cast<double>(writer.all_bytes()) / 1e6);
+              static_cast<double>(all.decode) / 1e6, static_cast<double>(writer.bytes()) / 1e6);
   return 0;
 }
 
@@ -233,6 +193,8 @@ void add_checkpoint_data(CLI::App& data, Command& chosen) {
   command->add_option("-o,--out", options->out, "Folder to write")->required();
   command->add_option("--tokenizer", options->tokenizer,
                       "tokenizer.json to put beside it (a model with Engram needs one)");
+  command->add_option("--recipe", options->recipe, "Formats of fewer bits than the file says")
+      ->check(CLI::IsMember(kRecipeNames));
   command->add_option("--seed", options->seed, "The same seed draws the same weights")
       ->capture_default_str();
   command->callback(

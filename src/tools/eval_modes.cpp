@@ -21,7 +21,7 @@ namespace {
 struct ModesOptions {
   ModelChoice model;
   std::vector<std::string> texts;
-  std::string other = "cpu:fast";
+  std::string other, other_model;  // empty: cpu:fast; the same model
   int64_t tokens = 2048;
   double most_kl = 1e-3, least_agreement = 0.99;
 };
@@ -54,6 +54,15 @@ struct Distance {
   }
 };
 
+// Distributions can be compared where ids mean the same.
+Status check_alike(const OpenModel& exact, const OpenModel& other) {
+  TRY(const std::string ours, read_tokenizer_json(exact.folder + "/tokenizer.json"));
+  TRY(const std::string theirs, read_tokenizer_json(other.folder + "/tokenizer.json"));
+  if (ours != theirs || exact.config().text_vocab() != other.config().text_vocab())
+    return fail(other.folder, ": another tokenizer or vocabulary than ", exact.folder);
+  return Ok{};
+}
+
 // Logits of every position of one text, in pieces that the cache takes.
 std::vector<float> logits_of(OpenModel& open, const std::vector<int64_t>& ids) {
   std::vector<float> all;
@@ -75,8 +84,11 @@ Result<int> compare(const ModesOptions& options) {
   if (choice.context == 0) choice.context = options.tokens;
   choice.backend = "cpu";
   TRY(OpenModel exact, open_model(choice, {}));
-  choice.backend = options.other;
+  if (!options.other_model.empty()) choice.folder = options.other_model;
+  if (!options.other.empty() || options.other_model.empty())
+    choice.backend = options.other.empty() ? "cpu:fast" : options.other;
   TRY(OpenModel fast, open_model(choice, {}));
+  TRY_STATUS(check_alike(exact, fast));
   std::printf("exact: %s   other: %s\n", std::string(exact.ops->name()).c_str(),
               std::string(fast.ops->name()).c_str());
   Distance all;
@@ -101,13 +113,17 @@ Result<int> compare(const ModesOptions& options) {
 }  // namespace
 
 void add_modes(CLI::App& eval, Command& chosen) {
-  CLI::App* command =
-      eval.add_subcommand("modes", "How far the fast arithmetic is from the exact one");
+  CLI::App* command = eval.add_subcommand(
+      "modes", "How far a faster arithmetic or smaller weights are from the exact ones");
   auto options = std::make_shared<ModesOptions>();
   add_model_options(*command, options->model);
   command->add_option("TEXT", options->texts, "Files of text to read")->required();
-  command->add_option("--other", options->other, "Back end that is compared with cpu")
-      ->capture_default_str();
+  command->add_option(
+      "--other", options->other,
+      "Back end that is compared with cpu (default: cpu:fast; cpu for another model)");
+  command->add_option(
+      "--other-model", options->other_model,
+      "Folder of another model of the same tokenizer, for instance a quantised one");
   command->add_option("--tokens", options->tokens, "At most so many of each file")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -118,6 +134,7 @@ void add_modes(CLI::App& eval, Command& chosen) {
   command->footer(
       "Examples:\n  hadal eval modes README.md CONTRIBUTING.md\n"
       "  hadal eval modes --other cpu:avx2 README.md\n"
+      "  hadal eval modes --model models/nano --other-model /tmp/nano-4bit README.md\n"
       "Exits with 1 where the other arithmetic is further away than allowed.");
   command->callback([options, &chosen] { chosen = [options] { return compare(*options); }; });
 }

@@ -25,6 +25,7 @@
 #include "tools/generate.h"
 #include "tools/inspect.h"
 #include "tools/keys.h"
+#include "tools/quantize.h"
 #include "tools/serve.h"
 #include "tools/train.h"
 
@@ -40,6 +41,7 @@ void add_commands(CLI::App& program, Command& chosen) {
   add_train(program, chosen);
   add_data(program, chosen);
   add_inspect(program, chosen);
+  add_quantize(program, chosen);
   add_eval(program, chosen);
   add_bench(program, chosen);
   add_bench_context(program, chosen);

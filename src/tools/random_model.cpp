@@ -50,17 +50,15 @@ class Filler {
     for (const StoredTensor& stored : stored_tensors(spec_, config_)) {
       Tensor tensor = Tensor::zeros(stored.dtype, stored.shape);
       if (stored.dtype == DType::f8_e8m0 && weight.values.defined()) {
-        std::memset(tensor.raw(), scale_code(), static_cast<size_t>(tensor.bytes()));
+        std::memset(tensor.raw(), scale_code(weight.packed_fp4()),
+                    static_cast<size_t>(tensor.bytes()));
         weight.scales = tensor;
         weight.rounds_inputs = true;
-        const bool square =
-            spec_.storing == Storing::fp8_blocks ||
-            (spec_.storing == Storing::expert && weight.values.dtype() == DType::f8_e4m3);
-        weight.block_rows = square ? config_.weight_block : 1;
-        weight.block_columns = square ? config_.weight_block : 32;
       } else {
         fill(tensor);
         weight.values = tensor;
+        weight.block_rows = stored.block_rows;
+        weight.block_columns = stored.block_columns;
       }
     }
     return weight;
@@ -70,8 +68,8 @@ class Filler {
   int64_t inputs() const { return std::max<int64_t>(1, spec_.shape.back()); }
 
   // Codes below spread by about 3 (E2M1) and 0.6 (E4M3).
-  uint8_t scale_code() const {
-    const double spread = spec_.storing == Storing::expert ? 3.0 : 0.6;
+  uint8_t scale_code(bool packed_fp4) const {
+    const double spread = packed_fp4 ? 3.0 : 0.6;
     const double exponent = std::log2(1 / (spread * std::sqrt(static_cast<double>(inputs()))));
     return static_cast<uint8_t>(127 + static_cast<int>(std::lround(exponent)));
   }

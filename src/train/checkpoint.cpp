@@ -8,9 +8,9 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/checked.h"
 #include "base/file.h"
 #include "base/number_formats.h"
+#include "model/recipe.h"
 
 namespace hadal {
 
@@ -32,102 +32,28 @@ Tensor to_bf16(const Tensor& values) {
   return out;
 }
 
-uint8_t e8m0_of(float scale) {
-  return static_cast<uint8_t>(std::bit_cast<uint32_t>(scale) >> 23);
-}
-
-// A rectangle of a matrix that shares one scale.
-struct Tile {
-  int64_t first_row, rows, first_column, columns;
-};
-
-float largest(const Tensor& values, const Tile& tile) {
-  float most = 0;
-  for (int64_t r = tile.first_row; r < tile.first_row + tile.rows; ++r)
-    for (int64_t c = tile.first_column; c < tile.first_column + tile.columns; ++c)
-      most = std::max(most, std::fabs(values.data<float>()[r * values.size(1) + c]));
-  return most;
-}
-
-// Calls `quantise(tile, scale index)` for every tile.
-template <typename Quantise>
-void for_each_tile(const Shape& shape, int64_t block_rows, int64_t block_columns,
-                   Quantise&& quantise) {
-  int64_t index = 0;
-  for (int64_t r = 0; r < shape[0]; r += block_rows)
-    for (int64_t c = 0; c < shape[1]; c += block_columns)
-      quantise(
-          Tile{r, std::min(block_rows, shape[0] - r), c, std::min(block_columns, shape[1] - c)},
-          index++);
-}
-
-Tensor scale_grid(const Shape& shape, int64_t block_rows, int64_t block_columns) {
-  return Tensor::empty(DType::f8_e8m0,
-                       {ceil_div(shape[0], block_rows), ceil_div(shape[1], block_columns)});
-}
-
-// E4M3 with one power of two a tile (§8.3).
-std::vector<NamedTensor> fp8(const std::string& name, const Tensor& values, int64_t block_rows,
-                             int64_t block_columns) {
-  const Shape& shape = values.shape();
-  Tensor codes = Tensor::empty(DType::f8_e4m3, shape);
-  Tensor scales = scale_grid(shape, block_rows, block_columns);
-  for_each_tile(shape, block_rows, block_columns, [&](const Tile& tile, int64_t index) {
-    float scale = power_of_two_at_least(std::max(largest(values, tile), 1e-4f) * (1 / 448.0f));
-    scales.raw()[index] = e8m0_of(scale);
-    for (int64_t r = tile.first_row; r < tile.first_row + tile.rows; ++r)
-      for (int64_t c = tile.first_column; c < tile.first_column + tile.columns; ++c)
-        codes.raw()[r * shape[1] + c] =
-            float_to_e4m3(values.data<float>()[r * shape[1] + c] / scale);
-  });
-  return {{name, codes}, {scale_name(name), scales}};
-}
-
-// Two E2M1 codes a byte, the even column in the low nibble, one power of two per 32 columns.
-std::vector<NamedTensor> fp4(const std::string& name, const Tensor& values) {
-  constexpr int64_t kColumns = 32;
-  const Shape& shape = values.shape();
-  CHECK(shape[1] % kColumns == 0, name, " ", shape_text(shape));
-  Tensor codes = Tensor::zeros(DType::i8, {shape[0], shape[1] / 2});
-  Tensor scales = scale_grid(shape, 1, kColumns);
-  for_each_tile(shape, 1, kColumns, [&](const Tile& tile, int64_t index) {
-    float floor = 6 * std::ldexp(1.0f, -126);
-    float scale = power_of_two_at_least(std::max(largest(values, tile), floor) * (1 / 6.0f));
-    scales.raw()[index] = e8m0_of(scale);
-    for (int64_t c = tile.first_column; c < tile.first_column + tile.columns; ++c) {
-      int64_t element = tile.first_row * shape[1] + c;
-      uint8_t code = float_to_e2m1(values.data<float>()[element] / scale);
-      codes.raw()[element / 2] |= static_cast<uint8_t>(element % 2 == 0 ? code : code << 4);
-    }
-  });
-  return {{name, codes}, {scale_name(name), scales}};
+// Trained weights are finite: a step that is not stops the run (train/trainer.h).
+std::vector<NamedTensor> quantised(const StoredTensor& wanted, const Tensor& values) {
+  const auto read = [&](int64_t row, float* out) {
+    std::copy_n(values.data<float>() + row * values.size(1), values.size(1), out);
+  };
+  ThreadPool pool(1);
+  const Encoded encoded = encode_weight(wanted, values.shape(), read, pool);
+  CHECK(encoded.bad_row < 0, wanted.name, " row ", encoded.bad_row, " is not finite");
+  return {{wanted.name, encoded.weight.values}, {scale_name(wanted.name), encoded.weight.scales}};
 }
 
 }  // namespace
 
 std::vector<NamedTensor> stored(const TensorSpec& spec, const at::Tensor& tensor,
                                 const ModelConfig& config) {
-  Tensor values = to_host(tensor);
-  bool plain = config.weights == WeightFormat::bf16;
-  switch (spec.storing) {
-    case Storing::plain_f32:
-    case Storing::table_i64:
-      return {{spec.name, values}};
-    case Storing::plain_bf16:
-      return {{spec.name, to_bf16(values)}};
-    case Storing::engram_rows:
-      // The published tables are FP8 whatever the rest is: rows are read, never multiplied.
-      if (spec.shape[1] % 32 != 0) break;
-      return fp8(spec.name, values, 1, 32);
-    case Storing::fp8_blocks:
-      if (plain) break;
-      return fp8(spec.name, values, config.weight_block, config.weight_block);
-    case Storing::expert:
-      if (plain) break;
-      if (config.weights == WeightFormat::fp8_fp4) return fp4(spec.name, values);
-      return fp8(spec.name, values, config.weight_block, config.weight_block);
-  }
-  return {{spec.name, to_bf16(values)}};
+  const Tensor values = to_host(tensor);
+  std::vector<StoredTensor> wanted = stored_tensors(spec, config);
+  // The published tables are FP8 whatever the rest is: rows are read, never multiplied.
+  if (spec.storing == Storing::engram_rows && spec.shape[1] % kFp4Columns == 0)
+    wanted = {{spec.name, DType::f8_e4m3, spec.shape, 1, kFp4Columns}};
+  if (wanted.front().block_columns > 0) return quantised(wanted.front(), values);
+  return {{spec.name, wanted.front().dtype == DType::bf16 ? to_bf16(values) : values}};
 }
 
 Status write_checkpoint(const std::string& folder, const ModelConfig& config,

@@ -207,6 +207,36 @@ TEST(Config, ExpertFormats) {
             "c: moe_intermediate_size: 130 is not a multiple of 32, as fp4 needs");
 }
 
+TEST(Config, DenseMatricesInFourBitsAreSaidUnderHadal) {
+  const auto with = [](const std::string& golden, const std::string& dense) {
+    json document = document_of(kGoldens + golden + "/config.json");
+    document["hadal"]["dense_dtype"] = dense;
+    return ModelConfig::parse(document.dump(), "c");
+  };
+  const Result<ModelConfig> four = with("v41-tiny-fp8", "fp4");
+  ASSERT_TRUE(four) << four.error().message;
+  EXPECT_EQ(four->weights, WeightFormat::fp4);
+  const Result<ModelConfig> again = ModelConfig::parse(four->to_json(), "again");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(*again, *four);
+  EXPECT_EQ(with("v4-tiny-fp8", "fp4")->weights, WeightFormat::fp4);
+  EXPECT_EQ(with("v4-tiny-fp8", "fp8")->weights, WeightFormat::fp8_fp4);
+  EXPECT_EQ(with("v4-tiny", "fp4").error().message,
+            "c: hadal.dense_dtype: fp4 needs expert_dtype fp4");
+  EXPECT_EQ(with("v4-tiny-fp8", "int4").error().message,
+            "c: hadal.dense_dtype: int4, expected fp8 or fp4");
+  const auto refused = [](const std::function<void(json&)>& change) {
+    return error_after("v4-tiny-fp8", [&](json& d) {
+      d["hadal"]["dense_dtype"] = "fp4";
+      change(d);
+    });
+  };
+  EXPECT_EQ(refused([](json& d) { d["q_lora_rank"] = 130; }),
+            "c: q_lora_rank: 130 is not a multiple of 32, as fp4 needs");
+  EXPECT_EQ(refused([](json& d) { d["o_lora_rank"] = 72; }),
+            "c: o_lora_rank: 144 is not a multiple of 32, as fp4 needs");
+}
+
 // ---- the schedule
 
 TEST(Schedule, V4) {

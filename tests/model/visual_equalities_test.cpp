@@ -189,5 +189,19 @@ TEST_F(VisualEqualities, TextAloneHasOneDimensionalPositions) {
   for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(positions.data<int64_t>()[i], i / 3);
 }
 
+// Groups of codes are rows of head and embedding, and blocks of scales do not follow the cuts.
+TEST_F(VisualEqualities, AQuantisedHeadIsRefusedByName) {
+  const auto source = [](const TensorSpec& spec) -> Result<Weight> {
+    if (spec.name != "head.weight") return random_weight(spec);
+    const Tensor scales = Tensor::zeros(DType::f8_e8m0, {spec.shape[0], spec.shape[1] / 32});
+    return Weight{Tensor::zeros(DType::f8_e4m3, spec.shape), scales, 1, 32, true};
+  };
+  std::vector<int32_t> ids(static_cast<size_t>(config_.vocab), 0);
+  ids[0] = static_cast<int32_t>(config_.engram.compressed_vocab - 1);
+  const Result<std::unique_ptr<Model>> model = Model::create(config_, source, *ops_, {}, ids);
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().message, "tensor head.weight is quantised, expected BF16 or F32");
+}
+
 }  // namespace
 }  // namespace hadal

@@ -132,6 +132,23 @@ TEST(TensorList, Fp8ExpertsHaveTilesOfScales) {
   EXPECT_EQ(stored.at("layers.0.ffn.experts.0.w1.scale").shape, (Shape{1, 2}));
 }
 
+TEST(TensorList, FourBitModelsKeepSmallAndSensitiveMatricesInEight) {
+  Result<ModelConfig> config = ModelConfig::open(kGoldens + "v4-tiny-fp8/config.json");
+  ASSERT_TRUE(config);
+  config->weights = WeightFormat::fp4;
+  const std::map<std::string, StoredTensor> stored = stored_of(*config);
+  const StoredTensor& dense = stored.at("layers.2.attn.wo_b.weight");
+  EXPECT_EQ(dense.dtype, DType::i8);
+  EXPECT_EQ(dense.shape, (Shape{256, 128}));  // two codes a byte
+  EXPECT_EQ(stored.at("layers.2.attn.wo_b.scale").shape, (Shape{256, 8}));
+  EXPECT_EQ(stored.at("layers.0.ffn.experts.0.w1.weight").dtype, DType::i8);
+  EXPECT_EQ(stored.at("layers.0.attn.indexer.wq_b.weight").dtype, DType::f8_e4m3);
+  EXPECT_EQ(stored.at("layers.2.attn.wkv.weight").dtype, DType::f8_e4m3);
+  EXPECT_EQ(stored.at("layers.2.ffn.shared_experts.w1.weight").dtype, DType::f8_e4m3);
+  EXPECT_EQ(stored.at("layers.2.ffn.gate.weight").dtype, DType::bf16);
+  EXPECT_EQ(stored.at("head.weight").dtype, DType::bf16);
+}
+
 // ---- a checkpoint of the published size: headers alone are written and read, the data is a hole
 
 class SparseCheckpoint {
