@@ -10,6 +10,7 @@
 #include "model/config.h"
 #include "text/engram_keys.h"
 #include "tools/eval_bpb.h"
+#include "tools/eval_drafts.h"
 #include "tools/eval_modes.h"
 #include "tools/eval_ngram.h"
 #include "tools/eval_tokenizer.h"
@@ -76,6 +77,7 @@ void add_eval(CLI::App& program, Command& chosen) {
   eval->require_subcommand(1);
   add_goldens(*eval, chosen);
   add_bpb(*eval, chosen);
+  add_drafts(*eval, chosen);
   add_modes(*eval, chosen);
   add_ngram(*eval, chosen);
   add_tokenizer(*eval, chosen);

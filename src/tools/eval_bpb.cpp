@@ -24,13 +24,6 @@ struct BpbOptions {
   int64_t limit = 0;  // documents; 0: all
 };
 
-Status check_tokenizer(const OpenModel& open, const Shard& shard, const std::string& path) {
-  TRY(std::string json, read_tokenizer_json(open.folder + "/tokenizer.json"));
-  if (fingerprint(json) != shard.tokenizer())
-    return fail(path, ": made with another tokenizer than ", open.folder, "/tokenizer.json");
-  return Ok{};
-}
-
 // -log of the probability that the row gives to `target`.
 double surprise(const float* logits, int64_t vocab, int64_t target) {
   float most = *std::max_element(logits, logits + vocab);
@@ -92,6 +85,13 @@ Result<int> measure(const BpbOptions& options) {
 }
 
 }  // namespace
+
+Status check_tokenizer(const OpenModel& open, const Shard& shard, const std::string& path) {
+  TRY(std::string json, read_tokenizer_json(open.folder + "/tokenizer.json"));
+  if (fingerprint(json) != shard.tokenizer())
+    return fail(path, ": made with another tokenizer than ", open.folder, "/tokenizer.json");
+  return Ok{};
+}
 
 void add_bpb(CLI::App& eval, Command& chosen) {
   CLI::App* command = eval.add_subcommand("bpb", "Bits per byte of a model on held-out documents");

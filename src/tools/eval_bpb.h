@@ -8,9 +8,14 @@
 #pragma once
 
 #include "tools/command.h"
+#include "tools/open_model.h"
+#include "train/shard.h"
 
 namespace hadal {
 
 void add_bpb(CLI::App& eval, Command& chosen);
+
+// Refuses a shard of ids that mean something else to the model.
+Status check_tokenizer(const OpenModel& open, const Shard& shard, const std::string& path);
 
 }  // namespace hadal

@@ -76,6 +76,10 @@ void show(const StepReport& report, const std::optional<HeldOut>& held_out, cons
   if (held_out && held_out->tokens > 0) std::fprintf(stderr, "  held-out %.4f", held_out->loss());
   if (held_out && held_out->text_bytes > 0)
     std::fprintf(stderr, " (%.4f bits/byte)", held_out->bits_per_byte());
+  if (held_out && !held_out->agreed.empty()) {
+    std::fprintf(stderr, "  guesses that agree");
+    for (double share : held_out->agreed) std::fprintf(stderr, " %.1f %%", 100 * share);
+  }
   if (held_out && held_out->cells > 0)
     std::fprintf(stderr, "  held-out cells %.3f", held_out->cell_loss());
   std::fprintf(stderr, "\n");

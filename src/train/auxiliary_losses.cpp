@@ -63,7 +63,7 @@ void AuxiliaryLosses::begin(const Batch& batch) {
   length_S_ = at::tensor(length, at::kLong).to(at::kFloat).unsqueeze(1);
   total_ = at::Tensor();
   balance_ = indexer_ = 0;
-  indexers_ = 0;
+  indexers_ = routers_ = 0;
 }
 
 void AuxiliaryLosses::add(const at::Tensor& loss) {
@@ -92,7 +92,9 @@ void AuxiliaryLosses::routed(int64_t layer, const Tensor& logits_, const Routes&
   double factor = static_cast<double>(experts) / static_cast<double>(ids_TN.size(1));
   // Weighted by length: a mean over tokens, whatever the lengths of the sequences are.
   at::Tensor loss = (share_SE * count_SE * factor * length_S_).sum();
-  balance_ += loss.item<double>() / static_cast<double>(logits_TE.size(0) * config_.layers);
+  ++routers_;
+  const double mean = loss.item<double>() / static_cast<double>(logits_TE.size(0));
+  balance_ += (mean - balance_) / static_cast<double>(routers_);
   add(loss * options_.balance_weight);
 }
 

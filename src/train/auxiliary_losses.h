@@ -61,7 +61,7 @@ class AuxiliaryLosses final : public Observer {
   at::Tensor length_S_;    // rows of each span
   at::Tensor total_;
   double balance_ = 0, indexer_ = 0;
-  int64_t indexers_ = 0;
+  int64_t indexers_ = 0, routers_ = 0;
   std::vector<bool> visual_;  // whether each row is
   Loads loads_, visual_loads_;
 };

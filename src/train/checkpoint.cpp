@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/number_formats.h"
 #include "model/recipe.h"
 
@@ -56,20 +57,91 @@ std::vector<NamedTensor> stored(const TensorSpec& spec, const at::Tensor& tensor
   return {{spec.name, wanted.front().dtype == DType::bf16 ? to_bf16(values) : values}};
 }
 
-Status write_checkpoint(const std::string& folder, const ModelConfig& config,
-                        const Parameters& parameters) {
+namespace {
+
+Status make_folder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return fail_machine(folder, ": ", error.message());
+  return Ok{};
+}
+
+std::vector<NamedTensor> all_stored(const ModelConfig& config, const Parameters& parameters) {
   std::vector<NamedTensor> tensors;
   for (const Parameter& parameter : parameters.all())
     for (NamedTensor& tensor : stored(parameter.spec, parameter.value, config))
       tensors.push_back(std::move(tensor));
-  TRY_STATUS(write_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}));
-  TRY(AtomicFile file, AtomicFile::create(folder + "/config.json"));
-  std::string json = config.to_json();
-  TRY_STATUS(file.write(json.data(), static_cast<int64_t>(json.size())));
+  return tensors;
+}
+
+Status write_text(const std::string& path, const std::string& text) {
+  TRY(AtomicFile file, AtomicFile::create(path));
+  TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
   return file.commit();
+}
+
+constexpr const char* kDraftFile = "draft.safetensors";
+
+// The file of every tensor of a folder, by the tensor's name, but those of a head that is replaced.
+Result<std::map<std::string, std::string>> files_of(const std::string& folder,
+                                                    const Safetensors& tensors) {
+  const std::string index = folder + "/model.safetensors.index.json";
+  nlohmann::json named;
+  if (is_file(index)) {
+    constexpr int64_t kIndexLimit = 64 << 20;  // V4.1's has 9 MB
+    TRY(const std::string text, read_file(index, kIndexLimit));
+    TRY(named, parse_json(text, index, {}));
+  }
+  std::map<std::string, std::string> files;
+  for (const auto& [name, tensor] : tensors.tensors()) {
+    const std::string file =  // the folder was opened, so its index is as it should be
+        named.is_null() ? "model.safetensors" : named["weight_map"][name].get<std::string>();
+    const bool of_head = name.starts_with("mtp.");
+    if (of_head && file != kDraftFile)
+      return fail(folder, ": ", name, " of a draft head is in ", file,
+                  ", which stays as it is; a head can be trained where there is none");
+    if (!of_head) files.emplace(name, file);
+  }
+  return files;
+}
+
+}  // namespace
+
+Status write_checkpoint(const std::string& folder, const ModelConfig& config,
+                        const Parameters& parameters) {
+  TRY_STATUS(make_folder(folder));
+  TRY_STATUS(write_safetensors(folder + "/model.safetensors", all_stored(config, parameters),
+                               {{"format", "pt"}}));
+  return write_text(folder + "/config.json", config.to_json());
+}
+
+Status check_has_no_head(const std::string& draft_of) {
+  TRY(const Safetensors model, Safetensors::open_folder(draft_of));
+  TRY(const auto files, files_of(draft_of, model));
+  (void)files;
+  return Ok{};
+}
+
+Status write_draft_head(const std::string& folder, const std::string& draft_of,
+                        const ModelConfig& config, const Parameters& parameters) {
+  TRY(const Safetensors model, Safetensors::open_folder(draft_of));
+  TRY(const auto files, files_of(draft_of, model));
+  nlohmann::json index;
+  int64_t bytes = 0;
+  for (const auto& [name, file] : files) {
+    index["weight_map"][name] = file;
+    bytes += model.find(name)->bytes();
+  }
+  const std::vector<NamedTensor> tensors = all_stored(config, parameters);
+  for (const NamedTensor& tensor : tensors) {
+    index["weight_map"][tensor.name] = kDraftFile;
+    bytes += tensor.tensor.bytes();
+  }
+  index["metadata"]["total_size"] = bytes;
+  TRY_STATUS(make_folder(folder));
+  TRY_STATUS(write_safetensors(folder + "/" + kDraftFile, tensors, {{"format", "pt"}}));
+  TRY_STATUS(write_text(folder + "/model.safetensors.index.json", index.dump(1) + "\n"));
+  return write_text(folder + "/config.json", config.to_json());
 }
 
 Status write_state(const std::string& path, const NamedState& tensors,

@@ -27,6 +27,13 @@ std::vector<NamedTensor> stored(const TensorSpec& spec, const at::Tensor& tensor
 Status write_checkpoint(const std::string& folder, const ModelConfig& config,
                         const Parameters& parameters);
 
+// What is to stand beside the files of the model in `draft_of`, which stay as they are, for it to
+// have this draft head: config.json, draft.safetensors, and model.safetensors.index.json that says
+// of every tensor which file holds it.  A model whose own files hold a head is refused.
+Status check_has_no_head(const std::string& draft_of);
+Status write_draft_head(const std::string& folder, const std::string& draft_of,
+                        const ModelConfig& config, const Parameters& parameters);
+
 using NamedState = std::vector<std::pair<std::string, at::Tensor>>;
 
 Status write_state(const std::string& path, const NamedState& tensors,

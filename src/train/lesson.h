@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "model/cache.h"
 #include "model/config.h"
+#include "model/model.h"
 #include "train/document_order.h"
 #include "train/shard.h"
 
@@ -30,12 +31,24 @@ struct LessonOptions {
   double engram_stray = 0;  // share of documents with pictures that have stray n-grams
 };
 
+// Guesses that a draft head is asked for (draft_lesson.h): config.draft.block of them for each
+// start.
+struct BlockLesson {
+  std::vector<DraftStart> starts;
+  std::vector<int64_t> before;   // the token before each guess …
+  std::vector<int64_t> targets;  // … and the one that stands there; 0 where the text is over
+  std::vector<int64_t> judges;   // the wanted row after which the model itself says what comes
+  std::vector<float> weights;    // 0 where the text is over
+  int64_t guesses = 0;           // of weight above 0
+};
+
 struct Lesson {
   Batch batch;                      // a sequence a document
   std::vector<int64_t> targets;     // after each wanted row: a token, or a cell
   std::vector<int64_t> next_ids;    // the token after every row; 0 after the last one of a span
   std::vector<int64_t> draft_rows;  // rows with a token after next …
   std::vector<int64_t> draft_targets;
+  BlockLesson blocks;
   int64_t slots = 0;
   int64_t longest = 0;
   int64_t text_bytes = 0;

@@ -11,11 +11,11 @@ namespace hadal {
 
 namespace {
 
-// Draft heads of V4.1 and the vision encoder are not run by the model yet.
-bool is_run(const TensorSpec& spec, const ModelConfig& config) {
-  if (spec.part == Part::vision) return false;
-  bool is_draft = spec.name.rfind("mtp.", 0) == 0;
-  return !is_draft || (config.family == Family::v4 && config.draft.block == 0);
+// V4's extra-token block learns with the model; DSpark's stages learn when it is done (§6.2).
+bool is_learnt(const TensorSpec& spec, const ModelConfig& config, Learnt learnt) {
+  const bool of_draft = spec.name.starts_with("mtp.");
+  if (learnt == Learnt::draft) return of_draft;
+  return spec.part != Part::vision && (!of_draft || config.draft.block == 0);
 }
 
 // Router biases follow the loads (§10.5) instead of a gradient.
@@ -111,9 +111,9 @@ at::Tensor first_value(const TensorSpec& spec, const ModelConfig& config, uint64
 
 }  // namespace
 
-Parameters::Parameters(const ModelConfig& config, uint64_t seed) {
+Parameters::Parameters(const ModelConfig& config, uint64_t seed, Learnt learnt) {
   for (const TensorSpec& spec : tensor_list(config)) {
-    if (!is_run(spec, config)) continue;
+    if (!is_learnt(spec, config, learnt)) continue;
     at::Tensor value = first_value(spec, config, seed);
     if (wants_gradient(spec)) value.requires_grad_(true);
     all_.push_back({spec, value});
@@ -136,11 +136,12 @@ Parameter* Parameters::find(const std::string& name) {
   return nullptr;
 }
 
-WeightSource Parameters::source() {
-  return [this](const TensorSpec& spec) -> Result<Weight> {
+WeightSource Parameters::source(const WeightSource& others) {
+  return [this, others](const TensorSpec& spec) -> Result<Weight> {
     Parameter* parameter = find(spec.name);
-    if (parameter == nullptr) return fail("no parameter is called '", spec.name, "'");
-    return Weight{wrap(parameter->value), {}, 1, 1};
+    if (parameter != nullptr) return Weight{wrap(parameter->value), {}, 1, 1};
+    if (others) return others(spec);
+    return fail("no parameter is called '", spec.name, "'");
   };
 }
 

@@ -25,9 +25,13 @@ struct Parameter {
   at::Tensor value;  // f32; router biases and frozen tensors want no gradient
 };
 
+// Which tensors of the list: those that are trained from nothing, V4's extra-token block among
+// them, or those of the draft head alone.
+enum class Learnt { model, draft };
+
 class Parameters {
  public:
-  Parameters(const ModelConfig& config, uint64_t seed);
+  Parameters(const ModelConfig& config, uint64_t seed, Learnt learnt = Learnt::model);
   // Those of another network.
   explicit Parameters(std::vector<Parameter> all) : all_(std::move(all)) {}
   // Leaves of their own over the same values: gradients of one worker.
@@ -36,7 +40,9 @@ class Parameters {
   std::vector<Parameter>& all() { return all_; }
   const std::vector<Parameter>& all() const { return all_; }
   Parameter* find(const std::string& name);
-  WeightSource source();  // lends; the Parameters must live as long as the model
+  // Lends; the Parameters must live as long as the model.  `others`: where tensors come from that
+  // are not among them; null: nowhere.
+  WeightSource source(const WeightSource& others = nullptr);
   int64_t count() const;  // of trained values
 
  private:

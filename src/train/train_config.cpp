@@ -135,6 +135,10 @@ void read_losses(Reader& reader, TrainConfig& config) {
   reader.number("indexer_weight", 0, 1000, config.indexer_weight);
   reader.number("mtp_weight", 0, 100, config.mtp_weight);
   reader.flag("dense_attention", config.dense_attention);
+  reader.number("draft_share", 0, 1, config.draft_share);
+  reader.number("draft_likelihood", 0, 100, config.draft_likelihood);
+  reader.number("draft_match", 0, 100, config.draft_match);
+  reader.number("draft_confidence", 0, 100, config.draft_confidence);
   reader.number("visual_weight", 0, 1000, config.visual_weight);
   reader.number("caption_drop", 0, 1, config.caption_drop);
   reader.number("block_share", 0, 1, config.block_share);
@@ -176,6 +180,7 @@ Result<TrainConfig> TrainConfig::parse(std::string_view text, const std::string&
   reader.texts("valid", config.valid);
   reader.text("out", config.out);
   reader.text("start_from", config.start_from);
+  reader.text("draft_of", config.draft_of);
   reader.text("rounding", rounding);
   read_sizes(reader, config);
   read_optimiser(reader, config);
@@ -192,6 +197,7 @@ Result<TrainConfig> TrainConfig::parse(std::string_view text, const std::string&
   config.tokenizer = beside(path, config.tokenizer);
   config.out = beside(path, config.out);
   config.start_from = beside(path, config.start_from);
+  config.draft_of = beside(path, config.draft_of);
   for (std::string& shard : config.train) shard = beside(path, shard);
   for (std::string& shard : config.valid) shard = beside(path, shard);
 

@@ -26,6 +26,7 @@ struct TrainConfig {
   std::vector<std::string> valid;  // shards; may be empty
   std::string out;                 // folder of checkpoints, log and plot
   std::string start_from;          // state of another run whose weights a fresh one begins with
+  std::string draft_of;            // folder of a model that is done: only its draft head learns
 
   uint64_t seed = 1;
   int64_t steps = 1000;
@@ -50,6 +51,12 @@ struct TrainConfig {
   int64_t indexer_dense_steps = 0;
   double indexer_weight = 1;
   double mtp_weight = 0.3;
+
+  // A draft head alone (draft_lesson.h, draft_loss.h).
+  double draft_share = 0.3;       // share of tokens that a block of guesses begins at
+  double draft_likelihood = 0.1;  // weight of -log of the text's own token
+  double draft_match = 0.9;       // … of the distance to what the model says
+  double draft_confidence = 1;    // … of the error about its own chances
 
   // Pictures and clips (lesson.h).
   double visual_weight = 1;   // of a cell, beside a token of text

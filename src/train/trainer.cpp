@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "train/checkpoint.h"
 #include "train/document_order.h"
+#include "train/draft_lesson.h"
 #include "train/gradients.h"
 #include "train/optimiser.h"
 #include "train/parameters.h"
@@ -31,18 +32,23 @@ class TrainerOfModel final : public Trainer {
         model_config_(std::move(model_config)),
         shards_(std::move(shards)),
         valid_(std::move(valid)),
-        parameters_(model_config_, config_.seed),
+        parameters_(model_config_, config_.seed,
+                    config_.draft_of.empty() ? Learnt::model : Learnt::draft),
         order_(shards_, {config_.seed, config_.micro_tokens, config_.max_length}) {}
 
   Status start(const std::vector<int32_t>& compressed_ids) {
     if (!config_.start_from.empty()) TRY_STATUS(read_weights(config_.start_from, parameters_));
+    WeightSource others;
+    if (!config_.draft_of.empty()) {
+      TRY(others, open_weights(config_.draft_of, model_config_));
+    }
     optimiser_ = std::make_unique<Optimiser>(
         parameters_,
         OptimiserOptions{config_.muon_momentum, config_.adam_beta1, config_.adam_beta2,
                          config_.adam_epsilon, config_.weight_decay, config_.engram_rate});
     for (int64_t i = 0; i < config_.threads; ++i) {
       TRY(std::unique_ptr<Worker> worker,
-          Worker::create(config_, model_config_, parameters_, compressed_ids));
+          Worker::create(config_, model_config_, parameters_, others, compressed_ids));
       workers_.push_back(std::move(worker));
     }
     return Ok{};
@@ -55,13 +61,16 @@ class TrainerOfModel final : public Trainer {
   Status save_state() override;
   Result<bool> resume() override;
   Status export_model(const std::string& folder) override {
-    return write_checkpoint(folder, model_config_, parameters_);
+    if (config_.draft_of.empty()) return write_checkpoint(folder, model_config_, parameters_);
+    return write_draft_head(folder, config_.draft_of, model_config_, parameters_);
   }
 
  private:
   bool dense_now() const {
     return config_.dense_attention || steps_done_ < config_.indexer_dense_steps;
   }
+  // The blocks of guesses of a lesson, where a draft head learns; how many tokens are predicted.
+  int64_t prepare(Lesson& lesson, uint64_t seed) const;
   Status learn(const std::vector<Lesson>& lessons, double scale);
   void gather(StepReport& report);
   void balance_routers();
@@ -88,9 +97,10 @@ Result<StepReport> TrainerOfModel::step() {
                                    .caption_drop = config_.caption_drop,
                                    .block_share = config_.block_share,
                                    .engram_stray = config_.engram_stray}));
-    report.tokens += static_cast<int64_t>(lessons.back().targets.size());
+    report.tokens +=
+        prepare(lessons.back(), seed_for(config_.seed, "blocks" + std::to_string(index)));
   }
-  TRY_STATUS(learn(lessons, 1 / static_cast<double>(report.tokens)));
+  TRY_STATUS(learn(lessons, 1 / static_cast<double>(std::max<int64_t>(report.tokens, 1))));
   gather(report);
   TRY(report.gradient_norm, clip_gradients(parameters_, config_.clip, steps_done_ + 1));
   report.rate = config_.schedule().rate(steps_done_);
@@ -98,6 +108,12 @@ Result<StepReport> TrainerOfModel::step() {
   balance_routers();
   report.step = ++steps_done_;
   return report;
+}
+
+int64_t TrainerOfModel::prepare(Lesson& lesson, uint64_t seed) const {
+  if (config_.draft_of.empty()) return static_cast<int64_t>(lesson.targets.size());
+  add_blocks(lesson, model_config_, config_.draft_share, seed);
+  return lesson.blocks.guesses;
 }
 
 Status TrainerOfModel::learn(const std::vector<Lesson>& lessons, double scale) {
@@ -127,15 +143,15 @@ void TrainerOfModel::gather(StepReport& report) {
     text += found.tokens;
     cell_nats += found.cell_nats;
     report.cells += found.cells;
-    report.draft += found.draft_nats / static_cast<double>(report.tokens);
+    report.draft += found.draft_nats / static_cast<double>(std::max<int64_t>(report.tokens, 1));
     report.balance += found.balance;
     report.indexer += found.indexer;
     rows += found.rows;
   }
   if (text > 0) report.loss = nats / static_cast<double>(text);
   if (report.cells > 0) report.cell_loss = cell_nats / static_cast<double>(report.cells);
-  report.balance /= static_cast<double>(rows);
-  report.indexer /= static_cast<double>(rows);
+  report.balance /= static_cast<double>(std::max<int64_t>(rows, 1));
+  report.indexer /= static_cast<double>(std::max<int64_t>(rows, 1));
 }
 
 // b_e += speed · sign(mean load - load_e)  (§10.5), text and pictures apart
@@ -159,7 +175,10 @@ void TrainerOfModel::balance(const std::string& name,
       for (size_t e = 0; e < loads.size(); ++e) sum[e] += loads[e];
     }
   for (const auto& [layer, loads] : all_loads) {
-    Parameter* bias = parameters_.find("layers." + std::to_string(layer) + ".ffn." + name);
+    const std::string block = layer < model_config_.layers
+                                  ? "layers." + std::to_string(layer)
+                                  : "mtp." + std::to_string(layer - model_config_.layers);
+    Parameter* bias = parameters_.find(block + ".ffn." + name);
     if (bias == nullptr) continue;
     int64_t sum = 0;
     for (int64_t load : loads) sum += load;
@@ -173,6 +192,11 @@ void TrainerOfModel::balance(const std::string& name,
   }
 }
 
+void add_up(const std::vector<double>& part, std::vector<double>& sum) {
+  sum.resize(std::max(sum.size(), part.size()));
+  for (size_t i = 0; i < part.size(); ++i) sum[i] += part[i];
+}
+
 Result<HeldOut> TrainerOfModel::validate(int64_t tokens) {
   HeldOut held_out;
   std::vector<Lesson> lessons;
@@ -184,8 +208,8 @@ Result<HeldOut> TrainerOfModel::validate(int64_t tokens) {
          in_file_order(shard, config_.micro_tokens, config_.max_length)) {
       if (read >= share) break;
       lessons.push_back(read_lesson({shard}, pieces, model_config_, {}));
-      read += static_cast<int64_t>(lessons.back().targets.size());
-      held_out.text_bytes += lessons.back().text_bytes;
+      read += prepare(lessons.back(), seed_for(0, "held-out" + std::to_string(lessons.size())));
+      if (config_.draft_of.empty()) held_out.text_bytes += lessons.back().text_bytes;
     }
   }
   std::vector<Lessons> found(lessons.size());
@@ -197,11 +221,19 @@ Result<HeldOut> TrainerOfModel::validate(int64_t tokens) {
                                 workers_[static_cast<size_t>(thread)]->measure(lessons[i], dense);
                             return Ok{};
                           }));
+  std::vector<double> guessed;
   for (const Lessons& part : found) {
+    add_up(part.guessed, guessed);
+    add_up(part.agreed, held_out.agreed);
+    add_up(part.overlap, held_out.overlap);
     held_out.nats += part.nats;
     held_out.tokens += part.tokens;
     held_out.cell_nats += part.cell_nats;
     held_out.cells += part.cells;
+  }
+  for (size_t place = 0; place < guessed.size(); ++place) {
+    held_out.agreed[place] /= std::max(guessed[place], 1.0);
+    held_out.overlap[place] /= std::max(guessed[place], 1.0);
   }
   if (held_out.tokens + held_out.cells == 0) return fail("validation: no documents");
   return held_out;
@@ -276,6 +308,11 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const TrainConfig& given,
     config.threads = std::max<int64_t>(1, std::thread::hardware_concurrency());
   use_one_thread_per_caller();
   TRY(ModelConfig model_config, config.model_config());
+  if (!config.draft_of.empty()) {
+    if (model_config.draft.block == 0)
+      return fail(config.model, ": dspark_block_size is 0: there are no draft stages to train");
+    TRY_STATUS(check_has_no_head(config.draft_of));
+  }
   TRY(std::vector<Shard> shards, open_shards(config.train, model_config, config.max_length));
   TRY(std::vector<Shard> valid, open_shards(config.valid, model_config, config.max_length));
   std::error_code error;

@@ -36,6 +36,16 @@ std::string format(const char* key, double value) {
   return text;
 }
 
+std::string list(const char* key, const std::vector<double>& values) {
+  std::string text = std::string(",\"") + key + "\":";
+  for (size_t i = 0; i < values.size(); ++i) {
+    char number[64];
+    std::snprintf(number, sizeof number, "%c%.4f", i == 0 ? '[' : ',', values[i]);
+    text += number;
+  }
+  return text + "]";
+}
+
 }  // namespace
 
 Result<TrainingLog> TrainingLog::open(const std::string& path, int64_t steps_done) {
@@ -76,6 +86,8 @@ Status TrainingLog::add(const StepReport& report, const std::optional<HeldOut>& 
   if (held_out && held_out->tokens > 0) line += format("valid", held_out->loss());
   if (held_out && held_out->text_bytes > 0)
     line += format("bits_per_byte", held_out->bits_per_byte());
+  if (held_out && !held_out->agreed.empty())
+    line += list("agreed", held_out->agreed) + list("overlap", held_out->overlap);
   if (held_out && held_out->cells > 0) line += format("valid_cells", held_out->cell_loss());
   LogLine entry{report.step, report.loss, {}};
   if (held_out && held_out->tokens > 0) entry.valid = held_out->loss();

@@ -6,7 +6,8 @@
 //
 //   {"step":7,"loss":5.1234567,"tokens":8105,"rate":0.0021,"norm":1.25,"balance":1.02,
 //    "indexer":0.31,"speed":2800,"valid":5.01,"bits_per_byte":1.9}
-// Losses are nats a token; valid and bits_per_byte stand where held-out text was measured.
+// Losses are nats a token; valid and bits_per_byte stand where held-out text was measured, agreed
+// and overlap (trainer.h) where a draft head's guesses were.
 // Lines are appended as steps end; a line that a crash cut short is dropped at the next start.
 #pragma once
 

@@ -41,13 +41,17 @@ Worker::Worker(const TrainConfig& config, const ModelConfig& model_config,
 Result<std::unique_ptr<Worker>> Worker::create(const TrainConfig& config,
                                                const ModelConfig& model_config,
                                                const Parameters& parameters,
+                                               const WeightSource& others,
                                                const std::vector<int32_t>& compressed_ids) {
   std::unique_ptr<Worker> worker(new Worker(config, model_config, parameters));
   TRY(worker->ops_, make_torch_ops("cpu"));
   ModelOptions options;
   options.rounding = config.rounding;
-  TRY(worker->model_, Model::create(model_config, worker->parameters_.source(), *worker->ops_,
+  options.drafts = !config.draft_of.empty();
+  TRY(worker->model_, Model::create(model_config, worker->parameters_.source(others), *worker->ops_,
                                     options, compressed_ids));
+  if (!worker->model_->draft_problem().empty())
+    return fail(config.model, ": ", worker->model_->draft_problem());
   return worker;
 }
 
@@ -129,16 +133,62 @@ at::Tensor Worker::forward(const Lesson& lesson) {
   Tensor draft = model_->draft_logits(lesson.batch, next_T, cache);
   if (!draft.defined()) return loss;
   at::Tensor rows = at::tensor(lesson.draft_rows, at::kLong);
-  at::Tensor draft_loss = nats_of(unwrap(draft).index_select(0, rows), lesson.draft_targets);
-  lessons_.draft_nats += draft_loss.item<double>();
-  return loss + draft_loss * config_.mtp_weight;
+  const at::Tensor nats = nats_of(unwrap(draft).index_select(0, rows), lesson.draft_targets);
+  lessons_.draft_nats += nats.item<double>();
+  return loss + nats * config_.mtp_weight;
+}
+
+// Nothing of the model itself wants a gradient, so only what the head makes of it is recorded.
+at::Tensor Worker::forward_draft(const Lesson& lesson, Lessons& found, AuxiliaryLosses* observer) {
+  const BlockLesson& blocks = lesson.blocks;
+  if (blocks.starts.empty()) return {};
+  Cache cache = cache_for(lesson);
+  const at::Tensor judge_WV = unwrap(model_->logits(model_->states(lesson.batch, cache)));
+  if (observer) {  // all blocks are one sequence to the balance: a block is too short for one
+    Batch rows;
+    rows.append(0, 0, blocks.before);
+    observer->begin(rows);
+    model_->watch(observer);
+  }
+  const DraftBlocks guess = model_->draft_blocks(blocks.starts, blocks.before, cache);
+  if (observer) model_->watch(nullptr);
+  const DraftLoss loss =
+      draft_loss(unwrap(guess.logits_NV), unwrap(guess.confidence_N1).squeeze(1), judge_WV, blocks,
+                 {config_.draft_likelihood, config_.draft_match, config_.draft_confidence});
+  note(blocks, loss, found);
+  return loss.sum;
+}
+
+void Worker::note(const BlockLesson& blocks, const DraftLoss& loss, Lessons& found) const {
+  const size_t block = static_cast<size_t>(model_config_.draft.block);
+  for (std::vector<double>* sums : {&found.guessed, &found.agreed, &found.overlap})
+    sums->resize(block);
+  const float* nats = loss.nats_N.data_ptr<float>();
+  const float* overlap = loss.overlap_N.data_ptr<float>();
+  const bool* agrees = loss.agrees_N.data_ptr<bool>();
+  for (size_t i = 0; i < blocks.weights.size(); ++i) {
+    if (blocks.weights[i] == 0) continue;
+    found.guessed[i % block] += 1;
+    found.agreed[i % block] += agrees[i] ? 1 : 0;
+    found.overlap[i % block] += static_cast<double>(overlap[i]);
+    found.draft_nats += static_cast<double>(nats[i]);
+  }
+  found.nats += loss.sum.item<double>();
+  found.tokens += blocks.guesses;
 }
 
 Status Worker::learn(const Lesson& lesson, double scale, bool dense) {
   model_->options().dense_selection = dense;
-  model_->watch(&losses_);
-  at::Tensor loss = forward(lesson);
-  model_->watch(nullptr);
+  at::Tensor loss;
+  if (config_.draft_of.empty()) {
+    model_->watch(&losses_);
+    loss = forward(lesson);
+    model_->watch(nullptr);
+  } else {
+    loss = forward_draft(lesson, lessons_, &losses_);
+    if (!loss.defined()) return Ok{};  // no place for a guess
+    if (losses_.total().defined()) loss = loss + losses_.total();
+  }
   double rows = static_cast<double>(lesson.batch.rows());
   lessons_.balance += losses_.balance() * rows;
   lessons_.indexer += losses_.indexer() * rows;
@@ -162,10 +212,14 @@ std::string Worker::first_not_finite(const Lesson& lesson) {
 
 Lessons Worker::measure(const Lesson& lesson, bool dense) {
   at::NoGradGuard no_gradients;
-  Cache cache = cache_for(lesson);
   model_->options().dense_selection = dense;
   Lessons found;
-  losses_of(lesson, model_->states(lesson.batch, cache), found);
+  if (config_.draft_of.empty()) {
+    Cache cache = cache_for(lesson);
+    losses_of(lesson, model_->states(lesson.batch, cache), found);
+  } else {
+    forward_draft(lesson, found, nullptr);
+  }
   return found;
 }
 

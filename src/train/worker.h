@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "train/auxiliary_losses.h"
 #include "train/document_order.h"
+#include "train/draft_loss.h"
 #include "train/lesson.h"
 #include "train/parameters.h"
 #include "train/train_config.h"
@@ -30,6 +31,9 @@ struct Lessons {
   double cell_nats = 0;  // of cells, all their codes
   int64_t cells = 0;
   double draft_nats = 0;
+  // Of guesses, by their place in a block: how many, how many the model would have made too, and
+  // what share of its draws they could stand for, in all.
+  std::vector<double> guessed, agreed, overlap;
   double balance = 0;  // times rows
   double indexer = 0;  // times rows
   int64_t rows = 0;
@@ -37,9 +41,11 @@ struct Lessons {
 
 class Worker {
  public:
+  // `others`: the weights that are not among the parameters.
   static Result<std::unique_ptr<Worker>> create(const TrainConfig& config,
                                                 const ModelConfig& model_config,
                                                 const Parameters& parameters,
+                                                const WeightSource& others,
                                                 const std::vector<int32_t>& compressed_ids);
 
   // Gradients of (sum of losses)·scale are added to the worker's own.  A loss that is not finite
@@ -62,6 +68,10 @@ class Worker {
   at::Tensor cell_loss(const Tensor& state_WD, const std::vector<int64_t>& cells, Lessons& found);
   Cache cache_for(const Lesson& lesson);
   at::Tensor forward(const Lesson& lesson);
+  // Where only the draft head learns: undefined if there is no place for a guess.  `observer` looks
+  // on at the head alone; it may be null.
+  at::Tensor forward_draft(const Lesson& lesson, Lessons& found, AuxiliaryLosses* observer);
+  void note(const BlockLesson& blocks, const DraftLoss& loss, Lessons& found) const;
 
   const TrainConfig& config_;
   const ModelConfig& model_config_;
