@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/number_formats.h"
 #include "model/recipe.h"
+#include "ops/weight_rows.h"
 
 namespace hadal {
 
@@ -202,7 +203,33 @@ void forget_old_states(const std::string& folder) {
     std::filesystem::remove(state_path(folder, steps[i]), ignored);
 }
 
-Status read_weights(const std::string& path, Parameters& parameters) {
+namespace {
+
+Status read_published(const std::string& folder, const ModelConfig& config,
+                      Parameters& parameters) {
+  TRY(const WeightSource source, open_weights(folder, config));
+  for (Parameter& parameter : parameters.all()) {
+    TRY(Weight weight, source(parameter.spec));
+    if (parameter.spec.storing == Storing::table_i64) {
+      int64_t* out = parameter.value.data_ptr<int64_t>();
+      for (int64_t i = 0; i < weight.values.count(); ++i)
+        out[i] = weight.values.dtype() == DType::i64 ? weight.values.data<int64_t>()[i]
+                                                     : weight.values.data<int32_t>()[i];
+      continue;
+    }
+    if (parameter.spec.shape.size() != 2)
+      weight.values = weight.values.reshaped({1, weight.values.count()});
+    const Tensor values = dequantise(weight);
+    std::memcpy(parameter.value.data_ptr<float>(), values.raw(),
+                static_cast<size_t>(values.bytes()));
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+Status read_weights(const std::string& path, const ModelConfig& config, Parameters& parameters) {
+  if (std::filesystem::is_directory(path)) return read_published(path, config, parameters);
   TRY(const Safetensors file, Safetensors::open(path));
   at::NoGradGuard no_gradients;
   int64_t found = 0;

@@ -49,8 +49,10 @@ std::string state_path(const std::string& folder, int64_t step);
 std::vector<int64_t> saved_steps(const std::string& folder);
 void forget_old_states(const std::string& folder);
 
-// Weights of another run, for those parameters that it has.  Where its table has more or fewer
-// rows, the rows that both have are taken; other differences of shape are refused.
-Status read_weights(const std::string& path, Parameters& parameters);
+// Weights to begin with.  A state of another run gives those parameters that it has; where its
+// table has more or fewer rows, the rows that both have are taken; other differences of shape are
+// refused. A folder is a model in the published layout, which must have every tensor; what it holds
+// in few bits is taken as it stands.
+Status read_weights(const std::string& path, const ModelConfig& config, Parameters& parameters);
 
 }  // namespace hadal

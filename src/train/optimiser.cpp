@@ -11,7 +11,9 @@
 
 namespace hadal {
 
-Optimiser::Optimiser(Parameters& parameters, const OptimiserOptions& options) : options_(options) {
+Optimiser::Optimiser(Parameters& parameters, const OptimiserOptions& options,
+                     std::optional<DigitRows> digits)
+    : options_(options), digits_(std::move(digits)) {
   for (Parameter& parameter : parameters.all()) {
     if (!parameter.value.requires_grad()) continue;
     switch (parameter.spec.group) {
@@ -41,7 +43,7 @@ void Optimiser::add_muon(Parameter& parameter) {
 }
 
 void Optimiser::add_adam(Parameter& parameter) {
-  AdamSlot slot{&parameter, 0, 1, false, {}, {}, {}};
+  AdamSlot slot{&parameter, 0, 1, false, {}, {}, {}, {}, {}};
   if (parameter.spec.group == TrainGroup::adamw) slot.decay = options_.weight_decay;
   // Only tables are sparse; projections of the Engram group are dense.
   slot.rows_only =
@@ -50,6 +52,10 @@ void Optimiser::add_adam(Parameter& parameter) {
   slot.first = torch::zeros(parameter.value.sizes(), at::kFloat);
   slot.second = torch::zeros(parameter.value.sizes(), at::kFloat);
   if (slot.rows_only) slot.row_steps = torch::zeros({parameter.value.size(0), 1}, at::kFloat);
+  if (digits_ && DigitRows::has_rows(parameter.spec)) {
+    slot.digit_first = digits_->gathered(slot.first);
+    slot.digit_second = digits_->gathered(slot.second);
+  }
   adam_.push_back(std::move(slot));
 }
 
@@ -100,18 +106,29 @@ void Optimiser::step_muon(std::span<MuonSlot> slots, double rate) {
   }
 }
 
+// Moves the moments; gives m̂/(√v̂ + ε).
+at::Tensor Optimiser::adam_step(at::Tensor& first, at::Tensor& second,
+                                const at::Tensor& gradient) const {
+  double n = static_cast<double>(steps_done_);
+  double correction1 = 1 - std::pow(options_.beta1, n);
+  double correction2 = 1 - std::pow(options_.beta2, n);
+  first.mul_(options_.beta1).add_(gradient, 1 - options_.beta1);
+  second.mul_(options_.beta2).addcmul_(gradient, gradient, 1 - options_.beta2);
+  at::Tensor root = second.sqrt().div_(std::sqrt(correction2)).add_(options_.epsilon);
+  return first.div(root).div_(correction1);
+}
+
 void Optimiser::step_adam(AdamSlot& slot, double rate) {
   at::Tensor weight = slot.parameter->value.detach();
   const at::Tensor gradient = std::exchange(slot.parameter->value.mutable_grad(), at::Tensor());
   if (!gradient.defined()) return;
-  double n = static_cast<double>(steps_done_);
-  double correction1 = 1 - std::pow(options_.beta1, n);
-  double correction2 = 1 - std::pow(options_.beta2, n);
-  slot.first.mul_(options_.beta1).add_(gradient, 1 - options_.beta1);
-  slot.second.mul_(options_.beta2).addcmul_(gradient, gradient, 1 - options_.beta2);
-  at::Tensor root = slot.second.sqrt().div_(std::sqrt(correction2)).add_(options_.epsilon);
   double step_rate = rate * slot.rate;
-  weight.mul_(1 - step_rate * slot.decay).addcdiv_(slot.first, root, -step_rate / correction1);
+  weight.mul_(1 - step_rate * slot.decay);
+  weight.sub_(adam_step(slot.first, slot.second, gradient), step_rate);
+  if (!slot.digit_first.defined()) return;
+  const at::Tensor digits =
+      adam_step(slot.digit_first, slot.digit_second, digits_->gathered(gradient));
+  digits_->add_to(weight, digits, -step_rate);
 }
 
 void Optimiser::step_rows(AdamSlot& slot, double rate) {
@@ -144,6 +161,9 @@ std::vector<std::pair<std::string, at::Tensor>> Optimiser::memory() const {
     all.emplace_back("adam1." + slot.parameter->spec.name, slot.first);
     all.emplace_back("adam2." + slot.parameter->spec.name, slot.second);
     if (slot.rows_only) all.emplace_back("rows." + slot.parameter->spec.name, slot.row_steps);
+    if (!slot.digit_first.defined()) continue;
+    all.emplace_back("adam1.digits." + slot.parameter->spec.name, slot.digit_first);
+    all.emplace_back("adam2.digits." + slot.parameter->spec.name, slot.digit_second);
   }
   return all;
 }

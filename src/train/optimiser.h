@@ -11,16 +11,19 @@
 // Engram tables: Adam without decay at `engram_rate` times the rate, and only on rows that were
 // looked up in this step: a row seen once moves once.  The report's momentum with Sinkhorn
 // balancing (§10.3) leaves its momentum value open; this is our choice for small tables.
+// Digit rows, if given, learn beside the embedding and the head (digit_rows.h).
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
+#include "train/digit_rows.h"
 #include "train/parameters.h"
 
 namespace hadal {
@@ -36,7 +39,8 @@ struct OptimiserOptions {
 
 class Optimiser {
  public:
-  Optimiser(Parameters& parameters, const OptimiserOptions& options);
+  Optimiser(Parameters& parameters, const OptimiserOptions& options,
+            std::optional<DigitRows> digits = std::nullopt);
 
   // On several threads; which one does what changes nothing.
   Status step(double rate, int64_t threads);
@@ -59,15 +63,18 @@ class Optimiser {
     bool rows_only;
     at::Tensor first, second;
     at::Tensor row_steps;  // rows_only: how often each row moved, for the bias correction
+    at::Tensor digit_first, digit_second;  // of digit rows; undefined: the table has none
   };
 
   void add_muon(Parameter& parameter);
   void add_adam(Parameter& parameter);
   void step_muon(std::span<MuonSlot> slots, double rate);
   void step_adam(AdamSlot& slot, double rate);
+  at::Tensor adam_step(at::Tensor& first, at::Tensor& second, const at::Tensor& gradient) const;
   void step_rows(AdamSlot& slot, double rate);
 
   OptimiserOptions options_;
+  std::optional<DigitRows> digits_;
   int64_t steps_done_ = 0;
   std::map<std::pair<int64_t, int64_t>, std::vector<MuonSlot>> muon_;  // by shape
   std::vector<AdamSlot> adam_;

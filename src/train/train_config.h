@@ -25,7 +25,7 @@ struct TrainConfig {
   std::vector<std::string> train;  // shards
   std::vector<std::string> valid;  // shards; may be empty
   std::string out;                 // folder of checkpoints, log and plot
-  std::string start_from;          // state of another run whose weights a fresh one begins with
+  std::string start_from;          // what weights a fresh run begins with (read_weights)
   std::string draft_of;            // folder of a model that is done: only its draft head learns
 
   uint64_t seed = 1;
@@ -63,6 +63,7 @@ struct TrainConfig {
   double caption_drop = 0.1;  // share of captions taken away, for guidance
   double block_share = 0.3;   // share of drawn documents that end with a masked frame
   double engram_stray = 0;    // share of documents with pictures of which Engram knows only a part
+  int64_t code_levels = 0;    // values of a digit of a code, for digit rows (digit_rows.h); 0: none
 
   int64_t validate_every = 100;
   int64_t validate_tokens = 100000;  // at most, each time

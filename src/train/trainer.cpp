@@ -6,11 +6,13 @@
 #include <cmath>
 #include <filesystem>
 #include <numbers>
+#include <optional>
 #include <thread>
 
 #include "base/json.h"
 #include "base/random.h"
 #include "train/checkpoint.h"
+#include "train/digit_rows.h"
 #include "train/document_order.h"
 #include "train/draft_lesson.h"
 #include "train/gradients.h"
@@ -37,7 +39,14 @@ class TrainerOfModel final : public Trainer {
         order_(shards_, {config_.seed, config_.micro_tokens, config_.max_length}) {}
 
   Status start(const std::vector<int32_t>& compressed_ids) {
-    if (!config_.start_from.empty()) TRY_STATUS(read_weights(config_.start_from, parameters_));
+    std::optional<DigitRows> digits;
+    if (config_.code_levels > 0) {
+      TRY(digits, DigitRows::create(model_config_.visual, config_.code_levels));
+      for (Parameter& parameter : parameters_.all())
+        if (DigitRows::has_rows(parameter.spec)) digits->relate(parameter, config_.seed);
+    }
+    if (!config_.start_from.empty())
+      TRY_STATUS(read_weights(config_.start_from, model_config_, parameters_));
     WeightSource others;
     if (!config_.draft_of.empty()) {
       TRY(others, open_weights(config_.draft_of, model_config_));
@@ -45,7 +54,8 @@ class TrainerOfModel final : public Trainer {
     optimiser_ = std::make_unique<Optimiser>(
         parameters_,
         OptimiserOptions{config_.muon_momentum, config_.adam_beta1, config_.adam_beta2,
-                         config_.adam_epsilon, config_.weight_decay, config_.engram_rate});
+                         config_.adam_epsilon, config_.weight_decay, config_.engram_rate},
+        digits);
     for (int64_t i = 0; i < config_.threads; ++i) {
       TRY(std::unique_ptr<Worker> worker,
           Worker::create(config_, model_config_, parameters_, others, compressed_ids));
