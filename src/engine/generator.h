@@ -6,6 +6,11 @@
 //     return show(token.id) ? Flow::go_on : Flow::stop;
 //   });
 //
+// A model with a visual vocabulary may open pictures and clips in its answer, as far as `spans`
+// allows; their borders, sizes and cells (ids above the vocabulary) come to the callback like
+// tokens, and are whole spans by the grammar unless the answer was cancelled (span_grammar.h).  An
+// answer that is held to a form has none.
+//
 // The end-of-sequence token is counted and kept in `ids`, but not handed to the callback.  The
 // last token was not read by the model yet: the next extend() reads it with what follows.
 // One thread at a time; `cancel` may be set from any thread, or from a signal handler.
@@ -20,12 +25,20 @@
 #include "engine/draft_length.h"
 #include "engine/sampler.h"
 #include "engine/session.h"
+#include "engine/span_grammar.h"
 #include "grammar/token_constraint.h"
 
 namespace hadal {
 
+struct SpanOptions {
+  SpanLimits limits;
+  double temperature = 1;  // of codes, as in painter.h
+  int64_t top_k = 0;
+};
+
 struct GenerateOptions {
   SamplerOptions sampler;
+  SpanOptions spans = {};
   int64_t max_tokens = 0;  // 0: as many as the context holds
   std::vector<int64_t> end_ids;
   const std::atomic<bool>* cancel = nullptr;

@@ -24,6 +24,7 @@ Result<Prefill> Session::extend(std::span<const int64_t> ids, const std::atomic<
                                 const GivenRows& given) {
   const auto start = std::chrono::steady_clock::now();
   TRY(Wanted wanted, sequence_.check(ids, given));
+  state_1D_ = {};
   Prefill prefill;
   prefill.reused = sequence_.want(std::move(wanted));
   Step step(model_, ops_, cache_);
@@ -39,10 +40,40 @@ Result<Prefill> Session::extend(std::span<const int64_t> ids, const std::atomic<
 }
 
 void Session::append(int64_t id) {
+  state_1D_ = {};
   sequence_.want_one(id);
   Step step(model_, ops_, cache_);
   step.add(sequence_, 1);
   step.run();
+}
+
+void Session::append_before_cell(int64_t id) {
+  sequence_.want_one(id);
+  Batch batch;
+  sequence_.add_to(batch, 1);
+  state_1D_ = model_.states(batch, cache_);
+  const Tensor logits_1V = ops_.to_host(model_.logits(state_1D_));
+  sequence_.took(logits_1V.reshaped({logits_1V.size(1)}));
+}
+
+Sample Session::draw_cell(const SamplerOptions& sampler) {
+  CHECK(state_1D_.defined(), "no cell follows");
+  // Numbers that no token's draw has: those count positions from 0.
+  constexpr int64_t kFirstDraw = int64_t{1} << 48;
+  const VisualVocabulary& visual = config().visual;
+  std::vector<int64_t> codes;
+  Sample cell;
+  Tensor state = std::exchange(state_1D_, {});
+  for (int64_t g = 0; g < visual.groups; ++g) {
+    if (g > 0) state = model_.next_code_state(state, Tensor::of_ints({1}, {codes.back()}), g - 1);
+    const Tensor logits = ops_.to_host(model_.code_logits(state, g));
+    const Sample code = pick_token({logits.data<float>(), static_cast<size_t>(logits.count())},
+                                   sampler, kFirstDraw + length() * visual.groups + g);
+    codes.push_back(code.id);
+    cell.logprob += code.logprob;
+  }
+  cell.id = CellIds(config()).pack(codes.data());
+  return cell;
 }
 
 int64_t Session::most_guesses() const {
@@ -69,6 +100,7 @@ std::vector<GuessedToken> Session::guess(int64_t id, int64_t count, const Sample
 }
 
 Tensor Session::append_all(std::span<const int64_t> ids) {
+  state_1D_ = {};
   const int64_t count = static_cast<int64_t>(ids.size());
   sequence_.want_more(ids);
   Batch batch;

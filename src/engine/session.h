@@ -70,6 +70,13 @@ class Session {
   // Undoes the last of them: the first `length` tokens, and the logits after them.
   void take_back(int64_t length, const Tensor& logits_V) { sequence_.take_back(length, logits_V); }
 
+  // ---- cells of a span that the model writes (span_grammar.h)
+  // One id more, after which a cell follows.  Requires: as append().
+  void append_before_cell(int64_t id);
+  // That cell, code after code; the draw is a function of the seed and the cell's position.
+  // Requires: append_before_cell() came last.
+  Sample draw_cell(const SamplerOptions& sampler);
+
   // An empty sequence.
   void reset() { sequence_.reset(); }
 
@@ -79,6 +86,7 @@ class Session {
   int64_t length() const { return sequence_.length(); }
   int64_t capacity() const { return sequence_.capacity(); }
   int64_t room() const { return sequence_.room(); }
+  const ModelConfig& config() const { return model_.config(); }
 
   // The file is session_file.h's.  `note` is the caller's own text and comes back from load().
   Status save(const std::string& path, const std::string& note) const;
@@ -91,6 +99,7 @@ class Session {
   Cache& cache_;
   SessionOptions options_;
   Sequence sequence_;
+  Tensor state_1D_;  // of the last id, if a cell follows it
 };
 
 }  // namespace hadal

@@ -41,6 +41,11 @@ class Speculation {
   int64_t room() const { return session_.capacity() - length(); }
   // One token more; at most `most` guesses at what follows are of use.  Requires: room() > 0.
   void append(int64_t id, int64_t most);
+  // One id more, without guesses: a cell follows (session.h).  Requires: room() > 0.
+  void append_before_cell(int64_t id) {
+    settle();
+    session_.append_before_cell(id);
+  }
   // Takes back what was read and not appended.
   void settle();
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "engine/span_grammar.h"
 #include "engine/text_embedding.h"
 #include "serve/slot_job.h"
 #include "serve/token_choice.h"
@@ -66,6 +67,7 @@ SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOpt
       max_chunk_(cache.options().max_chunk),
       scheduler_({.most_rows = cache.options().max_chunk}),
       step_(model, ops, cache),
+      words_(word_mask(model.config())),
       prefixes_(model.config(), options.prefixes),
       store_(options.store),
       waiting_(options.queue) {
@@ -170,7 +172,7 @@ void SlotWorker::admit() {
     slot.last_used = ++admitted_;
     Running running{.job = *job,
                     .slot = &slot,
-                    .choice = TokenChoice((*job)->request()),
+                    .choice = TokenChoice((*job)->request(), words_),
                     .end = {},
                     .embedding = nullptr};
     running.since = Clock::now();

@@ -79,6 +79,7 @@ class SlotWorker : public GenerationWorker {
   const int64_t context_, vocab_, max_chunk_;
   Scheduler scheduler_;
   Step step_;
+  std::vector<uint64_t> words_;  // what answers without a form are made of
   PrefixCache prefixes_;
   PrefixStore* const store_;
   std::vector<std::unique_ptr<Slot>> slots_;

@@ -22,7 +22,7 @@ float logprob_of(std::span<const float> logits, int64_t id) {
 Sample TokenChoice::sample(std::span<const float> logits, int64_t position) const {
   const Penalties& penalties = request_->penalties;
   TokenConstraint* const form = request_->constraint.get();
-  const std::span<const uint64_t> allowed = form ? form->allowed() : std::span<const uint64_t>();
+  const std::span<const uint64_t> allowed = form ? form->allowed() : words_;
   if (penalties.presence == 0 && penalties.frequency == 0)
     return pick_token(logits, request_->sampler, position, allowed);
   std::vector<float> lowered(logits.begin(), logits.end());

@@ -17,8 +17,10 @@ namespace hadal {
 
 class TokenChoice {
  public:
-  // `request` must outlive this.
-  explicit TokenChoice(const GenerationRequest& request) : request_(&request) {}
+  // `words`: the tokens of an answer without a form (engine/span_grammar.h); empty: all.  Both must
+  // outlive this.
+  explicit TokenChoice(const GenerationRequest& request, std::span<const uint64_t> words = {})
+      : request_(&request), words_(words) {}
 
   GeneratedToken pick(std::span<const float> logits, int64_t position);
   // This one, told like any other.
@@ -29,6 +31,7 @@ class TokenChoice {
   Sample sample(std::span<const float> logits, int64_t position) const;
 
   const GenerationRequest* request_;
+  std::span<const uint64_t> words_;
   std::map<int64_t, int64_t> counts_;
 };
 

@@ -71,6 +71,12 @@ AnswerPiece AnswerStream::add(int64_t id) {
   return piece;
 }
 
+AnswerPiece AnswerStream::pause() {
+  AnswerPiece piece = read(raw_bytes_ ? decoder_.flush_bytes() : decoder_.flush(), false);
+  piece.text += stops_.flush();
+  return piece;
+}
+
 AnswerPiece AnswerStream::finish() {
   AnswerPiece piece = read(raw_bytes_ ? decoder_.flush_bytes() : decoder_.flush(), true);
   piece.text += stops_.flush();
@@ -101,16 +107,40 @@ Result<Answer> give_answer(OpenModel& open, const AnswerRequest& request, const 
   }
   AnswerStream stream(*open.tokenizer, request.form);
   const GenerateOptions options{.sampler = request.sampler,
+                                .spans = request.spans,
                                 .max_tokens = request.max_tokens,
                                 .end_ids = open.end_ids(),
                                 .cancel = &interrupt_flag(),
                                 .constraint = request.constraint.get(),
                                 .drafts = request.drafts};
+  Status status = Ok{};
+  const auto show_pictures = [&] {
+    for (const std::string& path : request.pictures->take_paths())
+      sink(std::nullopt, {.reasoning = {}, .text = {}, .picture = path});
+  };
+  // True: an id of a picture, which is shown when it is finished.
+  const auto drawn = [&](int64_t id) -> Result<bool> {
+    if (!request.pictures) return false;
+    TRY(const bool in_span, request.pictures->add(id));
+    if (in_span) sink(std::nullopt, stream.pause());
+    show_pictures();
+    return in_span;
+  };
   answer.generated = generate(*open.session, options, [&](const Sample& token) {
-    sink(token, stream.add(token.id));
+    const Result<bool> in_span = drawn(token.id);
+    if (!in_span) status = in_span.error();
+    if (!in_span) return Flow::stop;
+    if (!*in_span) sink(token, stream.add(token.id));
     return stream.stopped() ? Flow::stop : Flow::go_on;
   });
   sink(std::nullopt, stream.finish());
+  if (request.pictures && status) {
+    status = request.pictures->finish();
+    show_pictures();
+    if (answer.generated.finish == Finish::cancelled)
+      answer.generated.ids.resize(static_cast<size_t>(request.pictures->whole_ids()));
+  }
+  TRY_STATUS(status);
   return answer;
 }
 

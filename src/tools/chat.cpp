@@ -37,6 +37,7 @@ struct ChatChoice {
   DraftChoice draft;
   std::string system, effort;
   bool think = false;
+  bool no_pictures = false;
 };
 
 constexpr std::string_view kHelp =
@@ -69,9 +70,9 @@ class Chat {
         sampler_(sampler),
         drafts_(drafts),
         terminal_(isatty(STDIN_FILENO) == 1),
-        talk_(
-            *studio.open.tokenizer,
-            {.dialect = studio.open.dialect(), .thinking = choice.think, .effort = choice.effort}) {
+        talk_(*studio.open.tokenizer,
+              {.dialect = studio.open.dialect(), .thinking = choice.think, .effort = choice.effort},
+              studio.config()) {
     talk_.set_system(choice.system);
   }
 
@@ -186,6 +187,10 @@ Status Chat::say(const std::string& text) {
   request.form.stops = choice_.sampling.stops;
   request.form.chat =
       CompletionOptions{.dialect = open_.dialect(), .thinking = talk_.options().thinking};
+  request.spans = answer_spans(studio_, !choice_.no_pictures);
+  AnswerPictures pictures(studio_,
+                          {.quiet = choice_.model.quiet, .prompt = text, .seed = sampler_.seed});
+  request.pictures = &pictures;
   Result<SeenPrompt> prompt = seen_prompt();
   Result<Answer> answer = fail("");
   if (prompt) {
@@ -195,6 +200,7 @@ Status Chat::say(const std::string& text) {
     answer = give_answer(open_, request, [&](const auto&, const AnswerPiece& piece) {
       if (!piece.reasoning.empty()) std::cerr << piece.reasoning << std::flush;
       out_.write(piece.text);
+      if (!piece.picture.empty()) out_.write_line(piece.picture);
     });
   }
   if (!prompt || !answer) {
@@ -218,20 +224,12 @@ Status Chat::say(const std::string& text) {
   return Ok{};
 }
 
-// The first name that is free, so that nothing is lost.
-std::string free_name(const std::string& ending) {
-  for (int64_t n = 1;; ++n) {
-    const std::string name = "hadal-" + std::to_string(n) + ending;
-    if (!is_file(name)) return name;
-  }
-}
-
 Status Chat::draw(const std::string& text, const char* ending) {
   DrawTask task;
   task.model = choice_.model;
   task.sampling = choice_.sampling;
   task.prompt = text;
-  task.draw.out = free_name(ending);
+  task.draw.out = free_name(".", ending);
   TRY(const PictureRequest request, plan_drawing(task));
   TRY(const Drawn drawn, draw_with(studio_, task, request));
   for (const std::string& path : drawn.paths) out_.write(path + "\n");
@@ -312,6 +310,8 @@ void add_chat(CLI::App& program, Command& chosen) {
   command->add_flag("--think", choice->think, "Think before answering (shown on stderr)");
   command->add_option("--effort", choice->effort,
                       "With --think: low, high, max (V4.1: or 1 to 100)");
+  command->add_flag("--no-pictures", choice->no_pictures,
+                    "Words alone: answers open no picture of their own accord");
   add_draft_options(*command, choice->draft);
   add_sampling_options(*command, choice->sampling);
   add_model_options(*command, choice->model);

@@ -61,6 +61,11 @@ void add_document(const VisualPrompts::Document& document, const Makers& makers,
   writer.add(cells.to_tokens(ids), caption_bytes, static_cast<int64_t>(given.size()));
 }
 
+// One picture, and then two, and so on: the questions of the task "asked".
+size_t pictures_in(int64_t item) {
+  return item % 3 == 0 ? 1 : 2;
+}
+
 Result<int64_t> add_gallery(const std::string& path, const VisualOptions& options,
                             const Makers& makers, ShardWriter& writer) {
   TRY(const Gallery gallery, Gallery::open(path));
@@ -68,6 +73,7 @@ Result<int64_t> add_gallery(const std::string& path, const VisualOptions& option
   const auto asked = [&](const char* task) {
     return std::find(options.tasks.begin(), options.tasks.end(), task) != options.tasks.end();
   };
+  std::vector<VisualPrompts::Item> asked_for;
   const int64_t last =
       options.count > 0 ? std::min(gallery.size(), options.first + options.count) : gallery.size();
   for (int64_t item = options.first; item < last; ++item) {
@@ -82,6 +88,12 @@ Result<int64_t> add_gallery(const std::string& path, const VisualOptions& option
       add_document(prompts.describe_document(caption, clip), makers, bytes, writer);
     if (asked("animate") && clip.size.frames > 1)
       add_document(prompts.animate_document(caption, clip), makers, 0, writer);
+    asked_for.push_back({caption, clip});
+    if (asked("asked") && asked_for.size() == pictures_in(item)) {
+      TRY(const VisualPrompts::Document document, prompts.asked_document(asked_for));
+      add_document(document, makers, 0, writer);
+      asked_for.clear();
+    }
     if (item % 1000 == 999)
       std::fprintf(stderr, "%s: %lld of %lld\n", path.c_str(), static_cast<long long>(item + 1),
                    static_cast<long long>(last));
@@ -118,9 +130,10 @@ void add_visual_data(CLI::App& data, Command& chosen) {
       ->required();
   command
       ->add_option("--task", options->tasks,
-                   "draw, describe or animate (from the first frame); may be repeated")
+                   "draw, describe, animate (from the first frame), or asked (a chat whose answer "
+                   "holds one picture, or two); may be repeated")
       ->required()
-      ->check(CLI::IsMember({"draw", "describe", "animate"}));
+      ->check(CLI::IsMember({"draw", "describe", "animate", "asked"}));
   command->add_option("--first", options->first, "First item of each gallery")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--count", options->count, "Items of each gallery; 0: all")

@@ -56,7 +56,7 @@ Result<AnswerRequest> make_request(const OpenModel& open, const DemoPrompt& prom
   request.form.stops = sampling.stops;
   if (prompt.asks == Asks::answer) {
     request.form.chat = CompletionOptions{.dialect = open.dialect()};
-    Conversation talk(*open.tokenizer, {.dialect = open.dialect()});
+    Conversation talk(*open.tokenizer, {.dialect = open.dialect()}, open.config());
     talk.add_user(prompt.text);
     TRY(request.prompt, talk.prompt());
     return request;

@@ -2,8 +2,6 @@
 // From options to files.
 #include "tools/draw.h"
 
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
@@ -20,12 +18,12 @@
 #include "base/json.h"
 #include "engine/fingerprint.h"
 #include "media/read.h"
-#include "media/terminal.h"
 #include "media/write.h"
 #include "tools/figures_text.h"
 #include "tools/interrupt.h"
 #include "tools/machine.h"
 #include "tools/output.h"
+#include "tools/preview.h"
 
 namespace hadal {
 namespace {
@@ -87,41 +85,6 @@ std::string numbered(const std::string& path, int64_t index, int64_t count) {
   const size_t dot = path.find_last_of('.');
   return path.substr(0, dot) + "-" + std::to_string(index + 1) + path.substr(dot);
 }
-
-// Shows frames as they are finished: pictures where the terminal can, else a line.
-class Preview {
- public:
-  Preview(bool quiet, int64_t pictures, int64_t latent_frames)
-      : enabled_(!quiet && isatty(STDERR_FILENO) == 1),
-        graphics_(graphics_of_terminal(enabled_,
-                                       [](const char* name) {
-                                         const char* value = std::getenv(name);
-                                         return std::string(value ? value : "");
-                                       })),
-        pictures_(pictures),
-        latent_frames_(latent_frames) {}
-  ~Preview() {
-    if (line_) std::fputs("\r\033[K", stderr);
-  }
-
-  void show(size_t order, int64_t frame, const Clip& clip) {
-    if (!enabled_) return;
-    if (graphics_ != TerminalGraphics::none && order == 0) {
-      const Result<std::string> picture = terminal_picture(clip.frames.back(), graphics_);
-      if (picture) std::fprintf(stderr, "%s\n", picture->c_str());
-      return;
-    }
-    line_ = true;
-    std::fprintf(stderr, "\r\033[Kpicture %zu of %lld, latent frame %lld of %lld", order + 1,
-                 static_cast<long long>(pictures_), static_cast<long long>(frame + 1),
-                 static_cast<long long>(latent_frames_));
-  }
-
- private:
-  bool enabled_, line_ = false;
-  TerminalGraphics graphics_;
-  int64_t pictures_, latent_frames_;
-};
 
 Metadata metadata_for(const DrawTask& task, const PictureRequest& request, uint64_t seed,
                       const std::string& fingerprint) {
@@ -276,7 +239,9 @@ Result<Drawn> draw_with(Studio& studio, const DrawTask& task, const PictureReque
     const InterruptGuard guard;
     Preview preview(task.model.quiet, task.draw.count,
                     studio.visual->latent_frames(request.frames));
-    TRY(made, studio.paint(orders, request, [&](size_t order, int64_t frame, const Clip& clip) {
+    PictureRequest watched = request;
+    watched.glimpse = [&](const Glimpse& glimpse) { preview.glimpse(glimpse); };
+    TRY(made, studio.paint(orders, watched, [&](size_t order, int64_t frame, const Clip& clip) {
       preview.show(order, frame, clip);
       files.add(order, clip);
       timeline.add(order, frame);

@@ -26,7 +26,7 @@ struct DrawChoice {
   std::string size = "64x64";
   std::optional<int64_t> frames;
   std::optional<double> seconds;
-  double fps = 8;
+  double fps = kUsualFps;
   double guidance = kUsualGuidance;
   int64_t passes = 0;
   int64_t count = 1;

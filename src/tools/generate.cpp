@@ -45,6 +45,7 @@ struct GenerateChoice {
   FormChoice form;
   DraftChoice draft;
   std::string pictures = ".";
+  bool no_pictures = false;
   std::string system, effort;
   bool think = false;
   bool json = false;
@@ -68,7 +69,8 @@ Result<std::string> prompt_text(const GenerateChoice& choice) {
 Result<SeenPrompt> chat_prompt(const GenerateChoice& choice, const OpenModel& open,
                                const std::string& text, Shown& shown) {
   Conversation talk(*open.tokenizer,
-                    {.dialect = open.dialect(), .thinking = choice.think, .effort = choice.effort});
+                    {.dialect = open.dialect(), .thinking = choice.think, .effort = choice.effort},
+                    open.config());
   talk.set_system(choice.system);
   talk.add_user(shown_blocks(shown, text));
   TRY(const std::vector<int64_t> ids, talk.prompt());
@@ -112,14 +114,20 @@ void echo_prompt(const OpenModel& open, const AnswerRequest& request, Output& ou
 void show_plainly(const AnswerPiece& piece, Output& out) {
   if (!piece.reasoning.empty()) std::cerr << piece.reasoning << std::flush;
   out.write(piece.text);
+  if (!piece.picture.empty()) out.write_line(piece.picture);
 }
 
-Result<int> answer_once(const GenerateChoice& choice, Shown& shown, OpenModel& open) {
+Result<int> answer_once(const GenerateChoice& choice, Shown& shown, Studio& studio) {
+  OpenModel& open = studio.open;
   TRY(const std::string text, prompt_text(choice));
   TRY(AnswerRequest request, make_request(choice, open, text, shown));
   TRY(const std::unique_ptr<DraftLength> drafts,
       open_drafts(choice.draft, open, choice.model.quiet));
   request.drafts = drafts.get();
+  AnswerPictures pictures(
+      studio, {choice.pictures, choice.model.quiet || choice.json, text, request.sampler.seed});
+  request.spans = answer_spans(studio, !choice.no_pictures);
+  request.pictures = &pictures;
   Output out;
   if (choice.echo && !choice.json) echo_prompt(open, request, out);
   TRY(const Answer answer, give_answer(open, request, [&](const auto& token, const auto& piece) {
@@ -180,8 +188,8 @@ Result<int> generate_command(const GenerateChoice& choice) {
   }
   TRY(Shown shown, read_pictures(choice));
   TRY(OpenModel open, open_model(choice.model, {.drafts = choice.draft.wanted()}));
-  if (choice.prompt || !choice.file.empty()) return answer_once(choice, shown, open);
   TRY(Studio studio, open_studio_if_it_draws(std::move(open)));
+  if (choice.prompt || !choice.file.empty()) return answer_once(choice, shown, studio);
   return demonstrate(studio, {choice.sampling, choice.pictures, choice.model.quiet});
 }
 
@@ -207,8 +215,12 @@ void add_generate(CLI::App& program, Command& chosen) {
       "32x32 grid changed by more than 8 of 255) are left out");
   command->add_flag("--json", choice->json, "Events for programs, one JSON object a line");
   command->add_flag("--echo", choice->echo, "Print the prompt before its continuation");
-  command->add_option("--pictures", choice->pictures, "Folder for the demonstration's pictures")
+  command
+      ->add_option("--pictures", choice->pictures,
+                   "Folder for pictures and clips that an answer, or the demonstration, draws")
       ->capture_default_str();
+  command->add_flag("--no-pictures", choice->no_pictures,
+                    "Words alone: the answer opens no picture of its own accord");
   add_form_options(*command, choice->form);
   add_draft_options(*command, choice->draft);
   add_draw_options(*command, choice->draw);

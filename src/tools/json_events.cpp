@@ -9,6 +9,10 @@ namespace hadal {
 using nlohmann::ordered_json;
 
 std::string token_event(const std::optional<Sample>& token, const AnswerPiece& piece) {
+  if (!piece.picture.empty())
+    return ordered_json{{"type", "picture"}, {"path", piece.picture}}.dump(
+               -1, ' ', false, ordered_json::error_handler_t::replace) +
+           "\n";
   if (!token && piece.text.empty() && piece.reasoning.empty()) return "";
   ordered_json event = {{"type", "token"}};
   if (token) {

@@ -3,6 +3,7 @@
 //
 //   {"type":"token","id":17,"logprob":-0.5,"text":" sea"}      text may be empty: held back
 //   {"type":"token","text":"…"}                                 what was held back to the end
+//   {"type":"picture","path":"hadal-1.png"}                     a file that the answer drew here
 //   {"type":"done","reason":"end","seed":7,
 //    "usage":{"prompt_tokens":4,"cached_tokens":0,"completion_tokens":12},
 //    "timing":{"prompt_seconds":0.1,"completion_seconds":0.4}}

@@ -12,6 +12,13 @@ void Output::write(std::string_view text) {
   if (text.empty()) return;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     failed_ = true;
+  in_line_ = text.back() != '\n';
+}
+
+void Output::write_line(std::string_view line) {
+  if (in_line_) write("\n");
+  write(line);
+  write("\n");
 }
 
 Status Output::finish() {

@@ -15,9 +15,11 @@ namespace hadal {
 class Output {
  public:
   void write(std::string_view text);
+  void write_line(std::string_view line);  // on a line of its own
   Status finish();
 
  private:
+  bool in_line_ = false;  // what was written last is no line's end
   bool failed_ = false;
 };
 

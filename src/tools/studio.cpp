@@ -31,10 +31,9 @@ Tensor codes_of(const ModelConfig& config, const SpanSize& size, std::span<const
 }
 
 // A frame whose undecided cells are the mask's: decoded with any cell in their place, then greyed.
-Picture unfinished(const VisualTokenizer& visual, const ModelConfig& config,
-                   const PictureRequest& request, std::vector<int64_t> cells, VisualStream stream) {
+Picture unfinished(const VisualTokenizer& visual, const ModelConfig& config, const SpanSize& size,
+                   int64_t width, int64_t height, std::vector<int64_t> cells, VisualStream stream) {
   constexpr uint8_t kGrey = 128;
-  const SpanSize size = span_size(request, visual);
   const CellIds ids(config);
   std::vector<bool> open(cells.size());
   const auto decided =
@@ -46,7 +45,7 @@ Picture unfinished(const VisualTokenizer& visual, const ModelConfig& config,
     if (open[i]) cells[i] = filler;
   }
   const Tensor codes = codes_of(config, size, cells);
-  Clip clip = clip_of(visual.decode(codes, request.height, request.width, stream), request.fps);
+  Clip clip = clip_of(visual.decode(codes, height, width, stream), 1);
   Picture picture = std::move(clip.frames.back());
   const int64_t side = visual.config().spatial;
   for (int64_t y = 0; y < picture.height; ++y)
@@ -161,7 +160,8 @@ Result<std::vector<Picturing>> Studio::paint_batch(const std::vector<PictureOrde
       const int64_t decided = std::count_if(cells.begin(), cells.end(),
                                             [&](int64_t cell) { return ids.is_cell(cell); });
       request.glimpse({first + job, frame, decided, [&] {
-                         return unfinished(*visual, config(), request, {cells.begin(), cells.end()},
+                         return unfinished(*visual, config(), options.size, request.width,
+                                           request.height, {cells.begin(), cells.end()},
                                            streams[job]);
                        }});
     };
@@ -178,6 +178,24 @@ Result<std::vector<Picturing>> Studio::paint_batch(const std::vector<PictureOrde
         static_cast<int64_t>(one.cells.cells.size()) == options.size.frames * options.size.cells();
   }
   return made;
+}
+
+Clip Studio::decode(const SpanSize& size, std::span<const int64_t> cells,
+                    VisualStream& stream) const {
+  const int64_t side = visual->config().spatial;
+  return clip_of(visual->decode(codes_of(config(), size, cells), size.rows * side,
+                                size.columns * side, stream),
+                 static_cast<double>(size.fps > 0 ? size.fps : kUsualFps));
+}
+
+Glimpse Studio::glimpse(const SpanSize& size, std::vector<int64_t> cells,
+                        const VisualStream& stream) const {
+  const int64_t decided = static_cast<int64_t>(cells.size()), side = visual->config().spatial;
+  cells.resize(static_cast<size_t>(size.cells()), config().visual.mask_id);
+  return {0, stream.latent_frames, decided, [=, this] {
+            return unfinished(*visual, config(), size, size.columns * side, size.rows * side, cells,
+                              stream);
+          }};
 }
 
 Result<std::string> Studio::describe(const CellClip& clip, int64_t most_tokens) {

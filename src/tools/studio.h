@@ -22,6 +22,7 @@ namespace hadal {
 // What nano draws best with, of guidance 1 to 3 and temperatures 0.05 to 1 (models/nano/visual).
 constexpr double kUsualGuidance = 1;
 constexpr double kUsualTemperature = 0.1;
+constexpr int64_t kUsualFps = 8;  // of its clips
 
 struct PictureOrder {
   std::string caption;
@@ -42,7 +43,7 @@ struct Glimpse {
 struct PictureRequest {
   int64_t width = 64, height = 64;  // pixels
   int64_t frames = 1;               // of the clip; 1: a still
-  double fps = 8;
+  double fps = kUsualFps;
   double guidance = kUsualGuidance;
   int64_t passes = 0;
   double temperature = kUsualTemperature;
@@ -75,6 +76,11 @@ struct Studio {
 
   Result<std::vector<Picturing>> paint(const std::vector<PictureOrder>& orders,
                                        const PictureRequest& request, const PreviewSink& sink);
+  // The next latent frame of a span, as large as its cells are; `stream` is fresh for each span.
+  Clip decode(const SpanSize& size, std::span<const int64_t> cells, VisualStream& stream) const;
+  // How it looks while the first `cells` of it are decided.  Lends the studio.
+  Glimpse glimpse(const SpanSize& size, std::vector<int64_t> cells,
+                  const VisualStream& stream) const;
   // The caption of a picture or clip, by the likeliest words.
   Result<std::string> describe(const CellClip& clip, int64_t most_tokens);
 

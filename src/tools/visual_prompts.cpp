@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tools/conversation.h"
+
 namespace hadal {
 
 Tensor pixels_of(const Clip& clip) {
@@ -121,6 +123,29 @@ VisualPrompts::Document VisualPrompts::animate_document(std::string_view caption
       static_cast<int64_t>(document.ids.size() + span_opening(config_.visual, clip.size).size() +
                            1 + still.cells.size());
   add_span(document.ids, clip);
+  document.ids.push_back(config_.eos_id);
+  return document;
+}
+
+Result<VisualPrompts::Document> VisualPrompts::asked_document(std::span<const Item> items) const {
+  std::string question;
+  for (const Item& item : items) {
+    const bool moves = item.clip.size.frames > 1;
+    question +=
+        question.empty() ? (moves ? "Film " : "Draw ") : (moves ? ", then film " : ", then draw ");
+    question += item.caption;
+  }
+  const Dialect dialect = config_.family == Family::v41 ? Dialect::v41 : Dialect::v4_april;
+  Conversation talk(text_, {.dialect = dialect}, config_);
+  talk.add_user(question + ".");
+  Document document;
+  TRY(document.ids, talk.prompt());
+  document.given = static_cast<int64_t>(document.ids.size());
+  for (const Item& item : items) {
+    const std::vector<int32_t> words = text_.encode("Here is " + item.caption + ":");
+    document.ids.insert(document.ids.end(), words.begin(), words.end());
+    add_span(document.ids, item.clip);
+  }
   document.ids.push_back(config_.eos_id);
   return document;
 }

@@ -5,6 +5,7 @@
 //   draw       <bos> caption span <eos>
 //   describe   <bos> span caption <eos>
 //   animate    <bos> span of the first frame, caption, span that begins with it <eos>
+//   asked      a question of a chat, and an answer of words and spans that the model opens itself
 //
 // For guidance the caption is one token, "no caption".
 #pragma once
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "base/tensor.h"
 #include "media/picture.h"
 #include "model/config.h"
@@ -60,6 +62,12 @@ class VisualPrompts {
   Document draw_document(std::string_view caption, const CellClip& clip) const;
   Document describe_document(std::string_view caption, const CellClip& clip) const;
   Document animate_document(std::string_view caption, const CellClip& clip) const;
+  // Asks for all of them; the answer says each and shows it.  Only the question is given.
+  struct Item {
+    std::string caption;
+    CellClip clip;
+  };
+  Result<Document> asked_document(std::span<const Item> items) const;
 
  private:
   void add_caption(std::vector<int64_t>& ids, std::string_view caption) const;
