@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Dense verbs: tables, matrices, norms, turns, activations, roundings.
 #include "backends/torch/fused.h"
+#include "backends/torch/product.h"
 #include "backends/torch/rounding.h"
 #include "backends/torch/torch_verbs.h"
 
@@ -15,12 +16,20 @@ Tensor TorchOps::embed(const Weight& table_, const Tensor& ids_) {
 }
 
 Tensor TorchOps::linear(const Tensor& x, const Weight& w_OI) {
+  if (fused_) return wrap(fused_linear(real(x), matrix(w_OI)));
   return wrap(at::linear(real(x), matrix(w_OI)));
 }
 
 Tensor TorchOps::linear_grouped(const Tensor& x_, const Weight& w_, int64_t groups) {
   const at::Tensor x = real(x_), w = matrix(w_);
   const int64_t tokens = x.size(0), inputs = w.size(1), outputs = w.size(0);
+  if (fused_) {
+    const std::vector<at::Tensor> parts = x.split(inputs, 1), matrices = w.split(outputs / groups);
+    std::vector<at::Tensor> products;
+    for (size_t g = 0; g < parts.size(); ++g)
+      products.push_back(fused_linear(parts[g], matrices[g]));
+    return wrap(at::cat(products, 1));
+  }
   const at::Tensor x_GTI = x.reshape({tokens, groups, inputs}).transpose(0, 1);
   const at::Tensor w_GIO = w.view({groups, outputs / groups, inputs}).transpose(1, 2);
   return wrap(at::bmm(x_GTI, w_GIO).transpose(0, 1).reshape({tokens, outputs}));

@@ -4,6 +4,7 @@
 //
 // Backward computes the hidden rows once more instead of keeping them.
 #include "backends/torch/fused.h"
+#include "backends/torch/product.h"
 #include "ops/row_rounding.h"
 
 namespace hadal {
@@ -75,8 +76,7 @@ struct Layer {
 };
 
 void multiply_into(const at::Tensor& out, int64_t first, const at::Tensor& a, const at::Tensor& b) {
-  at::Tensor slice = out.narrow(0, first, a.size(0));
-  at::mm_out(slice, a, b);
+  product_into(out.narrow(0, first, a.size(0)), a, b);
 }
 
 struct Experts : Function<Experts> {
@@ -118,7 +118,7 @@ struct Experts : Function<Experts> {
     layer.for_experts([&](size_t e, int64_t first, int64_t n) {
       const at::Tensor gradient_e = gradient.narrow(0, first, n);
       multiply_into(of_hidden, first, gradient_e, layer.down_weight(e));
-      of_weights[2 * layer.experts() + e] = at::mm(gradient_e.t(), hidden.narrow(0, first, n));
+      of_weights[2 * layer.experts() + e] = product(gradient_e.t(), hidden.narrow(0, first, n));
     });
     const at::Tensor of_gate = at::empty_like(hidden), of_up = at::empty_like(hidden);
     const at::Tensor of_share = at::empty_like(layer.share);
@@ -134,9 +134,9 @@ struct Experts : Function<Experts> {
       const at::Tensor x_e = layer.x.narrow(0, first, n);
       const at::Tensor gate_e = of_gate.narrow(0, first, n), up_e = of_up.narrow(0, first, n);
       multiply_into(of_x, first, gate_e, layer.gate_weight(e));
-      of_x.narrow(0, first, n).addmm_(up_e, layer.up_weight(e));
-      of_weights[e] = at::mm(gate_e.t(), x_e);
-      of_weights[layer.experts() + e] = at::mm(up_e.t(), x_e);
+      product_into(of_x.narrow(0, first, n), up_e, layer.up_weight(e), /*add=*/true);
+      of_weights[e] = product(gate_e.t(), x_e);
+      of_weights[layer.experts() + e] = product(up_e.t(), x_e);
     });
     return all_gradients(layer, of_x, of_share, of_weights);
   }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backends/torch/fused.h"
+#include "backends/torch/product.h"
 
 namespace hadal {
 namespace {
@@ -100,8 +101,7 @@ struct Convolve : Function<Convolve> {
       over_pixels(x, grid, begin * kPixelsTogether, std::min(end * kPixelsTogether, out.size(0)),
                   [&](int64_t first, int64_t last, const at::Tensor& patches) {
                     gather(x, grid, first, last, patches);
-                    at::Tensor rows = out.narrow(0, first, last - first);
-                    at::mm_out(rows, patches, turned);
+                    product_into(out.narrow(0, first, last - first), patches, turned);
                   });
     });
     return out.view({x.size(0), x.size(1), x.size(2), w.size(0)});
@@ -118,7 +118,8 @@ struct Convolve : Function<Convolve> {
     over_pixels(x, grid, 0, gradient.size(0),
                 [&](int64_t first, int64_t last, const at::Tensor& patches) {
                   gather(x, grid, first, last, patches);
-                  of_w.addmm_(gradient.narrow(0, first, last - first).t(), patches);
+                  product_into(of_w, gradient.narrow(0, first, last - first).t(), patches,
+                               /*add=*/true);
                 });
     if (!context->needs_input_grad(0)) return {at::Tensor(), of_w, at::Tensor()};
     const at::Tensor of_x = at::zeros_like(x);
@@ -126,8 +127,8 @@ struct Convolve : Function<Convolve> {
       at::NoGradGuard no_gradients;
       for (int64_t frame = begin; frame < end; ++frame)
         over_pixels(x, grid, frame * grid.pixels(), (frame + 1) * grid.pixels(),
-                    [&](int64_t first, int64_t last, at::Tensor patches) {
-                      at::mm_out(patches, gradient.narrow(0, first, last - first), w);
+                    [&](int64_t first, int64_t last, const at::Tensor& patches) {
+                      product_into(patches, gradient.narrow(0, first, last - first), w);
                       scatter(patches, grid, first, last, of_x);
                     });
     });

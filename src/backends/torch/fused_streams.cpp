@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Residual streams as autograd nodes.
 #include "backends/torch/fused.h"
+#include "backends/torch/product.h"
 
 #include <vector>
 
@@ -64,7 +65,7 @@ struct MixNode : Function<MixNode> {
       part.scratch = scratch.data();
       kernels().mix_back(part, first, last);
     });
-    const at::Tensor of_fn = at::mm(of_products.t(), x.flatten(1));
+    const at::Tensor of_fn = product(of_products.t(), x.flatten(1));
     const at::Tensor by_scale = (of_logits * products * inverse.unsqueeze(1)).sum(0);
     const at::Tensor of_scale = at::stack({by_scale.narrow(0, 0, kFusedStreams).sum(),
                                            by_scale.narrow(0, kFusedStreams, kFusedStreams).sum(),

@@ -31,9 +31,10 @@ bool has_v4() {
 const Kernels& choose() {
 #ifdef HADAL_TORCH_X86_64_LEVELS
   const char* asked = std::getenv("HADAL_TORCH_KERNELS");
-  const std::string_view name = asked ? asked : "v4";
-  if (name == "v4" && has_v4()) return kernels_v4;
-  if ((name == "v4" || name == "v3") && has_v3()) return kernels_v3;
+  const std::string_view name = asked ? asked : "amx";
+  const bool is_v4 = name == "amx" || name == "v4";
+  if (is_v4 && has_v4()) return kernels_v4;
+  if ((is_v4 || name == "v3") && has_v3()) return kernels_v3;
 #endif
   return kernels_any;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Verbs over pixels.  Channels stay last: ATen is shown permuted views.
 #include "backends/torch/fused.h"
+#include "backends/torch/product.h"
 #include "backends/torch/torch_verbs.h"
 
 #include <algorithm>
@@ -25,7 +26,7 @@ Tensor TorchOps::convolve(const Tensor& x_FYXC, const Weight& w_, const Tensor& 
         " channels");
   at::Tensor out;
   if (side == 1) {
-    out = at::linear(x, w);
+    out = fused_ ? fused_linear(x, w) : at::linear(x, w);
   } else if (fused_) {
     out = fused_convolve(x, w, side);
   } else {
