@@ -119,8 +119,42 @@ if [ ! -e "$work/fourth_text.shard" ]; then
         --out "$work/fourth_text.shard"
 fi
 
+# The seventh stage, long and begun with the shipped weights (README.md says what each part is for).
+# It runs when asked for: HADAL_SEVENTH=1 models/nano/visual/generator.sh
+seventh() {
+    gallery seventh_shapes shapes --count 40000 --seed 701
+    gallery seventh_wide shapes --count 40000 --seed 702 --all-words --vague 0.4
+    gallery seventh_wide_told shapes --count 16000 --seed 703 --all-words
+    gallery seventh_motion motion --count 16000 --seed 704
+    gallery seventh_wide_motion motion --count 6000 --seed 705 --all-words --vague 0.3
+    gallery seventh_wide_motion_told motion --count 6000 --seed 706 --all-words
+    gallery seventh_asked shapes --count 3500 --seed 707 --all-words
+    gallery seventh_asked_motion motion --count 900 --seed 708
+    recorded seventh_pages --count 2400 --seed 1007
+    shard seventh_shapes_draw --gallery "$work/seventh_shapes.gallery" --count 30000 --task draw
+    shard seventh_shapes_read --gallery "$work/seventh_shapes.gallery" --first 30000 --task describe
+    shard seventh_wide_draw --gallery "$work/seventh_wide.gallery" --task draw
+    shard seventh_wide_read --gallery "$work/seventh_wide_told.gallery" --task describe
+    shard seventh_motion_draw --gallery "$work/seventh_motion.gallery" --count 8000 --task draw
+    shard seventh_motion_animate --gallery "$work/seventh_motion.gallery" --first 8000 --count 2000 --task animate
+    shard seventh_motion_read --gallery "$work/seventh_motion.gallery" --first 10000 --task describe
+    shard seventh_wide_motion_draw --gallery "$work/seventh_wide_motion.gallery" --task draw
+    shard seventh_wide_motion_read --gallery "$work/seventh_wide_motion_told.gallery" --task describe
+    shard seventh_asked --gallery "$work/seventh_asked.gallery" "$work/seventh_asked_motion.gallery" --task asked
+    shard seventh_names_draw --gallery "${ten[@]}" "$names" "$names" "$names" "$names" "$names" "$names" --task draw
+    shard seventh_pages --gallery "$work/seventh_pages.gallery" --task describe
+    if [ ! -e "$work/seventh_text.shard" ]; then
+        shuf --random-source=<(yes 17) -n 140000 "$text/train.jsonl" >"$work/seventh_text.jsonl"
+        "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/seventh_text.jsonl" \
+            --out "$work/seventh_text.shard"
+    fi
+    "$hadal" train "$here/generator_seventh.json" --resume
+    exit
+}
+
 # Threads that wait without spinning: micro-batches have one thread each.
 export OMP_WAIT_POLICY=passive
+[ -z "${HADAL_SEVENTH:-}" ] || seventh
 "$hadal" train "$here/generator_train.json" --resume
 "$hadal" train "$here/generator_mix.json" --resume
 "$hadal" train "$here/generator_third.json" --resume
