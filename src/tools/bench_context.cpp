@@ -17,10 +17,12 @@
 #include <vector>
 
 #include "backends/backends.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "engine/cache_size.h"
 #include "ops/packed_rows.h"
 #include "tools/active_bytes.h"
+#include "tools/bench_report.h"
 #include "tools/machine.h"
 #include "tools/open_model.h"
 #include "tools/options.h"
@@ -38,6 +40,7 @@ struct ContextChoice {
   int64_t chunk = 64;
   int64_t rounds = 3;
   bool json = false;
+  std::string svg;
 };
 
 // A model, wherever it comes from; later members point into earlier ones.
@@ -255,6 +258,20 @@ std::string json_text(const Subject& subject, const std::string& back_end,
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
+// Both costs over the context, in processor time.
+Status write_plot(const std::string& path, const std::vector<Row>& rows) {
+  Curve step{"one decoded token, ms of processor time", {}};
+  Curve chunk{"a token of a prompt, ms of processor time", {}};
+  for (const Row& row : rows) {
+    step.points.emplace_back(static_cast<double>(row.context), row.step.processor_ms);
+    chunk.points.emplace_back(static_cast<double>(row.context), row.chunk.processor_ms);
+  }
+  TRY(AtomicFile file, AtomicFile::create(path));
+  const std::string svg = curves_svg({step, chunk});
+  TRY_STATUS(file.write(svg.data(), static_cast<int64_t>(svg.size())));
+  return file.commit();
+}
+
 Result<int> bench_context(ContextChoice choice) {
   std::sort(choice.contexts.begin(), choice.contexts.end());
   TRY(Subject subject, open_subject(choice));
@@ -267,6 +284,7 @@ Result<int> bench_context(ContextChoice choice) {
   Output out;
   out.write(choice.json ? json_text(subject, back_end, choice, rows)
                         : table(subject, back_end, rows));
+  if (!choice.svg.empty()) TRY_STATUS(write_plot(choice.svg, rows));
   TRY_STATUS(out.finish());
   return 0;
 }
@@ -294,6 +312,7 @@ void add_bench_context(CLI::App& program, Command& chosen) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_flag("--json", choice->json, "One JSON object, for programs");
+  command->add_option("--svg", choice->svg, "File for a plot");
   add_model_options(*command, choice->model);
   command->footer(
       "Examples:\n"

@@ -42,28 +42,26 @@ double old_decode(const BenchFigures* old, int64_t context) {
   return 0;
 }
 
-// A plot of one series over a logarithmic axis of tokens.
-struct Curve {
-  const char* title;
-  std::vector<std::pair<double, double>> points;  // tokens, tokens a second
-};
-
 constexpr double kWide = 420, kHigh = 260, kBorder = 50;
 
 std::string curve_svg(const Curve& curve, double left) {
   double most = 0, last = 1;
+  double first = 64;  // of the axis, as powers of two
   for (const auto& [tokens, rate] : curve.points) {
     most = std::max(most, rate);
+    first = std::min(first, std::log2(tokens + 1));
     last = std::max(last, std::log2(tokens + 1));
   }
+  if (curve.points.size() < 2 || last <= first) first = 0;
   if (most <= 0) return "";
   std::string svg = line("<g transform=\"translate(%.0f 0)\">\n", left) +
-                    line("<text x=\"%.0f\" y=\"20\">%s</text>\n", kBorder, curve.title) +
+                    line("<text x=\"%.0f\" y=\"20\">%s</text>\n", kBorder, curve.title.c_str()) +
                     line("<path d=\"M%.0f 30V%.0fH%.0f\" fill=\"none\" stroke=\"gray\"/>\n",
                          kBorder, kHigh - kBorder, kWide - 10);
   std::string path;
   for (const auto& [tokens, rate] : curve.points) {
-    const double x = kBorder + (kWide - kBorder - 40) * std::log2(tokens + 1) / last;
+    const double x =
+        kBorder + (kWide - kBorder - 40) * (std::log2(tokens + 1) - first) / (last - first);
     const double y = kHigh - kBorder - (kHigh - kBorder - 40) * rate / most;
     path += line(path.empty() ? "M%.1f %.1f" : "L%.1f %.1f", x, y);
     svg += line("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n", x, y) +
@@ -152,11 +150,17 @@ std::string bench_svg(const BenchFigures& f) {
     prefill.points.emplace_back(static_cast<double>(p.tokens), p.rate);
   for (const DecodeFigures& d : f.decode)
     decode.points.emplace_back(static_cast<double>(d.context), d.rate);
-  return line(
-             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-             "font-family=\"sans-serif\" font-size=\"11\">\n",
-             2 * kWide, kHigh) +
-         curve_svg(prefill, 0) + curve_svg(decode, kWide) + "</svg>\n";
+  return curves_svg({prefill, decode});
+}
+
+std::string curves_svg(const std::vector<Curve>& curves) {
+  std::string svg = line(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+      "font-family=\"sans-serif\" font-size=\"11\">\n",
+      kWide * static_cast<double>(curves.size()), kHigh);
+  double left = 0;
+  for (const Curve& curve : curves) svg += curve_svg(curve, std::exchange(left, left + kWide));
+  return svg + "</svg>\n";
 }
 
 Result<BenchFigures> read_bench(const std::string& path) {
