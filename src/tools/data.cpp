@@ -15,6 +15,7 @@
 #include "text/tokenizer.h"
 #include "tools/data_checkpoint.h"
 #include "tools/data_names.h"
+#include "tools/data_needles.h"
 #include "tools/data_pages.h"
 #include "tools/data_scenes.h"
 #include "tools/data_show.h"
@@ -178,6 +179,7 @@ void add_data(CLI::App& program, Command& chosen) {
   add_scene_data(*data, chosen);
   add_name_data(*data, chosen);
   add_page_data(*data, chosen);
+  add_needle_data(*data, chosen);
   add_visual_data(*data, chosen);
   add_show_data(*data, chosen);
   add_checkpoint_data(*data, chosen);

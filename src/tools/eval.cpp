@@ -12,6 +12,7 @@
 #include "tools/eval_bpb.h"
 #include "tools/eval_drafts.h"
 #include "tools/eval_modes.h"
+#include "tools/eval_needles.h"
 #include "tools/eval_ngram.h"
 #include "tools/eval_tokenizer.h"
 #include "tools/eval_visual.h"
@@ -79,6 +80,7 @@ void add_eval(CLI::App& program, Command& chosen) {
   add_bpb(*eval, chosen);
   add_drafts(*eval, chosen);
   add_modes(*eval, chosen);
+  add_needles(*eval, chosen);
   add_ngram(*eval, chosen);
   add_tokenizer(*eval, chosen);
   add_visual_eval(*eval, chosen);
