@@ -75,7 +75,9 @@ void AnswerPictures::add_cell(int64_t id) {
 }
 
 Result<Metadata> AnswerPictures::metadata() {
-  if (fingerprint_.empty()) TRY(fingerprint_, model_fingerprint(studio_.open.folder));
+  if (fingerprint_.empty()) {
+    TRY(fingerprint_, model_fingerprint(studio_.open.folder));
+  }
   return Metadata{{"prompt", options_.prompt},
                   {"seed", std::to_string(options_.seed)},
                   {"model", fingerprint_},
