@@ -47,7 +47,7 @@ class AnswerPictures : public testing::Test {
     std::copy_n(head->tensor.data<uint16_t>(), changed.count(), changed.data<uint16_t>());
     uint16_t* const rows = changed.data<uint16_t>();
     for (int64_t i = 0; i < width; ++i)
-      rows[kStart * width + i] = float_to_bf16(1.2F * bf16_to_float(rows[stop * width + i]));
+      rows[kStart * width + i] = float_to_bf16(1.02F * bf16_to_float(rows[stop * width + i]));
     head->tensor = changed;
     ASSERT_TRUE(write_safetensors(file("model.safetensors"), all, weights->metadata()));
   }

@@ -24,7 +24,8 @@ Tensor TorchOps::linear_grouped(const Tensor& x_, const Weight& w_, int64_t grou
   const at::Tensor x = real(x_), w = matrix(w_);
   const int64_t tokens = x.size(0), inputs = w.size(1), outputs = w.size(0);
   if (fused_) {
-    const std::vector<at::Tensor> parts = x.split(inputs, 1), matrices = w.split(outputs / groups);
+    const std::vector<at::Tensor> parts = x.reshape({tokens, groups * inputs}).split(inputs, 1);
+    const std::vector<at::Tensor> matrices = w.split(outputs / groups);
     std::vector<at::Tensor> products;
     for (size_t g = 0; g < parts.size(); ++g)
       products.push_back(fused_linear(parts[g], matrices[g]));
