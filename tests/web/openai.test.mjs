@@ -165,6 +165,18 @@ test("a cancelled stream frees the server", async () => {
   await idle();
 });
 
+test("texts become vectors of unit length", async () => {
+  const made = await client.embeddings.create({
+    model: "nano",
+    input: ["The sea is deep.", "The sea is deep.", "ls lists files."],
+  });
+  const [first, again, other] = made.data.map((one) => one.embedding);
+  assert.ok(Math.abs(first.reduce((sum, x) => sum + x * x, 0) - 1) < 1e-3);
+  assert.deepEqual(first, again);
+  assert.notDeepEqual(first, other);
+  assert.ok(made.usage.prompt_tokens > 0);
+});
+
 test("errors are the client's own kinds", async () => {
   const asks = (body) => client.chat.completions.create({ ...greedy, messages: hello, ...body });
   await assert.rejects(
@@ -184,7 +196,7 @@ test("errors are the client's own kinds", async () => {
     (error) => error.status === 400 && error.type === "invalid_request_error",
   );
   await assert.rejects(
-    client.embeddings.create({ model: "nano", input: "x" }),
+    client.embeddings.create({ model: "nano", input: [] }),
     OpenAI.BadRequestError,
   );
   await assert.rejects(

@@ -6,9 +6,9 @@
 //
 // Compiled once per instruction set (kernels_any, _v3, _v4); the best that the machine has is
 // chosen at the first call, or the one that HADAL_TORCH_KERNELS names (any, v3, v4; amx: v4, and
-// products by tiles, see product.h).  The loops
-// know nothing of libtorch or of threads: whoever calls them splits the work, and does it so that
-// every sum over tokens has an order of its own (see fused.h).
+// products by tiles, see product.h).  The loops know nothing of libtorch or of threads: whoever
+// calls them splits the work, and does it so that every sum over tokens has an order of its own
+// (see fused.h).
 #pragma once
 
 #include <cstdint>

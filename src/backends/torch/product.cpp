@@ -25,7 +25,7 @@ bool has_tiles() {
 #ifdef HADAL_TORCH_X86_64_LEVELS
   constexpr int64_t kAskPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
   const char* asked = std::getenv("HADAL_TORCH_KERNELS");
-  return (!asked || std::string_view(asked) == "amx") && std::string_view(kernels().name) == "v4" &&
+  return asked && std::string_view(asked) == "amx" && std::string_view(kernels().name) == "v4" &&
          __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("amx-bf16") &&
          syscall(SYS_arch_prctl, kAskPermission, kTileData) == 0;
 #else

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Products of f32 matrices in host memory, by the fastest way that is at hand: tiles
-// (split_product.h) where the processor has them, else ATen's.
+// Products of f32 matrices in host memory: ATen's, or by tiles (split_product.h) where the
+// environment asks for them with HADAL_TORCH_KERNELS=amx and the processor has them.
 //
-// Differs from ATen in the last bits alone: see split_product.h.  Any HADAL_TORCH_KERNELS but amx
-// leaves tiles out.
+// Tiles keep 16 bits of a factor's 24.  That is enough to learn by and too little to be held to the
+// reference, hence nobody gets them unasked.
 #pragma once
 
 #include "backends/torch/libtorch.h"
