@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -145,6 +146,9 @@ Result<int> run_steps(Trainer& trainer, const TrainConfig& config, TrainingLog& 
 }
 
 Result<int> train(const TrainOptions& options) {
+  // Tiles keep enough of a factor to learn by (backends/torch/product.h); who asks for other loops
+  // gets those.  Before the first product, which chooses for the whole run.
+  setenv("HADAL_TORCH_KERNELS", "amx", /*overwrite=*/0);
   mallopt(M_ARENA_MAX, 1);  // what one thread gave back another can take
   TRY(const bool of_pictures, TokenizerTrainConfig::is_kind(options.config));
   if (of_pictures) return train_tokenizer(options);
