@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // MemoryPlacement: which memory node pages lie on, where a machine has several.
 //
-//   machine_placement().share_out(address, rows, row_bytes);   // memory whose rows loops are split by
-//   machine_placement().spread(address, bytes);                // memory that every thread reads
+//   machine_placement().share_out(address, rows, row_bytes);   // memory whose rows loops are split
+//   by machine_placement().spread(address, bytes);                // memory that every thread reads
 //
 // Both are asked for before memory is first written, and say where pages will be; pages that exist
 // move.  On a machine with one node nothing happens.  Pages of mapped files need no call: they
