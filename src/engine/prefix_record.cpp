@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "base/checked.h"
+#include "engine/cached_values.h"
 #include "engine/checksum.h"
 
 namespace hadal {
@@ -24,8 +24,6 @@ constexpr uint32_t kLongestPartition = 4096;
 constexpr uint16_t kLongestName = 256;
 constexpr uint32_t kMostTensors = 1 << 16;  // a dozen a layer
 constexpr uint32_t kMostAxes = 4;
-// Far above what a norm or a rounded row can be, far below what overflows when it is squared.
-constexpr float kLargestValue = 1e9f;
 
 enum class Kind : uint8_t { rows, ring, logits };
 
@@ -35,7 +33,7 @@ uint64_t sum_of(std::string_view bytes) {
   return static_cast<uint64_t>(sum.number());
 }
 
-class Writer {
+class RecordWriter {
  public:
   template <typename Number>
   void number(Number value) {
@@ -87,7 +85,7 @@ Result<std::string_view> summed(std::string_view bytes, const char* what) {
   return body;
 }
 
-void write_tensor(Writer& out, Kind kind, const std::string& name, const Tensor& tensor) {
+void write_tensor(RecordWriter& out, Kind kind, const std::string& name, const Tensor& tensor) {
   out.number(kind);
   out.number(static_cast<uint8_t>(tensor.dtype()));
   out.number(static_cast<uint16_t>(name.size()));
@@ -96,16 +94,6 @@ void write_tensor(Writer& out, Kind kind, const std::string& name, const Tensor&
   for (const int64_t size : tensor.shape()) out.number(size);
   if (tensor.count() > 0)
     out.bytes({reinterpret_cast<const char*>(tensor.raw()), static_cast<size_t>(tensor.bytes())});
-}
-
-Status check_values(const std::string& name, const Tensor& tensor) {
-  if (tensor.dtype() != DType::f32) return Ok{};
-  const float* values = tensor.data<float>();
-  for (int64_t at = 0; at < tensor.count(); ++at)
-    if (!(std::fabs(values[at]) <= kLargestValue))
-      return fail("tensor ", name, ": element ", at, " is ", values[at],
-                  ", expected a magnitude of at most ", kLargestValue);
-  return Ok{};
 }
 
 Result<Tensor> read_numbers(Reader& in, uint8_t format, uint32_t rank) {
@@ -129,7 +117,7 @@ Result<Tensor> read_numbers(Reader& in, uint8_t format, uint32_t rank) {
 }  // namespace
 
 std::string encode_segment_head(std::string_view fingerprint) {
-  Writer out;
+  RecordWriter out;
   out.bytes(kSegmentMagic);
   out.number(kVersion);
   out.number(static_cast<uint32_t>(kSegmentHeadBytes));
@@ -146,7 +134,7 @@ Status check_segment_head(std::string_view bytes, std::string_view fingerprint) 
 }
 
 std::string encode_record(const PrefixIndexPart& index, const PrefixTensors& tensors) {
-  Writer part;
+  RecordWriter part;
   for (const uint64_t number : {index.id, index.parent}) part.number(number);
   for (const int64_t number : {index.from, index.to, index.needed_from}) part.number(number);
   part.number(static_cast<uint64_t>(index.has_logits));
@@ -154,7 +142,7 @@ std::string encode_record(const PrefixIndexPart& index, const PrefixTensors& ten
   part.bytes(index.partition);
   for (const auto& [id, mark] : index.tokens) part.number(id), part.number(mark);
 
-  Writer body;
+  RecordWriter body;
   const bool logits = tensors.end.logits_V.defined();
   body.number(
       static_cast<uint32_t>(tensors.rows.size() + tensors.end.rings.size() + (logits ? 1 : 0)));
@@ -162,7 +150,7 @@ std::string encode_record(const PrefixIndexPart& index, const PrefixTensors& ten
   for (const auto& [name, tensor] : tensors.end.rings) write_tensor(body, Kind::ring, name, tensor);
   if (logits) write_tensor(body, Kind::logits, "", tensors.end.logits_V);
 
-  Writer head;
+  RecordWriter head;
   head.bytes(kRecordMagic);
   head.number(static_cast<uint64_t>(part.out().size()));
   head.number(static_cast<uint64_t>(body.out().size()));
@@ -227,7 +215,7 @@ Result<PrefixTensors> read_tensors(std::string_view bytes) {
       return fail("a record's tensor is not one");
     const std::string name(in.bytes(name_bytes));
     TRY(Tensor tensor, read_numbers(in, format, rank));
-    TRY_STATUS(check_values(name, tensor));
+    TRY_STATUS(check_cached_values("tensor " + name, tensor));
     if (kind == static_cast<uint8_t>(Kind::logits))
       tensors.end.logits_V = std::move(tensor);
     else

@@ -3,24 +3,22 @@
 #include "engine/session_file.h"
 
 #include <charconv>
-#include <cmath>
-#include <cstring>
 #include <optional>
 #include <string_view>
 
 #include "base/json.h"
 #include "base/safetensors.h"
+#include "engine/cached_values.h"
 #include "engine/checksum.h"
+#include "engine/prefix_cache.h"
 
 namespace hadal {
 namespace {
 
 constexpr std::string_view kFormat = "hadal-session";
-constexpr std::string_view kVersion = "2";
+constexpr std::string_view kFormatVersion = "2";
 constexpr std::string_view kSumPrefix = "xxh3:";
 constexpr std::string_view kCachePrefix = "cache.";
-// Far above what a norm or a rounded row can be, far below what overflows when it is squared.
-constexpr float kLargestValue = 1e9f;
 
 using Metadata = std::map<std::string, std::string>;
 
@@ -56,7 +54,7 @@ Status expect_entry(const Metadata& metadata, const std::string& key, std::strin
 
 Status check_metadata(const Metadata& metadata, const std::string& path) {
   TRY_STATUS(expect_entry(metadata, "format", kFormat, path));
-  TRY_STATUS(expect_entry(metadata, "version", kVersion, path));
+  TRY_STATUS(expect_entry(metadata, "version", kFormatVersion, path));
   return expect_entry(metadata, "xxh3", sum_of(metadata), path);
 }
 
@@ -72,16 +70,6 @@ Status check_sums(const Safetensors& file, const std::string& path) {
   return Ok{};
 }
 
-Status check_values(const std::string& name, const Tensor& tensor, const std::string& path) {
-  if (tensor.dtype() != DType::f32) return Ok{};
-  const float* values = tensor.data<float>();
-  for (int64_t at = 0; at < tensor.count(); ++at)
-    if (!(std::fabs(values[at]) <= kLargestValue))
-      return fail(path, ": ", name, " element ", at, " is ", values[at],
-                  ", expected a magnitude of", " at most ", kLargestValue);
-  return Ok{};
-}
-
 // The number, if the text is nothing else.
 std::optional<int64_t> number(std::string_view text) {
   int64_t value = 0;
@@ -90,18 +78,10 @@ std::optional<int64_t> number(std::string_view text) {
   return value;
 }
 
-// A copy in memory of our own: nothing of the file is needed afterwards.
-Tensor copied(const Tensor& tensor) {
-  Tensor copy = Tensor::empty(tensor.dtype(), tensor.shape());
-  if (tensor.count() > 0)
-    std::memcpy(copy.raw(), tensor.raw(), static_cast<size_t>(tensor.bytes()));
-  return copy;
-}
-
 Status take_tensors(const Safetensors& file, const std::string& path, StoredSession& session) {
   for (const auto& [name, tensor] : file.tensors()) {
-    const Tensor copy = copied(tensor);
-    TRY_STATUS(check_values(name, copy, path));
+    const Tensor copy = copied(tensor);  // nothing of the file is needed afterwards
+    TRY_STATUS(check_cached_values(path + ": " + name, copy));
     if (name.starts_with(kCachePrefix))
       session.cache.emplace(name.substr(kCachePrefix.size()), copy);
     else if (name == "session.logits" && copy.dtype() == DType::f32)
@@ -129,7 +109,7 @@ Status take_ids(const std::string& path, StoredSession& session) {
 
 Status write_session(const std::string& path, const StoredSession& session) {
   Metadata metadata = {{"format", std::string(kFormat)},
-                       {"version", std::string(kVersion)},
+                       {"version", std::string(kFormatVersion)},
                        {"fingerprint", session.fingerprint},
                        {"numerics", session.numerics},
                        {"needed_from", std::to_string(session.needed_from)},

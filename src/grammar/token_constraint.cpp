@@ -17,7 +17,7 @@ constexpr size_t kMostMasks = 256;
 constexpr int64_t kMostWalkerBytes = 16 << 20;
 // Places that one mask may look at, about 20 ms.  What others have found out already counts too:
 // an answer must not depend on who else is served.
-constexpr int64_t kMostWork = 1 << 19;
+constexpr int64_t kMostPlaces = 1 << 19;
 
 class GrammarConstraint : public TokenConstraint {
  public:
@@ -89,7 +89,7 @@ class GrammarConstraint : public TokenConstraint {
 
   // Short tokens cannot tell twins apart, and a long string is many of them.
   TokenMask mask_of(int32_t state) {
-    limit_ = walker_.work() + kMostWork;
+    limit_ = walker_.work() + kMostPlaces;
     const int32_t twin = twin_of(state);
     if (short_masks_.size() >= kMostMasks) short_masks_.clear();
     auto known = short_masks_.find(twin);

@@ -17,7 +17,7 @@ constexpr size_t kManyTokens = 16;
 
 // Places that one walk may look at: some twenty times what JSON takes, about 20 ms.  A grammar
 // that is ambiguous beyond reason gets fewer tokens at a time, never wrong ones.
-constexpr int64_t kMostWork = 1 << 19;
+constexpr int64_t kMostPlacesAWalk = 1 << 19;
 
 // A step that is known takes so much less than a place that is looked at.
 constexpr int64_t kNodesAPlace = 8;
@@ -88,7 +88,7 @@ int64_t TokenGrammar::walk_tree(size_t index, TextReach& reach, int32_t start,
   for (int32_t i = 0; i < tree.size(); ++nodes) {
     const TokenTree::Node& node = tree.at(i);
     const Prefix& before = path[node.depth - 1U];
-    const bool tired = walker.work() > kMostWork && node.depth > 1;
+    const bool tired = walker.work() > kMostPlacesAWalk && node.depth > 1;
     const int32_t state = tired ? Walker::kDead : walker.step(before.state, node.byte);
     if (state == Walker::kDead) {
       if (before.escaped && !tired) local.open[index].push_back(i);

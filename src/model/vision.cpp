@@ -12,7 +12,7 @@
 namespace hadal {
 namespace {
 
-constexpr float kNormEpsilon = 1e-6f;  // of the encoder alone; the text model's is another
+constexpr float kEncoderNormEpsilon = 1e-6f;  // of the encoder alone; the text model's is another
 
 Tensor rising_ids(int64_t first, int64_t count) {
   Tensor ids = Tensor::empty(DType::i64, {count});
@@ -64,7 +64,7 @@ Tensor Vision::encode(const ImagePlan& plan, const Tensor& patches, Observer* ob
     x_PC = block(weights_.blocks[i], x_PC, places_P2);
     see("vision.blocks." + std::to_string(i) + ".out", x_PC);
   }
-  x_PC = ops_.rms_norm(x_PC, weights_.norm, kNormEpsilon);
+  x_PC = ops_.rms_norm(x_PC, weights_.norm, kEncoderNormEpsilon);
   see("vision.norm", x_PC);
   const Tensor cells_ND = align(plan, x_PC);
   see("aligner", cells_ND);
@@ -74,9 +74,9 @@ Tensor Vision::encode(const ImagePlan& plan, const Tensor& patches, Observer* ob
 Tensor Vision::block(const VisionBlockWeights& w, const Tensor& x_PC,
                      const Tensor& places_P2) const {
   const Tensor seen_PC =
-      attention(w, ops_.rms_norm(x_PC, w.attention_norm, kNormEpsilon), places_P2);
+      attention(w, ops_.rms_norm(x_PC, w.attention_norm, kEncoderNormEpsilon), places_P2);
   const Tensor y_PC = ops_.add(x_PC, seen_PC);
-  const Tensor z_PC = ops_.rms_norm(y_PC, w.feed_forward_norm, kNormEpsilon);
+  const Tensor z_PC = ops_.rms_norm(y_PC, w.feed_forward_norm, kEncoderNormEpsilon);
   const Tensor hidden = ops_.swiglu(ops_.linear(z_PC, w.gate), ops_.linear(z_PC, w.up), 0);
   return ops_.add(y_PC, ops_.linear(hidden, w.down));
 }

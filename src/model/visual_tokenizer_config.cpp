@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kFormat = "hadal-visual-tokenizer-1";
 // An order of magnitude beyond the largest published tokenizer (widths of 1024, 16 × 16 × 8).
-constexpr Range kWidths{1, 1 << 14};
+constexpr Range kChannels{1, 1 << 14};
 constexpr Range kBlocks{0, 256};
 constexpr int64_t kMostStages = 6;
 constexpr int64_t kMostCodes = 1 << 16;
@@ -55,9 +55,9 @@ Result<VisualTokenizerConfig> VisualTokenizerConfig::parse(std::string_view json
   config.groups = top.integer("groups", {1, 64});
   config.digits = top.integer("digits", {1, 16});
   config.levels = top.integer("levels", {2, 256});
-  config.encoder_widths = top.integers("encoder_widths", kWidths, kMostStages);
+  config.encoder_widths = top.integers("encoder_widths", kChannels, kMostStages);
   config.encoder_blocks = top.integers("encoder_blocks", kBlocks, kMostStages);
-  config.decoder_widths = top.integers("decoder_widths", kWidths, kMostStages);
+  config.decoder_widths = top.integers("decoder_widths", kChannels, kMostStages);
   config.decoder_blocks = top.integers("decoder_blocks", kBlocks, kMostStages);
   config.encoder_time_mix = top.boolean("encoder_time_mix");
   config.decoder_time_mix = top.boolean("decoder_time_mix");

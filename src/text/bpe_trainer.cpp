@@ -20,9 +20,8 @@
 namespace hadal {
 namespace {
 
-constexpr int32_t kSpecials = 3;
 constexpr int32_t kAnyToken = -1;
-constexpr int64_t kMinVocab = kSpecials + 256;
+constexpr int64_t kMinVocab = kBpeSpecials + 256;
 constexpr int64_t kMaxVocab = int64_t{1} << 24;  // what the reader of the file accepts
 // A longer piece (a line of dashes, base64) is learnt in parts, to bound the work per merge.
 constexpr size_t kMaxWordBytes = 512;

@@ -34,6 +34,8 @@ struct TrainerOptions {
   int64_t max_token_bytes = 64;
 };
 
+inline constexpr int32_t kBpeSpecials = 3;  // the ids that are no text
+
 struct TrainedBpe {
   std::vector<std::string> tokens;                  // bytes by id; 0 to 2 are the special ones
   std::vector<std::pair<int32_t, int32_t>> merges;  // ids of the parts, best first

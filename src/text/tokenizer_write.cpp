@@ -11,10 +11,8 @@
 namespace hadal {
 namespace {
 
-constexpr size_t kSpecials = 3;
-
 std::string spelled(const TrainedBpe& bpe, size_t id) {
-  return id < kSpecials ? bpe.tokens[id] : spell_bytes(bpe.tokens[id]);
+  return id < kBpeSpecials ? bpe.tokens[id] : spell_bytes(bpe.tokens[id]);
 }
 
 Status check_added(const TrainedBpe& bpe, const std::vector<AddedToken>& sorted) {
@@ -79,7 +77,7 @@ Result<std::string> tokenizer_json(const TrainedBpe& bpe, std::span<const AddedT
   TRY_STATUS(check_added(bpe, sorted));
 
   OrderedJson list = OrderedJson::array();
-  for (size_t id = 0; id < kSpecials; ++id)
+  for (size_t id = 0; id < kBpeSpecials; ++id)
     list.push_back(added_json({.id = static_cast<int32_t>(id), .content = bpe.tokens[id]}));
   for (const AddedToken& token : sorted) list.push_back(added_json(token));
 

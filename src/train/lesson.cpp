@@ -18,9 +18,9 @@ struct Document {
   size_t given = 0;  // so many of the first ids carry no loss
 };
 
-class Reader {
+class LessonReader {
  public:
-  Reader(const ModelConfig& config, const LessonOptions& options)
+  LessonReader(const ModelConfig& config, const LessonOptions& options)
       : config_(config), cells_(config), options_(options), random_(options.seed) {}
 
   void add(const Shard& shard, const Piece& piece) {
@@ -163,7 +163,7 @@ class Reader {
 
 Lesson read_lesson(const std::vector<Shard>& shards, const MicroBatch& pieces,
                    const ModelConfig& config, const LessonOptions& options) {
-  Reader reader(config, options);
+  LessonReader reader(config, options);
   for (const Piece& piece : pieces) reader.add(shards[static_cast<size_t>(piece.shard)], piece);
   return reader.take();
 }

@@ -14,7 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kConfigLimit = 1 << 20;    // bytes; a training configuration has about one kB
 constexpr int64_t kMany = int64_t{1} << 40;  // no run counts further
 constexpr const char* kKind = "visual_tokenizer";
 
@@ -104,14 +103,14 @@ void read_losses(Fields& top, TokenizerTrainConfig& config) {
 }  // namespace
 
 Result<bool> TokenizerTrainConfig::is_kind(const std::string& path) {
-  TRY(const std::string text, read_file(path, kConfigLimit));
+  TRY(const std::string text, read_file(path, kTrainConfigLimit));
   TRY(const json document, parse_json(text, path, {}));
   return document.is_object() && document.value("kind", json()) == kKind;
 }
 
 Result<TokenizerTrainConfig> TokenizerTrainConfig::open(const std::string& path,
                                                         const std::vector<std::string>& settings) {
-  TRY(const std::string text, read_file(path, kConfigLimit));
+  TRY(const std::string text, read_file(path, kTrainConfigLimit));
   return parse(text, path, settings);
 }
 
@@ -143,7 +142,7 @@ Result<TokenizerTrainConfig> TokenizerTrainConfig::parse(std::string_view text,
   top.finish();
   if (problem) return problem.error();
 
-  TRY(const std::string network_text, read_file(config.network, kConfigLimit));
+  TRY(const std::string network_text, read_file(config.network, kTrainConfigLimit));
   TRY(json network, parse_json(network_text, config.network, {}));
   network.merge_patch(changes);
   TRY(config.shape, VisualTokenizerConfig::parse(network.dump(), config.network));

@@ -14,8 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kConfigLimit = 1 << 20;  // bytes; a training configuration has about one kB
-
 // Takes keys out of an object one by one; what is left at the end is unknown.
 class Reader {
  public:
@@ -162,7 +160,7 @@ Status apply_settings(json& document, const std::vector<std::string>& settings) 
 
 Result<TrainConfig> TrainConfig::open(const std::string& path,
                                       const std::vector<std::string>& settings) {
-  TRY(std::string text, read_file(path, kConfigLimit));
+  TRY(std::string text, read_file(path, kTrainConfigLimit));
   return parse(text, path, settings);
 }
 
@@ -202,7 +200,7 @@ Result<TrainConfig> TrainConfig::parse(std::string_view text, const std::string&
   for (std::string& shard : config.train) shard = beside(path, shard);
   for (std::string& shard : config.valid) shard = beside(path, shard);
 
-  TRY(std::string model_text, read_file(config.model, kConfigLimit));
+  TRY(std::string model_text, read_file(config.model, kTrainConfigLimit));
   TRY(json model, parse_json(model_text, config.model, {}));
   model.merge_patch(changes);
   config.model_json = model.dump(1);

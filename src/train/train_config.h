@@ -19,6 +19,9 @@
 
 namespace hadal {
 
+// Bytes of a file that is read here; a training configuration has about one kB.
+inline constexpr int64_t kTrainConfigLimit = 1 << 20;
+
 struct TrainConfig {
   std::string model;               // config.json of the model
   std::string tokenizer;           // tokenizer.json, copied beside the weights

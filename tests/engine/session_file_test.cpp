@@ -146,7 +146,7 @@ TEST_F(SessionFile, ForgedNumbersAreRefused) {
   };
   StoredSession forged = *stored;
   forged.logits = Tensor::of_floats({1}, {std::numeric_limits<float>::quiet_NaN()});
-  expect_refused(forged, "session.logits element 0 is");
+  expect_refused(forged, "session.logits: element 0 is");
   forged = *stored;
   forged.logits = Tensor::of_floats({3}, {1, 2, 3});
   expect_refused(forged, "3 logits, expected 384");

@@ -157,14 +157,14 @@ TEST(LessonTest, AModelLearnsPicturesByHeart) {
   const Shard shard = shard_of(folder, {Drawn(3), Drawn(4)});
   std::ofstream(folder / "config.json") << config.to_json();
   const std::string json = R"({"model": "config.json", "train": ["drawn.shard"], "out": "out",
-    "steps": 90, "micro_tokens": 200, "accumulation": 1, "learning_rate": 0.01,
-    "final_learning_rate": 0.001, "warmup_steps": 3, "decay_start": 60, "threads": 1,
+    "steps": 60, "micro_tokens": 200, "accumulation": 1, "learning_rate": 0.01,
+    "final_learning_rate": 0.001, "warmup_steps": 3, "decay_start": 40, "threads": 1,
     "caption_drop": 0, "block_share": 0})";
   const Result<TrainConfig> run = TrainConfig::parse(json, folder / "train.json", {});
   ASSERT_TRUE(run) << run.error().message;
   const std::unique_ptr<Trainer> trainer = open_trainer(*run);
   double first = 0, last = 0;
-  for (int i = 0; i < 90; ++i) {
+  for (int i = 0; i < 60; ++i) {
     const Result<StepReport> report = trainer->step();
     ASSERT_TRUE(report) << report.error().message;
     if (i == 0) first = report->cell_loss;

@@ -34,7 +34,8 @@ class Folder {
   std::string path_;
 };
 
-constexpr int64_t kVocab = 320;  // below the golden models' image and noise tokens
+constexpr int64_t kVocab = 320;    // below the golden models' image and noise tokens
+constexpr int64_t kDocuments = 6;  // of a tiny run: a step costs by its tokens
 
 // Documents 0, a, a+s, a+2s, … 1: the second number decides all that follow.
 inline void write_documents(const std::string& path, int64_t documents, int64_t length) {
@@ -53,9 +54,9 @@ inline void write_documents(const std::string& path, int64_t documents, int64_t 
 // A run of a golden's configuration on such documents, quick to learn.
 inline TrainConfig tiny_run(const Folder& folder, const std::string& golden,
                             const std::vector<std::string>& settings = {}) {
-  write_documents(folder / "train.shard", 12, 20);
+  write_documents(folder / "train.shard", kDocuments, 20);
   std::string json = R"({"model": ")" + golden_config(golden) + R"(", "train": ["train.shard"],
-    "valid": ["train.shard"], "out": "out", "steps": 60, "micro_tokens": 150, "accumulation": 2,
+    "valid": ["train.shard"], "out": "out", "steps": 60, "micro_tokens": 75, "accumulation": 2,
     "learning_rate": 0.01, "final_learning_rate": 0.001, "warmup_steps": 3, "decay_start": 30,
     "threads": 2})";
   Result<TrainConfig> config = TrainConfig::parse(json, folder / "train.json", settings);
