@@ -215,9 +215,13 @@ class Painter {
     const size_t count = static_cast<size_t>(options_.size.cells());
     std::vector<std::vector<int64_t>> frames(jobs_.size(),
                                              std::vector<int64_t>(count, visual_.mask_id));
-    for (size_t job = 0; job < jobs_.size(); ++job)
-      if (frame_of(static_cast<int64_t>(job)) == 0 && !jobs_[job].begun.empty())
-        frames[job] = jobs_[job].begun;
+    for (size_t job = 0; job < jobs_.size(); ++job) {
+      const std::vector<int64_t>& begun = jobs_[job].begun;
+      const auto first = paintings_[job].cells.size();
+      if (first + count <= begun.size())
+        frames[job].assign(begun.begin() + static_cast<long>(first),
+                           begun.begin() + static_cast<long>(first + count));
+    }
     masked_.clear();
     for (const std::vector<int64_t>& frame : frames)
       masked_.push_back(std::count(frame.begin(), frame.end(), visual_.mask_id));
@@ -315,10 +319,11 @@ Status check_job(const PaintJob& job, const PaintOptions& options, const ModelCo
                 options.size.cells(), " in every job or none");
   for (int64_t id : job.first_frame)
     if (!cells.is_cell(id)) return fail("a first frame holds token ", id, ", expected cells");
-  if (!job.begun.empty() && (options.passes == 0 || first_frame ||
-                             static_cast<int64_t>(job.begun.size()) != options.size.cells()))
-    return fail("a frame of ", job.begun.size(), " cells is begun, expected none, or ",
-                options.size.cells(), " with passes and without a first frame");
+  const int64_t begun = static_cast<int64_t>(job.begun.size()), frame = options.size.cells();
+  if (begun > 0 && (options.passes == 0 || first_frame || begun % frame != 0 ||
+                    begun > frame * options.size.frames))
+    return fail(begun, " cells are begun, expected none, or up to ", options.size.frames,
+                " frames of ", frame, " with passes and without a first frame");
   for (int64_t id : job.begun)
     if (!cells.is_cell(id) && id != config.visual.mask_id)
       return fail("a frame begins with token ", id, ", expected cells or the mask");

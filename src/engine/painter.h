@@ -33,7 +33,8 @@ struct PaintJob {
   std::vector<int64_t> prompt;       // what stands before <start>
   std::vector<int64_t> without;      // the same without the caption; needed for guidance
   std::vector<int64_t> first_frame;  // cells of latent frame 0, if it is given
-  // In passes: what latent frame 0 begins as.  Cells of the mask's id are painted, the others kept.
+  // In passes: what the first latent frames begin as, whole frames.  Cells of the mask's id are
+  // painted, the others kept.
   std::vector<int64_t> begun = {};
   uint64_t seed = 0;
 };

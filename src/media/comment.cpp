@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Comments in three containers.  Every reader walks forward by at least one byte a step and never
+// Comments in four containers.  Every reader walks forward by at least one byte a step and never
 // looks past the end, so it ends on any bytes.
 #include "media/comment.h"
 
@@ -18,6 +18,8 @@ namespace {
 constexpr std::string_view kKeyword("Comment\0", 8);  // PNG 11.3.3.2, with its separator
 constexpr size_t kPngSignature = 8;
 constexpr size_t kPngHeaderEnd = kPngSignature + 8 + 13 + 4;  // behind IHDR
+constexpr size_t kRiffHeader = 12;                            // "RIFF", the length, "WEBP"
+constexpr std::string_view kWebpChunk = "HADL";               // of a name that nobody else has
 
 std::string big_endian_32(uint32_t value) {
   std::string bytes;
@@ -52,6 +54,48 @@ std::string gif_extension(std::string_view comment) {
     extension.append(block);
   }
   return extension + '\0';
+}
+
+std::string little_endian_32(size_t value) {
+  std::string bytes;
+  for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(value >> shift & 0xff);
+  return bytes;
+}
+
+size_t read_little_32(std::string_view file, size_t at) {
+  size_t value = 0;
+  for (size_t i = 4; i-- > 0;) value = value << 8 | static_cast<uint8_t>(file[at + i]);
+  return value;
+}
+
+// A name of four letters, the length, the bytes, and one more where they are odd (RFC 9649, 2.3).
+std::string riff_chunk(std::string_view name, std::string_view bytes) {
+  std::string chunk = std::string(name) + little_endian_32(bytes.size()) + std::string(bytes);
+  if (bytes.size() % 2 == 1) chunk += '\0';
+  return chunk;
+}
+
+// A simple file becomes an extended one (RFC 9649, 2.7): only that may hold chunks of its own.
+// Without transparency and without motion: what is written here has neither.
+std::string with_webp_chunk(std::string_view file, FrameSize size, std::string_view comment) {
+  const auto side = [](int64_t pixels) {
+    return little_endian_32(static_cast<size_t>(pixels - 1)).substr(0, 3);
+  };
+  const std::string header = std::string(4, '\0') + side(size.width) + side(size.height);
+  const std::string body = "WEBP" + riff_chunk("VP8X", header) +
+                           std::string(file.substr(kRiffHeader)) + riff_chunk(kWebpChunk, comment);
+  return "RIFF" + little_endian_32(body.size()) + body;
+}
+
+std::string find_in_webp(std::string_view file) {
+  for (size_t at = kRiffHeader; at + 8 <= file.size();) {
+    const size_t length = read_little_32(file, at + 4);
+    if (length > file.size() - at - 8) break;
+    const std::string_view text = file.substr(at + 8, length);
+    if (file.substr(at, 4) == kWebpChunk && is_metadata_comment(text)) return std::string(text);
+    at += 8 + length + length % 2;
+  }
+  return "";
 }
 
 uint32_t read_32(std::string_view file, size_t at) {
@@ -146,6 +190,12 @@ std::string with_comment(FileKind kind, std::string file, std::string_view comme
       return file.insert(kPngHeaderEnd, png_chunk(comment));
     case FileKind::jpeg:
       return file.insert(jpeg_comment_place(file), jpeg_segment(comment));
+    case FileKind::webp: {
+      const FrameSize size =
+          stored_size(kind, {reinterpret_cast<const uint8_t*>(file.data()), file.size()});
+      CHECK(size.width > 0 && file.size() > kRiffHeader, file.size());
+      return with_webp_chunk(file, size, comment);
+    }
     case FileKind::gif:
       CHECK(file.size() > 13 && file.back() == '\x3b', file.size());
       return file.insert(file.size() - 1, gif_extension(comment));
@@ -160,6 +210,7 @@ std::string find_comment(FileKind kind, std::span<const uint8_t> bytes) {
   std::string found;
   if (kind == FileKind::png) found = find_in_png(file);
   if (kind == FileKind::jpeg) found = find_in_jpeg(file);
+  if (kind == FileKind::webp) found = find_in_webp(file);
   if (kind == FileKind::gif) found = find_in_gif(file);
   return static_cast<int64_t>(found.size()) <= kMostCommentBytes ? found : "";
 }

@@ -70,7 +70,7 @@ Walk walk_of(const Turn& turn, int64_t width, int64_t shown_width, int64_t heigh
 }
 
 // The frame is RGB or RGBA; the picture is what is shown.
-Picture upright(const AVFrame& frame, const Turn& turn) {
+Picture upright(const AVFrame& frame, const Turn& turn, Shows shows) {
   const int64_t width = frame.width, height = frame.height;
   Picture picture(turn.a ? width : height, turn.a ? height : width);
   const Walk walk = walk_of(turn, width, picture.width, height);
@@ -79,7 +79,12 @@ Picture upright(const AVFrame& frame, const Turn& turn) {
     const uint8_t* from = frame.data[0] + y * frame.linesize[0];
     uint8_t* to = picture.rgb.data() + 3 * (walk.start + y * walk.step_y);
     for (int64_t x = 0; x < width; ++x, from += alpha ? 4 : 3, to += 3 * walk.step_x)
-      for (int c = 0; c < 3; ++c) to[c] = alpha ? over_white(from[c], from[3]) : from[c];
+      for (int c = 0; c < 3; ++c) {
+        if (shows == Shows::transparency)
+          to[c] = alpha ? static_cast<uint8_t>(255 - from[3]) : 0;
+        else
+          to[c] = alpha ? over_white(from[c], from[3]) : from[c];
+      }
   }
   return picture;
 }
@@ -180,7 +185,7 @@ bool FrameReader::scale(const Picture& from, Picture& to) {
 bool FrameReader::read(const AVFrame& frame, Picture& picture) {
   const FramePtr rgb = to_rgb(frame);
   if (!rgb) return false;
-  Picture shown = upright(*rgb, after(turn_of_frame(frame), turn_));
+  Picture shown = upright(*rgb, after(turn_of_frame(frame), turn_), request_.shows);
   if (width_ == 0) {
     width_ = request_.width > 0 ? request_.width : shown.width;
     height_ = request_.height > 0 ? request_.height : shown.height;
@@ -192,7 +197,27 @@ bool FrameReader::read(const AVFrame& frame, Picture& picture) {
   return scale(shown, picture);
 }
 
+namespace {
+
+// Every pixel a word, opaque, in the machine's byte order; swscale would go through YUV.
+FramePtr words_of_picture(const Picture& picture) {
+  FramePtr frame = new_frame(static_cast<int>(picture.width), static_cast<int>(picture.height),
+                             AV_PIX_FMT_RGB32);
+  if (!frame) return nullptr;
+  for (int64_t y = 0; y < picture.height; ++y) {
+    auto* word = reinterpret_cast<uint32_t*>(frame->data[0] + y * frame->linesize[0]);
+    for (int64_t x = 0; x < picture.width; ++x) {
+      const uint8_t* rgb = picture.pixel(x, y);
+      *word++ = 0xff000000u | static_cast<uint32_t>(rgb[0] << 16 | rgb[1] << 8 | rgb[2]);
+    }
+  }
+  return frame;
+}
+
+}  // namespace
+
 FramePtr frame_of_picture(const Picture& picture, AVPixelFormat format) {
+  if (format == AV_PIX_FMT_RGB32) return words_of_picture(picture);
   const AVPixFmtDescriptor* about = av_pix_fmt_desc_get(format);
   CHECK(about, static_cast<int>(format));
   const int64_t wide = 1 << about->log2_chroma_w, high = 1 << about->log2_chroma_h;

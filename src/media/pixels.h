@@ -5,9 +5,9 @@
 //   Picture picture;
 //   if (!reader.read(*frame, picture)) ...      // no memory, or a format that cannot be converted
 //
-// In this order: to RGB by the frame's own matrix and range; over white, where it is transparent;
-// upright; cut; scaled.  The first frame decides the size of all: later frames of another size are
-// scaled to it.  One thread at a time.
+// In this order: to RGB by the frame's own matrix and range; over white, where it is transparent,
+// or that itself as a grey; upright; cut; scaled.  The first frame decides the size of all: later
+// frames of another size are scaled to it.  One thread at a time.
 #pragma once
 
 #include <cstdint>

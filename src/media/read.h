@@ -9,10 +9,10 @@
 // The bytes are read by a child process that may do nothing but compute (sandbox.h).  Whatever it
 // dies of, the caller gets one line: "film.mp4: not a picture or clip that can be read".
 //
-// What is transparent is laid over white.  Pictures are upright: what EXIF (JPEG) and the display
-// matrix (MP4) say of turning and mirroring is done.  A clip that breaks off keeps the frames
-// before the break; a still that breaks off is refused.  Sound, subtitles and colour profiles are
-// ignored.
+// What is transparent is laid over white, unless that is what is asked for.  Pictures are upright:
+// what EXIF (JPEG) and the display matrix (MP4) say of turning and mirroring is done.  A clip that
+// breaks off keeps the frames before the break; a still that breaks off is refused.  Sound,
+// subtitles and colour profiles are ignored.
 //
 // Any thread; each call has a child of its own and returns when that child has ended.
 #pragma once
@@ -39,6 +39,11 @@ struct ReadLimits {
   int64_t memory_bytes = 1 << 30;  // the child's memory, beyond program and file
 };
 
+enum class Shows {
+  colours,       // over white where they are transparent
+  transparency,  // instead: white where nothing is seen, black where a pixel is opaque
+};
+
 enum class Fit {
   cover,    // keeps the proportions and cuts what stands out, the same on both sides
   stretch,  // the whole picture, whatever becomes of its proportions
@@ -47,6 +52,7 @@ enum class Fit {
 struct ReadRequest {
   int64_t width = 0, height = 0;  // 0 and 0: as it is in the file.  Scaled bicubically
   Fit fit = Fit::cover;
+  Shows shows = Shows::colours;
   // 0: the frames as they are stored, at their mean rate.  Otherwise the frame that is shown at
   // 0, 1/fps, 2/fps ... seconds, at least one.
   double fps = 0;

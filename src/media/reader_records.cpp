@@ -13,25 +13,40 @@ namespace hadal {
 namespace {
 
 // One list for both directions.  Rates and seconds travel as their bits.
-std::array<int64_t, 13> numbers_of(const DecodeTask& task) {
+constexpr size_t kNumbers = 14;
+using Numbers = std::array<int64_t, kNumbers>;
+
+Numbers numbers_of(const DecodeTask& task) {
   const auto bits = [](double value) { return std::bit_cast<int64_t>(value); };
   const ReadRequest& request = task.request;
   const ReadLimits& limits = task.limits;
-  return {task.facts_only,     request.width,
-          request.height,      static_cast<int64_t>(request.fit),
-          bits(request.fps),   request.frames,
-          limits.file_bytes,   limits.frame_pixels,
-          limits.frames,       bits(limits.seconds),
-          limits.total_pixels, bits(limits.wait_seconds),
+  return {task.facts_only,
+          request.width,
+          request.height,
+          static_cast<int64_t>(request.fit),
+          static_cast<int64_t>(request.shows),
+          bits(request.fps),
+          request.frames,
+          limits.file_bytes,
+          limits.frame_pixels,
+          limits.frames,
+          bits(limits.seconds),
+          limits.total_pixels,
+          bits(limits.wait_seconds),
           limits.memory_bytes};
 }
 
-DecodeTask task_of(const std::array<int64_t, 13>& n) {
+DecodeTask task_of(const Numbers& n) {
   const auto real = [](int64_t bits) { return std::bit_cast<double>(bits); };
   DecodeTask task;
   task.facts_only = n[0] != 0;
-  task.request = {n[1], n[2], n[3] == 0 ? Fit::cover : Fit::stretch, real(n[4]), n[5]};
-  task.limits = {n[6], n[7], n[8], real(n[9]), n[10], real(n[11]), n[12]};
+  task.request = {n[1],
+                  n[2],
+                  n[3] == 0 ? Fit::cover : Fit::stretch,
+                  n[4] == 0 ? Shows::colours : Shows::transparency,
+                  real(n[5]),
+                  n[6]};
+  task.limits = {n[7], n[8], n[9], real(n[10]), n[11], real(n[12]), n[13]};
   return task;
 }
 
@@ -44,7 +59,7 @@ std::string task_word(const DecodeTask& task) {
 }
 
 std::optional<DecodeTask> task_of_word(std::string_view word) {
-  std::array<int64_t, 13> numbers{};
+  Numbers numbers{};
   for (int64_t& number : numbers) {
     const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), number);
     if (code != std::errc() || end == word.data() + word.size() || *end != ',') return std::nullopt;

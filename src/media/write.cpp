@@ -23,15 +23,26 @@ struct Recipe {
   const char* encoder;
   AVPixelFormat format;
   int quality = 0;  // of encoders with a fixed quantiser: 1 (best) to 31
-  std::vector<std::pair<const char*, const char*>> options = {};
+  std::vector<std::pair<const char*, std::string>> options = {};
 };
 
-Recipe recipe_of(FileKind kind) {
+// Of 2, which nobody tells from the picture, to 31, for qualities of 100 to 0.
+int jpeg_quantiser(int64_t quality) {
+  constexpr int64_t kFinest = 2, kCoarsest = 31;
+  return static_cast<int>(kFinest +
+                          ((kBestQuality - quality) * (kCoarsest - kFinest) + kBestQuality / 2) /
+                              kBestQuality);
+}
+
+Recipe recipe_of(FileKind kind, int64_t quality = kBestQuality) {
   switch (kind) {
     case FileKind::png:
       return {"png", AV_PIX_FMT_RGB24, 0, {{"pred", "paeth"}}};
     case FileKind::jpeg:
-      return {"mjpeg", AV_PIX_FMT_YUVJ444P, 2};
+      return {"mjpeg", AV_PIX_FMT_YUVJ444P, jpeg_quantiser(quality)};
+    case FileKind::webp:  // given RGB, the library makes of it the YUV that its readers expect
+      if (quality == kBestQuality) return {"libwebp", AV_PIX_FMT_RGB32, 0, {{"lossless", "1"}}};
+      return {"libwebp", AV_PIX_FMT_RGB32, 0, {{"quality", std::to_string(quality)}}};
     case FileKind::gif:
       return {"gif", AV_PIX_FMT_PAL8};
     case FileKind::webm:
@@ -49,7 +60,7 @@ const char* muxer_of(FileKind kind) {
 }
 
 bool is_still_kind(FileKind kind) {
-  return kind == FileKind::png || kind == FileKind::jpeg;
+  return kind == FileKind::png || kind == FileKind::jpeg || kind == FileKind::webp;
 }
 
 struct Dictionary {
@@ -146,14 +157,16 @@ CodecPtr open_encoder(const Recipe& recipe, const AVFrame& frame, AVRational rat
     context->global_quality = recipe.quality * FF_QP2LAMBDA;
   }
   Dictionary options;
-  for (const auto& [key, value] : recipe.options) av_dict_set(&options.entries, key, value, 0);
+  for (const auto& [key, value] : recipe.options)
+    av_dict_set(&options.entries, key, value.c_str(), 0);
   return avcodec_open2(context.get(), codec, &options.entries) == 0 ? std::move(context) : nullptr;
 }
 
 // ---- stills: one packet is the file
 
-Result<std::string> encode_still(const Clip& clip, FileKind kind, const std::string& name) {
-  const Recipe recipe = recipe_of(kind);
+Result<std::string> encode_still(const Clip& clip, FileKind kind, int64_t quality,
+                                 const std::string& name) {
+  const Recipe recipe = recipe_of(kind, quality);
   const FramePtr frame = frame_of_picture(clip.frames.front(), recipe.format);
   if (!frame) return fail_machine(name, ": memory is short");
   frame->quality = recipe.quality * FF_QP2LAMBDA;
@@ -222,8 +235,8 @@ Status check_film(int64_t width, int64_t height, double fps, FileKind kind,
   constexpr int64_t kMostSide = 16384;  // what every encoder here takes
   if (width < 1 || height < 1 || width > kMostSide || height > kMostSide)
     return fail(name, ": a frame of ", width, " × ", height, ", expected 1 to ", kMostSide);
-  if (kind == FileKind::unknown || kind == FileKind::webp)
-    return fail(name, ": unknown ending, expected .png, .jpg, .gif, .mp4 or .webm");
+  if (kind == FileKind::unknown)
+    return fail(name, ": unknown ending, expected .png, .jpg, .webp, .gif, .mp4 or .webm");
   if (is_still_kind(kind)) return Ok{};
   // Browsers show a GIF's frames of 1/100 s as if they were of 1/10 s.
   const double most = kind == FileKind::gif ? 50 : 240;
@@ -341,14 +354,15 @@ Result<std::string> FilmEncoder::encode(const Clip& clip, FileKind kind, const s
 }
 
 Result<std::string> encode_media(const Clip& clip, FileKind kind, const Metadata& metadata,
-                                 const std::string& name) {
+                                 const std::string& name, int64_t quality) {
+  CHECK(quality >= 0 && quality <= kBestQuality, quality);
   const std::string shown = printable(name);
   TRY_STATUS(check_clip(clip, kind, shown));
   TRY(const std::string comment, metadata_comment(metadata));
   av_log_set_level(AV_LOG_QUIET);  // encoders chat on stderr
   if (!is_still_kind(kind) && kind != FileKind::gif)
     return FilmEncoder::encode(clip, kind, comment, shown);
-  TRY(std::string file, is_still_kind(kind) ? encode_still(clip, kind, shown)
+  TRY(std::string file, is_still_kind(kind) ? encode_still(clip, kind, quality, shown)
                                             : FilmEncoder::encode(clip, kind, comment, shown));
   return with_comment(kind, std::move(file), comment);
 }

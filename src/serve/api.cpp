@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "serve/api_path.h"
 #include "serve/base64.h"
 #include "serve/embedding_reply.h"
 #include "serve/pictures.h"
@@ -21,30 +22,6 @@ constexpr std::string_view kBearer = "Bearer ", kBasic = "Basic ";
 constexpr int64_t kViewBytes = 256 << 20;
 // A large model looks at a picture for seconds: who would wait longer is better told.
 constexpr QueueLimits kViewQueue = {.most = 64, .most_of_one = 16};
-
-bool takes_off(std::string_view& path, std::string_view prefix) {
-  if (!path.starts_with(prefix) || path.size() <= prefix.size() || path[prefix.size()] != '/')
-    return false;
-  path.remove_prefix(prefix.size());
-  return true;
-}
-
-// Without the prefixes under which everything is served once more.
-std::string_view plain_path(std::string_view path) {
-  std::string_view rest = path;
-  if (takes_off(rest, "/anthropic")) {
-    takes_off(rest, "/v1");
-    return rest.starts_with("/messages") ? rest : path;
-  }
-  takes_off(rest, "/beta");
-  takes_off(rest, "/v1");
-  return rest;
-}
-
-ErrorFamily family_of(std::string_view path) {
-  if (path.starts_with("/sdapi/")) return ErrorFamily::a1111;
-  return plain_path(path).starts_with("/messages") ? ErrorFamily::anthropic : ErrorFamily::openai;
-}
 
 // "localhost:8080", "[::1]:8080", "127.0.0.1" to its name.
 std::string_view host_name(std::string_view host) {

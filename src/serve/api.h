@@ -8,7 +8,7 @@
 //   api.drain();                                     // new requests: 503; /health says so
 //   api.cut();                                       // what still runs ends with an error
 //
-// Every path is served with and without /v1 and under /beta; Anthropic's also under /anthropic.
+// Every path has several names (api_path.h).
 // Without any key in the accounts everybody may ask, but only over loopback names: a page in
 // somebody's browser that reaches this machine by another name, or from another origin, is refused.
 // Any thread.  The model and the accounts must outlive it.
@@ -53,6 +53,7 @@ struct ImageCall;
 struct PictureChatCall;
 struct VideoCall;
 struct PictureReplyParts;
+struct Senses;
 struct StoredFile;
 struct VideoJob;
 
@@ -132,6 +133,8 @@ class Api : public HttpHandler {
   ApiStatus models(const Asked& asked);
   ApiStatus one_model(const Asked& asked);
   ApiStatus balance(const Asked& asked);
+  Senses senses() const;
+  ApiResult<OrderedJson> card() const;
   ApiStatus props(const Asked& asked);
   ApiStatus slots(const Asked& asked);
   ApiStatus live(const Asked& asked);
@@ -140,7 +143,8 @@ class Api : public HttpHandler {
   ApiStatus page(const Asked& asked);
 
   struct TextJob {
-    ReplyPlan plan;
+    std::vector<ReplyPlan> plans;  // one a prompt
+    int64_t answers = 1;           // to each
     std::string user, cache_salt;
     bool stream = false;
     std::string call_prefix;
@@ -148,7 +152,8 @@ class Api : public HttpHandler {
     std::function<std::unique_ptr<ReplyWriter>(ReplyFacts facts)> writer;
     ReplyFacts facts;
   };
-  ReplyFacts facts_for(const TextCall& call, const ReplyPlan& plan, const std::string& id) const;
+  ReplyFacts facts_for(const TextCall& call, const std::vector<ReplyPlan>& plans,
+                       const std::string& id) const;
   // A conversation on its way to an answer, in the words of one of the APIs.
   struct ChatJob {
     std::shared_ptr<const ChatCall> call;
@@ -169,6 +174,8 @@ class Api : public HttpHandler {
   ApiStatus check_balance(const Asked& asked);
   ApiStatus complete(const Asked& asked, CompletionCall call);
   ApiStatus answer_text(const Asked& asked, TextJob job);
+  // Why the worker did not take a request.
+  static ApiError queue_error(Submitted state);
   // Chats that are answered by a picture or clip, and those that show one.
   ApiStatus draw_in_chat(const Asked& asked, const OrderedJson& body, ChatArt art);
   ApiStatus film_in_chat(const Asked& asked, PictureChatCall call, const ReplyFacts& facts);
@@ -203,7 +210,9 @@ class Api : public HttpHandler {
   ApiStatus delete_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
   ApiStatus video_sync(const Asked& asked);
   ApiStatus remix_video(const Asked& asked, VideoJobs& videos, const VideoJob& job);
+  ApiResult<VideoJob> source_video(const Asked& asked, VideoJobs& videos, const Form& form);
   ApiStatus extend_video(const Asked& asked, VideoJobs& videos);
+  ApiStatus edit_video(const Asked& asked, VideoJobs& videos);
   ApiStatus make_from_video(const Asked& asked, VideoJobs& videos, VideoCall call, VideoJob from);
   ApiStatus check_finished(const VideoJob& job) const;
   ApiResult<FileStore*> files_or_refusal();

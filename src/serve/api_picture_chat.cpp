@@ -24,6 +24,7 @@ ApiStatus Api::draw_in_chat(const Asked& asked, const OrderedJson& body, ChatArt
                    .fingerprint = model_.fingerprint,
                    .created = std::time(nullptr),
                    .stream_usage = call.stream_usage,
+                   .answers = call.order.count,
                    .secret = {}};
   if (art == ChatArt::clip) return film_in_chat(asked, std::move(call), facts);
   return answer_picture(asked, call.user,
@@ -94,14 +95,16 @@ ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   CompletionCall completion;
   static_cast<TextCall&>(completion) = call;
   // Planned by its length: cells are ids beyond those that a request may name.
-  completion.prompt = std::vector<int64_t>(prompt->size());
+  completion.prompts.emplace_back(std::vector<int64_t>(prompt->size()));
   if (!alone) completion.ignored.emplace_back("messages");
-  TRY(ReplyPlan plan, plan_completion(model_, completion));
+  TRY(std::vector<ReplyPlan> plans, plan_completion(model_, completion));
+  ReplyPlan& plan = plans.front();
   plan.generation.prompt = prompt.take();
   plan.picture_tokens = std::count_if(plan.generation.prompt.begin(), plan.generation.prompt.end(),
                                       [this](int64_t id) { return id >= model_.worker.vocab(); });
-  ReplyFacts facts = facts_for(call, plan, make_id("chatcmpl-"));
-  return answer_text(asked, {.plan = std::move(plan),
+  ReplyFacts facts = facts_for(call, plans, make_id("chatcmpl-"));
+  return answer_text(asked, {.plans = std::move(plans),
+                             .answers = call.answers,
                              .user = call.user,
                              .cache_salt = call.cache_salt,
                              .stream = call.stream,

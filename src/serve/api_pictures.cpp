@@ -170,12 +170,7 @@ ApiStatus Api::one_video(const Asked& asked) {
   if (rest == "sync" && posts) return video_sync(asked);
   TRY(VideoJobs* const videos, videos_or_refusal());
   if (rest == "extensions" && posts) return extend_video(asked, *videos);
-  if (rest == "edits" && posts)
-    return ApiError{.message =
-                        "videos/edits: this model cannot paint the frames of a given video "
-                        "anew; videos/{id}/remix films on from its first frame, "
-                        "videos/extensions from its last",
-                    .code = "not_supported"};
+  if (rest == "edits" && posts) return edit_video(asked, *videos);
   const size_t slash = std::min(rest.find('/'), rest.size());
   const std::string id = rest.substr(0, slash),
                     word = rest.substr(std::min(slash + 1, rest.size()));
@@ -219,17 +214,33 @@ ApiStatus Api::remix_video(const Asked& asked, VideoJobs& videos, const VideoJob
   return make_from_video(asked, videos, std::move(call), std::move(from));
 }
 
+// The finished video that a request names.
+ApiResult<VideoJob> Api::source_video(const Asked& asked, VideoJobs& videos, const Form& form) {
+  TRY(const std::string id, read_source_id(form));
+  TRY(std::optional<VideoJob> job, videos.store().find(id, owner_of(asked)));
+  if (!job) return no_such_video(id);
+  TRY_STATUS(check_finished(*job));
+  return std::move(*job);
+}
+
 // More frames behind the last one; the new video holds the whole.
 ApiStatus Api::extend_video(const Asked& asked, VideoJobs& videos) {
   TRY(const Form form, read_form(asked.exchange->request()));
-  TRY(const std::string id, read_source_id(form));
-  TRY(const std::optional<VideoJob> job, videos.store().find(id, owner_of(asked)));
-  if (!job) return no_such_video(id);
-  TRY_STATUS(check_finished(*job));
-  TRY(VideoCall call, read_extension(form, pictures_->artist().limits(), *job));
+  TRY(const VideoJob job, source_video(asked, videos, form));
+  TRY(VideoCall call, read_extension(form, pictures_->artist().limits(), job));
   VideoJob from;
-  from.made_from = id;
-  from.frames_before = all_frames(*job);
+  from.made_from = job.id;
+  from.frames_before = all_frames(job);
+  return make_from_video(asked, videos, std::move(call), std::move(from));
+}
+
+// All its frames, painted over.
+ApiStatus Api::edit_video(const Asked& asked, VideoJobs& videos) {
+  TRY(const Form form, read_form(asked.exchange->request()));
+  TRY(const VideoJob job, source_video(asked, videos, form));
+  TRY(VideoCall call, read_video_edit(form, pictures_->artist().limits(), job));
+  VideoJob from;
+  from.made_from = job.id;
   return make_from_video(asked, videos, std::move(call), std::move(from));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The API: answers that need no generation.
 #include <algorithm>
+#include <ctime>
 
 #include "serve/api.h"
 #include "serve/chat_codec.h"
@@ -10,6 +11,7 @@
 #include "serve/file_store.h"
 #include "serve/json_reply.h"
 #include "serve/messages_codec.h"
+#include "serve/model_card.h"
 #include "serve/pictures.h"
 #include "serve/responses_codec.h"
 #include "serve/web_page.h"
@@ -17,40 +19,6 @@
 
 namespace hadal {
 namespace {
-
-// What goes into the model, and what comes out of it.
-struct Senses {
-  bool draws = false, films = false, looks = false;
-
-  Senses(Pictures* pictures, Sees sees)
-      : draws(pictures != nullptr),
-        films(pictures && pictures->videos()),
-        looks(sees == Sees::pictures || (pictures && pictures->artist().looks())) {}
-  OrderedJson input() const {
-    OrderedJson kinds = OrderedJson::array({"text"});
-    if (looks) kinds.push_back("image");
-    return kinds;
-  }
-  OrderedJson output() const {
-    OrderedJson kinds = OrderedJson::array({"text"});
-    if (draws) kinds.push_back("image");
-    if (films) kinds.push_back("video");
-    return kinds;
-  }
-};
-
-OrderedJson model_json(const ServedModel& model, const Senses& senses) {
-  return {{"id", model.id},
-          {"object", "model"},
-          {"created", model.created},
-          {"owned_by", "hadal"},
-          {"context_length", model.worker.context()},
-          {"max_output_tokens", model.worker.context() - 1},
-          {"modalities", senses.input()},
-          {"default_temperature", model.temperature},
-          {"output_modalities", senses.output()},
-          {"fingerprint", model.fingerprint}};
-}
 
 // Gifts are used up first.
 OrderedJson balance_json(const Balance& balance) {
@@ -170,10 +138,22 @@ ApiStatus Api::apply_template(const Asked& asked) {
                      });
 }
 
+Senses Api::senses() const {
+  const bool draws = pictures_ != nullptr;
+  return {.looks = sees() == Sees::pictures || (draws && pictures_->artist().looks()),
+          .draws = draws,
+          .films = draws && pictures_->videos()};
+}
+
+ApiResult<OrderedJson> Api::card() const {
+  TRY(const std::vector<Price> prices, accounts_.prices());
+  return model_card(model_, senses(), prices, std::time(nullptr));
+}
+
 ApiStatus Api::models(const Asked& asked) {
+  TRY(OrderedJson only, card());
   reply_json(*asked.exchange,
-             {{"object", "list"},
-              {"data", OrderedJson::array({model_json(model_, Senses(pictures_.get(), sees()))})}});
+             {{"object", "list"}, {"data", OrderedJson::array({std::move(only)})}});
   return Ok{};
 }
 
@@ -182,7 +162,8 @@ ApiStatus Api::one_model(const Asked& asked) {
   TextCall call;
   call.model = path.substr(path.find("/models/") + 8);
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
-  reply_json(*asked.exchange, model_json(model_, Senses(pictures_.get(), sees())));
+  TRY(const OrderedJson only, card());
+  reply_json(*asked.exchange, only);
   return Ok{};
 }
 
@@ -200,7 +181,6 @@ ApiStatus Api::balance(const Asked& asked) {
 
 // What llama.cpp's clients ask a server for when they begin.
 ApiStatus Api::props(const Asked& asked) {
-  const Senses senses(pictures_.get(), sees());
   reply_json(*asked.exchange, {{"default_generation_settings",
                                 {{"n_ctx", model_.worker.context()},
                                  {"params",
@@ -209,7 +189,7 @@ ApiStatus Api::props(const Asked& asked) {
                                    {"n_predict", model_.default_output}}}}},
                                {"total_slots", model_.worker.gauges().slots},
                                {"model_alias", model_.id},
-                               {"modalities", {{"vision", senses.looks}, {"audio", false}}},
+                               {"modalities", {{"vision", senses().looks}, {"audio", false}}},
                                {"build_info", "hadal"},
                                {"fingerprint", model_.fingerprint}});
   return Ok{};

@@ -15,15 +15,19 @@
 
 namespace hadal {
 
-ReplyFacts Api::facts_for(const TextCall& call, const ReplyPlan& plan,
+ReplyFacts Api::facts_for(const TextCall& call, const std::vector<ReplyPlan>& plans,
                           const std::string& id) const {
+  int64_t tokens = 0;
+  for (const ReplyPlan& plan : plans) tokens += static_cast<int64_t>(plan.generation.prompt.size());
   return {.id = id,
           .model = model_.id,
           .fingerprint = model_.fingerprint,
           .created = std::time(nullptr),
           .stream_usage = call.stream_usage,
           .logprobs = call.logprobs,
-          .prompt_tokens = static_cast<int64_t>(plan.generation.prompt.size()),
+          .thinks = plans.front().form.chat && plans.front().form.chat->thinking,
+          .answers = call.answers * static_cast<int64_t>(plans.size()),
+          .prompt_tokens = tokens,
           .secret = accounts_.secret()};
 }
 
@@ -62,8 +66,11 @@ ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job,
                                 const std::vector<Tensor>& seen) {
   const ChatCall& call = *job.call;
   TRY(ReplyPlan plan, plan_chat(model_, call, seen));
-  ReplyFacts facts = facts_for(call, plan, make_id(job.id_prefix));
-  return answer_text(asked, {.plan = std::move(plan),
+  std::vector<ReplyPlan> plans;
+  plans.push_back(std::move(plan));
+  ReplyFacts facts = facts_for(call, plans, make_id(job.id_prefix));
+  return answer_text(asked, {.plans = std::move(plans),
+                             .answers = call.answers,
                              .user = call.user,
                              .cache_salt = call.cache_salt,
                              .stream = call.stream,
@@ -75,19 +82,16 @@ ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job,
 
 ApiStatus Api::complete(const Asked& asked, CompletionCall call) {
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
-  TRY(ReplyPlan plan, plan_completion(model_, call));
-  ReplyFacts facts = facts_for(call, plan, make_id("cmpl-"));
-  const std::string echoed = plan.echoed;
-  return answer_text(asked, {.plan = std::move(plan),
+  TRY(std::vector<ReplyPlan> plans, plan_completion(model_, call));
+  ReplyFacts facts = facts_for(call, plans, make_id("cmpl-"));
+  return answer_text(asked, {.plans = std::move(plans),
+                             .answers = call.answers,
                              .user = call.user,
                              .cache_salt = call.cache_salt,
                              .stream = call.stream,
                              .call_prefix = "call_",
                              .family = ErrorFamily::openai,
-                             .writer =
-                                 [echoed](ReplyFacts known) {
-                                   return make_completion_writer(std::move(known), echoed);
-                                 },
+                             .writer = make_completion_writer,
                              .facts = std::move(facts)});
 }
 
@@ -119,8 +123,8 @@ ApiStatus Api::responses(const Asked& asked) {
   if (pictures_ && asks_for_picture(body)) return draw_in_response(asked, body);
   TRY(ResponsesCall call, read_responses_call(body, sees()));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  const auto writer = [echoed = call.echoed](ReplyFacts known) {
-    return make_responses_writer(std::move(known), echoed);
+  const auto writer = [echoed = call.echoed, free_text = call.free_text](ReplyFacts known) {
+    return make_responses_writer(std::move(known), echoed, free_text);
   };
   return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
                              .id_prefix = "resp_",
@@ -183,35 +187,42 @@ ApiStatus Api::admit(const Asked& asked, int64_t tokens) {
   return ApiError{.status = 429, .message = refusal->what, .wait_seconds = refusal->wait_seconds};
 }
 
-ApiStatus Api::answer_text(const Asked& asked, TextJob job) {
-  GenerationRequest& generation = job.plan.generation;
-  generation.owner = asked.key ? asked.key->id : job.user;
-  generation.partition = partition_of(asked, job.user, job.cache_salt);
-  generation.deadline = std::chrono::steady_clock::now() + options_.request_time;
-  TRY_STATUS(admit(asked, static_cast<int64_t>(generation.prompt.size())));
+ApiError Api::queue_error(Submitted state) {
+  if (state == Submitted::owner_full)
+    return {.status = 429, .message = "too many of your requests wait", .wait_seconds = 5};
+  return {.status = 503, .message = "the queue is full", .wait_seconds = 10};
+}
 
-  std::vector<HttpHeader> headers = ignored_headers(job.plan.ignored);
-  const auto reply = std::make_shared<TextReply>(
-      *this,
-      TextReplyParts{job.facts.id, asked.exchange, asked.key, job.writer(job.facts), job.family,
-                     job.stream, job.plan.picture_tokens, std::move(headers)},
-      ReplyReader(model_.tokenizer, job.plan.form, job.call_prefix));
+ApiStatus Api::answer_text(const Asked& asked, TextJob job) {
+  for (ReplyPlan& plan : job.plans) {
+    plan.generation.owner = asked.key ? asked.key->id : job.user;
+    plan.generation.partition = partition_of(asked, job.user, job.cache_salt);
+    plan.generation.deadline = std::chrono::steady_clock::now() + options_.request_time;
+  }
+  TRY_STATUS(admit(asked, job.facts.prompt_tokens));
+
+  std::vector<HttpHeader> headers = ignored_headers(job.plans.front().ignored);
+  const auto reply =
+      std::make_shared<TextReply>(*this, TextReplyParts{.id = job.facts.id,
+                                                        .exchange = asked.exchange,
+                                                        .key = asked.key,
+                                                        .writer = job.writer(job.facts),
+                                                        .family = job.family,
+                                                        .stream = job.stream,
+                                                        .plans = std::move(job.plans),
+                                                        .answers = job.answers,
+                                                        .call_prefix = job.call_prefix,
+                                                        .headers = std::move(headers)});
   {
     const std::lock_guard lock(mutex_);
     replies_.insert(reply.get());
   }
-  const Submission made = model_.worker.submit(std::move(generation), reply);
-  if (made.state == Submitted::yes) {
-    reply->start(made.generation);
-    return Ok{};
-  }
+  const Submitted begun = reply->start();
+  if (begun == Submitted::yes) return Ok{};
   forget(*reply);
-  if (asked.key)
-    limiter_.leave(asked.key->number, asked.key->limits, 0, std::chrono::steady_clock::now());
+  leave(asked);
   metrics_.refused("queue");
-  if (made.state == Submitted::owner_full)
-    return ApiError{.status = 429, .message = "too many of your requests wait", .wait_seconds = 5};
-  return ApiError{.status = 503, .message = "the queue is full", .wait_seconds = 10};
+  return queue_error(begun);
 }
 
 }  // namespace hadal

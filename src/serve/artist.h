@@ -37,15 +37,18 @@ struct ArtOrder {
   bool extends = false;
   // first_frame is a picture to be drawn anew, by what the model says that it shows.
   bool redraws = false;
-  // first_frame is a picture that is painted over, in passes: so great a part of its cells, of
-  // those alone that `region`, a picture's file, shows white.  The others stay.  0: it is not.
+  // first_frame is a picture, or a clip of as many frames, that is painted over, in passes: so
+  // great a part of its cells, of those alone that `region`, a picture's file, shows white, or
+  // transparent. The others stay.  0: it is not.
   double paint_over = 0;
   std::string region;  // empty: everywhere
+  bool region_is_transparent = false;
   // Of a clip only its last frame is wanted, as a still: how a picture looks afterwards.
   bool ends_as_still = false;
   FileKind kind = FileKind::png;
-  int64_t previews = 0;  // of each picture, as PNG files, while it is painted
-  bool gallery = false;  // thumbnail and sheet beside the file
+  int64_t quality = 100;  // of JPEG and WebP
+  int64_t previews = 0;   // of each picture, as PNG files, while it is painted
+  bool gallery = false;   // thumbnail and sheet beside the file
 
   bool is_still() const { return frames == 1 || ends_as_still; }
 };
@@ -68,6 +71,7 @@ struct Artwork {
 struct ArtLimits {
   int64_t least_side = 8;    // pixels
   int64_t longest_side = 0;  // pixels
+  int64_t cell_side = 8;     // pixels of what is decided at once; a pass decides at least one
   int64_t most_count = 10;
   int64_t most_frames = 0;
   int64_t usual_width = 64, usual_height = 64, usual_frames = 9;

@@ -49,6 +49,7 @@ ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {
       return bad_field(inside.path("type"), "found \"", type.substr(0, 40),
                        "\", expected enabled or disabled");
     call.thinking = type != "disabled";
+    inside.tell_unread(call.ignored);
   }
   TRY(const OrderedJson* const arguments, fields.object("chat_template_kwargs"));
   if (arguments) {
@@ -57,8 +58,7 @@ ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {
       TRY(const std::optional<bool> enabled, inside.flag(name));
       if (enabled && !call.thinking) call.thinking = *enabled;
     }
-    if (const std::vector<std::string> others = inside.unread(); !others.empty())
-      return bad_field(inside.path(others.front()), "not supported: there is no such template");
+    inside.tell_unread(call.ignored);  // as templates do with what they do not know
   }
   return read_effort(fields, "reasoning_effort", call);
 }
@@ -130,7 +130,7 @@ ApiResult<ChatCall> read_chat_call(const OrderedJson& body, Sees sees) {
   TRY_STATUS(fields.only("add_generation_prompt", {true}, "answers begin where the prompt ends"));
   TRY_STATUS(fields.only("continue_final_message", {false}, "use \"prefix\": true"));
   TRY_STATUS(fields.only("chat_template", {}, "the prompt's form is the model's own"));
-  call.ignored = fields.unread();
+  fields.tell_unread(call.ignored);
   if (!call.pictures.empty() && names_detail(body["messages"]))
     call.ignored.emplace_back("messages.detail");
   return call;

@@ -21,7 +21,7 @@ OrderedJson logprob_json(const std::string& bytes, float logprob) {
 OrderedJson logprobs_json(const std::vector<TokenLogprob>& tokens) {
   OrderedJson content = OrderedJson::array(), reasoning = OrderedJson::array();
   for (const TokenLogprob& token : tokens) {
-    OrderedJson entry = logprob_json(token.bytes, token.logprob);
+    OrderedJson entry = logprob_json(token.bytes, *token.logprob);
     entry["top_logprobs"] = OrderedJson::array();
     for (const auto& [bytes, logprob] : token.likeliest)
       entry["top_logprobs"].push_back(logprob_json(bytes, logprob));
@@ -30,17 +30,36 @@ OrderedJson logprobs_json(const std::vector<TokenLogprob>& tokens) {
   return {{"content", std::move(content)}, {"reasoning_content", std::move(reasoning)}};
 }
 
+OrderedJson message_of(const WholeReply& reply) {
+  OrderedJson message = {{"role", "assistant"}};
+  const bool no_content = reply.content.empty() && !reply.calls.empty();
+  message["content"] = no_content ? OrderedJson() : OrderedJson(reply.content);
+  if (!reply.reasoning.empty()) message["reasoning_content"] = reply.reasoning;
+  for (const ReplyCall& call : reply.calls)
+    message["tool_calls"].push_back(
+        {{"id", call.id},
+         {"type", "function"},
+         {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  return message;
+}
+
 class ChatWriter : public ReplyWriter {
  public:
-  explicit ChatWriter(ReplyFacts facts) : facts_(std::move(facts)) {}
+  explicit ChatWriter(ReplyFacts facts)
+      : facts_(std::move(facts)), calls_(static_cast<size_t>(facts_.answers)) {}
 
   std::string begin() override {
-    return part({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
+    OrderedJson first = {{"role", "assistant"}, {"content", ""}};
+    if (facts_.thinks) first["reasoning_content"] = "";
+    std::string text;
+    for (choice_ = 0; choice_ < facts_.answers; ++choice_) text += part(first, nullptr, nullptr);
+    return text;
   }
 
   std::string add(const ReplyEvent& event, const std::vector<TokenLogprob>& logprobs) override {
     const OrderedJson log =
         facts_.logprobs && !logprobs.empty() ? logprobs_json(logprobs) : OrderedJson();
+    choice_ = event.choice;
     switch (event.kind) {
       case Kind::reasoning:
         return part({{"reasoning_content", event.text}}, log, nullptr);
@@ -48,7 +67,7 @@ class ChatWriter : public ReplyWriter {
         return event.text.empty() && log.is_null() ? ""
                                                    : part({{"content", event.text}}, log, nullptr);
       case Kind::call_begin:
-        ++calls_;
+        ++calls_[static_cast<size_t>(choice_)];
         return call_part({{"id", event.call_id},
                           {"type", "function"},
                           {"function", {{"name", event.text}, {"arguments", ""}}}},
@@ -62,7 +81,13 @@ class ChatWriter : public ReplyWriter {
     CHECK(false, "no such event");
   }
 
+  std::string end_of_choice(const ReplyEnd& end) override {
+    choice_ = end.choice;
+    return part(OrderedJson::object(), nullptr, openai_finish(end.finish));
+  }
+
   std::string end(const ReplyEnd& end) override {
+    choice_ = end.choice;
     OrderedJson last = chunk(OrderedJson::object(), nullptr, openai_finish(end.finish));
     last["timings"] = llama_timings(end);
     std::string text = sse(last);
@@ -79,22 +104,15 @@ class ChatWriter : public ReplyWriter {
     return "data: " + error_body(error, ErrorFamily::openai, {}) + "\n\n";
   }
 
-  std::string whole(const WholeReply& reply, const ReplyEnd& end) override {
-    OrderedJson message = {{"role", "assistant"}};
-    const bool no_content = reply.content.empty() && !reply.calls.empty();
-    message["content"] = no_content ? OrderedJson() : OrderedJson(reply.content);
-    if (!reply.reasoning.empty()) message["reasoning_content"] = reply.reasoning;
-    for (const ReplyCall& call : reply.calls)
-      message["tool_calls"].push_back(
-          {{"id", call.id},
-           {"type", "function"},
-           {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  std::string whole(const std::vector<WholeReply>& replies, const ReplyEnd& end) override {
     OrderedJson body = head("chat.completion");
-    body["choices"] = {
-        {{"index", 0},
-         {"message", std::move(message)},
-         {"logprobs", facts_.logprobs ? logprobs_json(reply.logprobs) : OrderedJson()},
-         {"finish_reason", openai_finish(end.finish)}}};
+    body["choices"] = OrderedJson::array();
+    for (const WholeReply& reply : replies)
+      body["choices"].push_back(
+          {{"index", body["choices"].size()},
+           {"message", message_of(reply)},
+           {"logprobs", facts_.logprobs ? logprobs_json(reply.logprobs) : OrderedJson()},
+           {"finish_reason", openai_finish(reply.finish)}});
     body["usage"] = openai_usage(end);
     body["timings"] = llama_timings(end);
     return dump_json(body);
@@ -110,7 +128,7 @@ class ChatWriter : public ReplyWriter {
   }
   OrderedJson chunk(OrderedJson delta, OrderedJson logprobs, OrderedJson finish) const {
     OrderedJson body = head("chat.completion.chunk");
-    body["choices"] = {{{"index", 0},
+    body["choices"] = {{{"index", choice_},
                         {"delta", std::move(delta)},
                         {"logprobs", std::move(logprobs)},
                         {"finish_reason", std::move(finish)}}};
@@ -121,13 +139,14 @@ class ChatWriter : public ReplyWriter {
     return sse(chunk(std::move(delta), std::move(logprobs), std::move(finish)));
   }
   std::string call_part(const OrderedJson& call, const OrderedJson& logprobs) const {
-    OrderedJson indexed = {{"index", calls_ - 1}};
+    OrderedJson indexed = {{"index", calls_[static_cast<size_t>(choice_)] - 1}};
     indexed.update(call);
     return part({{"tool_calls", OrderedJson::array({std::move(indexed)})}}, logprobs, nullptr);
   }
 
   ReplyFacts facts_;
-  int64_t calls_ = 0;
+  int64_t choice_ = 0;          // that is being told
+  std::vector<int64_t> calls_;  // of each
 };
 
 }  // namespace

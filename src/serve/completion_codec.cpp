@@ -10,21 +10,32 @@ namespace {
 
 // Asked about with a vocabulary once the model is known; here only that they are ids at all.
 constexpr int64_t kAnyVocab = int64_t{1} << 31;
+// Of one request: as evaluations send them, and few enough to be over within its time.
+constexpr int64_t kMostChoices = 128;
 
-ApiStatus read_prompt(const OrderedJson& value, const std::string& where, CompletionCall& call) {
-  if (value.is_string()) {
-    call.prompt = value.get<std::string>();
-    return Ok{};
-  }
+ApiResult<TextPrompt> read_prompt(const OrderedJson& value, const std::string& where) {
+  if (value.is_string()) return TextPrompt(value.get<std::string>());
   if (!value.is_array() || value.empty())
     return bad_field(where, "found ", json_kind(value), ", expected a string or token ids");
-  if (value[0].is_string() || value[0].is_array()) {
-    if (value.size() > 1)
-      return bad_field(where, value.size(), " prompts, but a request has one answer here");
-    return read_prompt(value[0], where + "[0]", call);
-  }
   TRY(std::vector<int64_t> ids, read_ids(value, where, kAnyVocab));
-  call.prompt = std::move(ids);
+  return TextPrompt(std::move(ids));
+}
+
+// One prompt, or an array of them.
+ApiStatus read_prompts(const OrderedJson& value, CompletionCall& call) {
+  const bool several = value.is_array() && !value.empty() && !value[0].is_number();
+  if (!several) {
+    TRY(TextPrompt prompt, read_prompt(value, "prompt"));
+    call.prompts.push_back(std::move(prompt));
+    return Ok{};
+  }
+  if (static_cast<int64_t>(value.size()) * call.answers > kMostChoices)
+    return bad_field("prompt", value.size(), " prompts with n of ", call.answers,
+                     ", expected at most ", kMostChoices, " answers");
+  for (size_t i = 0; i < value.size(); ++i) {
+    TRY(TextPrompt prompt, read_prompt(value[i], "prompt[" + std::to_string(i) + "]"));
+    call.prompts.push_back(std::move(prompt));
+  }
   return Ok{};
 }
 
@@ -46,21 +57,22 @@ ApiStatus read_extra(JsonFields& fields, std::string& prefix) {
 
 class CompletionWriter : public ReplyWriter {
  public:
-  CompletionWriter(ReplyFacts facts, std::string echoed)
-      : facts_(std::move(facts)), echoed_(std::move(echoed)) {}
+  explicit CompletionWriter(ReplyFacts facts)
+      : facts_(std::move(facts)), offsets_(static_cast<size_t>(facts_.answers)) {}
 
-  std::string begin() override {
-    if (echoed_.empty()) return "";
-    offset_ += static_cast<int64_t>(echoed_.size());
-    return part(echoed_, {}, nullptr);
-  }
+  std::string begin() override { return ""; }
   std::string add(const ReplyEvent& event, const std::vector<TokenLogprob>& logprobs) override {
     const bool log = facts_.logprobs && !logprobs.empty();
     if (event.text.empty() && !log) return "";
-    return part(event.text, log ? log_json(logprobs) : OrderedJson(), nullptr);
+    int64_t& offset = offsets_[static_cast<size_t>(event.choice)];
+    return part(event.choice, event.text, log ? log_json(logprobs, offset) : OrderedJson(),
+                nullptr);
+  }
+  std::string end_of_choice(const ReplyEnd& end) override {
+    return part(end.choice, "", {}, openai_finish(end.finish));
   }
   std::string end(const ReplyEnd& end) override {
-    std::string text = part("", {}, openai_finish(end.finish));
+    std::string text = end_of_choice(end);
     if (facts_.stream_usage) {
       OrderedJson usage = head();
       usage["choices"] = OrderedJson::array();
@@ -72,13 +84,17 @@ class CompletionWriter : public ReplyWriter {
   std::string failed(const ApiError& error) override {
     return "data: " + error_body(error, ErrorFamily::openai, {}) + "\n\n";
   }
-  std::string whole(const WholeReply& reply, const ReplyEnd& end) override {
-    offset_ += static_cast<int64_t>(echoed_.size());
+  std::string whole(const std::vector<WholeReply>& replies, const ReplyEnd& end) override {
     OrderedJson body = head();
-    body["choices"] = {{{"text", echoed_ + reply.content},
-                        {"index", 0},
-                        {"logprobs", facts_.logprobs ? log_json(reply.logprobs) : OrderedJson()},
-                        {"finish_reason", openai_finish(end.finish)}}};
+    body["choices"] = OrderedJson::array();
+    for (const WholeReply& reply : replies) {
+      int64_t offset = 0;
+      body["choices"].push_back(
+          {{"text", reply.content},
+           {"index", body["choices"].size()},
+           {"logprobs", facts_.logprobs ? log_json(reply.logprobs, offset) : OrderedJson()},
+           {"finish_reason", openai_finish(reply.finish)}});
+    }
     body["usage"] = openai_usage(end);
     body["timings"] = llama_timings(end);
     return dump_json(body);
@@ -92,35 +108,36 @@ class CompletionWriter : public ReplyWriter {
             {"model", facts_.model},
             {"system_fingerprint", facts_.fingerprint}};
   }
-  std::string part(const std::string& text, OrderedJson logprobs, OrderedJson finish) const {
+  std::string part(int64_t choice, const std::string& text, OrderedJson logprobs,
+                   OrderedJson finish) const {
     OrderedJson body = head();
     body["choices"] = {{{"text", text},
-                        {"index", 0},
+                        {"index", choice},
                         {"logprobs", std::move(logprobs)},
                         {"finish_reason", std::move(finish)}}};
     if (facts_.stream_usage) body["usage"] = nullptr;
     return sse(body);
   }
-  OrderedJson log_json(const std::vector<TokenLogprob>& tokens) {
+  // `offset`: where the first of them stands in its text, in bytes; moved behind the last.
+  static OrderedJson log_json(const std::vector<TokenLogprob>& tokens, int64_t& offset) {
     OrderedJson log = {{"tokens", OrderedJson::array()},
                        {"token_logprobs", OrderedJson::array()},
                        {"top_logprobs", OrderedJson::array()},
                        {"text_offset", OrderedJson::array()}};
     for (const TokenLogprob& token : tokens) {
       log["tokens"].push_back(token.bytes);
-      log["token_logprobs"].push_back(token.logprob);
+      log["token_logprobs"].push_back(token.logprob ? OrderedJson(*token.logprob) : OrderedJson());
       OrderedJson top = OrderedJson::object();
       for (const auto& [bytes, logprob] : token.likeliest) top[utf8_for_display(bytes)] = logprob;
-      log["top_logprobs"].push_back(std::move(top));
-      log["text_offset"].push_back(offset_);
-      offset_ += static_cast<int64_t>(token.bytes.size());
+      log["top_logprobs"].push_back(token.logprob ? std::move(top) : OrderedJson());
+      log["text_offset"].push_back(offset);
+      offset += static_cast<int64_t>(token.bytes.size());
     }
     return log;
   }
 
   ReplyFacts facts_;
-  std::string echoed_;
-  int64_t offset_ = 0;  // in bytes of the text
+  std::vector<int64_t> offsets_;  // where each text goes on, in bytes
 };
 
 }  // namespace
@@ -145,19 +162,22 @@ ApiResult<CompletionCall> read_completion_call(const OrderedJson& body) {
   CompletionCall call;
   TRY_STATUS(read_openai(fields, call));
   if (!fields.has("prompt")) return bad_field("prompt", "is missing");
-  TRY_STATUS(read_prompt(fields.any("prompt"), "prompt", call));
+  TRY_STATUS(read_prompts(fields.any("prompt"), call));
   TRY(call.suffix, fields.text("suffix"));
-  TRY(call.max_tokens, fields.integer("max_tokens", 1, kMostTokens));
   TRY(const std::optional<bool> echo, fields.flag("echo"));
   call.echo = echo.value_or(false);
+  // Who wants the prompt told may want nothing else.
+  TRY(call.max_tokens, fields.integer("max_tokens", call.echo ? 0 : 1, kMostTokens));
   TRY(const std::optional<int64_t> logprobs, fields.integer("logprobs", 0, 20));
   call.logprobs = logprobs.has_value();
   call.top_logprobs = logprobs.value_or(0);
-  if (call.echo && call.logprobs) return bad_field("echo", "not supported together with logprobs");
-  if (call.suffix && !std::holds_alternative<std::string>(call.prompt))
-    return bad_field("suffix", "needs a prompt of text");
+  if (call.echo && call.logprobs && call.suffix)
+    return bad_field("echo", "the logprobs of a prompt around a gap are not told");
+  for (const TextPrompt& prompt : call.prompts)
+    if (call.suffix && !std::holds_alternative<std::string>(prompt))
+      return bad_field("suffix", "needs a prompt of text");
   TRY_STATUS(read_format(fields, "response_format", call));
-  call.ignored = fields.unread();
+  fields.tell_unread(call.ignored);
   return call;
 }
 
@@ -168,18 +188,18 @@ ApiResult<CompletionCall> read_infill_call(const OrderedJson& body) {
   TRY(std::string prefix, fields.needed_text("input_prefix"));
   TRY(const std::optional<std::string> prompt, fields.text("prompt"));
   TRY_STATUS(read_extra(fields, prefix));
-  call.prompt = prefix + prompt.value_or("");
+  call.prompts.emplace_back(prefix + prompt.value_or(""));
   TRY(call.suffix, fields.needed_text("input_suffix"));
   TRY(const std::optional<int64_t> tokens, fields.integer("max_tokens", 1, kMostTokens));
   TRY(const std::optional<int64_t> predict, fields.integer("n_predict", -1, kMostTokens));
   call.max_tokens = tokens;
   if (!tokens && predict.value_or(-1) > 0) call.max_tokens = predict;
-  call.ignored = fields.unread();
+  fields.tell_unread(call.ignored);
   return call;
 }
 
-std::unique_ptr<ReplyWriter> make_completion_writer(ReplyFacts facts, std::string echoed) {
-  return std::make_unique<CompletionWriter>(std::move(facts), std::move(echoed));
+std::unique_ptr<ReplyWriter> make_completion_writer(ReplyFacts facts) {
+  return std::make_unique<CompletionWriter>(std::move(facts));
 }
 
 }  // namespace hadal

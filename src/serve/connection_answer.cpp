@@ -30,7 +30,7 @@ std::string Connection::header_text(int status, const std::string& type,
   response.version(11);
   response.result(static_cast<unsigned>(status));
   response.set(http::field::content_type, type);
-  response.set("x-request-id", head_.id);
+  for (const char* name : {"x-request-id", "x-deepseek-request-id"}) response.set(name, head_.id);
   response.set("x-content-type-options", "nosniff");
   for (const auto& [name, value] : headers) response.set(name, value);
   if (status == 304) {

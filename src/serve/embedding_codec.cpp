@@ -63,7 +63,7 @@ ApiResult<EmbeddingCall> read_embedding_call(const OrderedJson& body) {
     return bad_field("encoding_format", "found \"", format->substr(0, 40),
                      "\", expected float or base64");
   call.base64 = format == "base64";
-  call.common.ignored = fields.unread();
+  fields.tell_unread(call.common.ignored);
   return call;
 }
 

@@ -39,10 +39,7 @@ ApiStatus EmbeddingReply::submit_next() {
   request.embeds = true;
   request.deadline = parts_.deadline;
   const Submission made = api_.model_.worker.submit(std::move(request), shared_from_this());
-  if (made.state == Submitted::owner_full)
-    return ApiError{.status = 429, .message = "too many of your requests wait", .wait_seconds = 5};
-  if (made.state == Submitted::full)
-    return ApiError{.status = 503, .message = "the queue is full", .wait_seconds = 10};
+  if (made.state != Submitted::yes) return Api::queue_error(made.state);
   bool gone = false;
   {
     const std::lock_guard lock(mutex_);

@@ -14,10 +14,10 @@
 namespace hadal {
 namespace {
 
-constexpr std::array<std::string_view, 12> kNumbers = {
-    "n",     "seed",          "guidance_scale", "num_inference_steps", "output_compression",
-    "top_k", "width",         "height",         "num_frames",          "temperature",
-    "fps",   "partial_images"};
+constexpr std::array<std::string_view, 13> kNumbers = {
+    "n",     "seed",           "guidance_scale", "num_inference_steps", "output_compression",
+    "top_k", "width",          "height",         "num_frames",          "temperature",
+    "fps",   "partial_images", "strength"};
 constexpr std::string_view kFlag = "stream";
 // Larger pictures than any camera's; the sandbox that decodes them has limits of its own.
 constexpr size_t kMostPictureBytes = 32 << 20;
@@ -137,6 +137,12 @@ ApiResult<std::optional<std::string>> read_picture(const Form& form, JsonFields&
     TRY_STATUS(check_picture(*picture, name));
   }
   return picture;
+}
+
+FileReader no_files(std::string_view why) {
+  return [why = std::string(why)](const std::string&, const std::string& where) {
+    return ApiResult<NamedFile>(bad_field(where, why));
+  };
 }
 
 ApiResult<FormSize> read_size(const std::string& text, const std::string& name) {

@@ -29,6 +29,9 @@ struct NamedFile {
 using FileReader =
     std::function<ApiResult<NamedFile>(const std::string& id, const std::string& where)>;
 
+// Where no file may be named; the refusal says why.
+FileReader no_files(std::string_view why);
+
 struct Form {
   OrderedJson fields = OrderedJson::object();
   std::map<std::string, std::vector<std::string>, std::less<>> files;  // by field; "image[]": image

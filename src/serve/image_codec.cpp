@@ -2,6 +2,8 @@
 // Pictures, in and out.
 #include "serve/image_codec.h"
 
+#include <algorithm>
+
 #include "serve/accounts.h"
 #include "serve/base64.h"
 #include "serve/random_id.h"
@@ -12,6 +14,7 @@ namespace {
 
 constexpr size_t kMostPrompt = 32'000;  // bytes, as OpenAI has it; captions are far shorter
 constexpr size_t kMostUser = 512;       // bytes
+constexpr int64_t kBest = 100;          // of output_compression
 
 ApiStatus read_side(JsonFields& fields, std::string_view name, int64_t& side) {
   TRY(const std::optional<int64_t> given, fields.integer(name, 1, 1 << 16));
@@ -34,9 +37,16 @@ ApiStatus read_format(JsonFields& fields, ImageCall& call) {
     call.order.kind = FileKind::png;
   else if (call.facts.format == "jpeg")
     call.order.kind = FileKind::jpeg;
+  else if (call.facts.format == "webp")
+    call.order.kind = FileKind::webp;
   else
-    return bad_field("output_format", "expected png or jpeg, which is what can be written here");
-  return fields.only("output_compression", {100}, "files are written at their best quality");
+    return bad_field("output_format", "expected png, jpeg or webp");
+  TRY(const std::optional<int64_t> quality, fields.integer("output_compression", 0, kBest));
+  call.order.quality = quality.value_or(kBest);
+  if (call.order.quality < kBest && call.order.kind == FileKind::png)
+    return bad_field("output_compression", "is ", call.order.quality,
+                     ", a PNG is exact and has no other quality");
+  return Ok{};
 }
 
 // What may be asked for, but means nothing here; named in the reply's header.
@@ -55,23 +65,11 @@ ApiResult<std::vector<std::string>> read_manners(JsonFields& fields) {
   return ignored;
 }
 
-// A given picture is painted over, so much of it.
-ApiStatus paint_over(double strength, ArtOrder& order) {
-  constexpr int64_t kUsualPasses = 8;
-  if (strength <= 0)
-    return bad_field("strength", "is 0, which would leave the picture as it is; expected up to 1");
-  order.paint_over = strength;
-  if (order.passes == 0) order.passes = kUsualPasses;
-  return Ok{};
-}
-
 ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limits, ImageTask task,
                      const FileReader& files, ArtOrder& order) {
-  if (form.has_file("mask") || fields.has("mask"))
-    return bad_field(
-        "mask",
-        "not supported: transparent pixels are not read; /sdapi/v1/img2img takes a mask "
-        "that is white where the picture may change");
+  TRY(std::optional<std::string> mask, read_picture(form, fields, "mask", files));
+  if (mask && task == ImageTask::vary)
+    return bad_field("mask", "the whole picture is drawn anew; edits take a mask");
   const bool listed = fields.has("images");
   TRY(std::optional<std::string> picture,
       read_picture(form, fields, listed ? "images" : "image", files));
@@ -82,9 +80,12 @@ ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limi
     return Ok{};
   }
   TRY(const std::optional<double> strength, fields.number("strength", 0, 1));
-  if (strength) {
+  if (mask || strength) {
     TRY_STATUS(fields.only("num_frames", {1}, "a picture that is painted over stays a picture"));
-    return paint_over(*strength, order);
+    // What a mask leaves open is painted anew unless a part of it is to shine through.
+    order.region = std::move(mask).value_or("");
+    order.region_is_transparent = !order.region.empty();
+    return paint_over(strength.value_or(1), limits, order);
   }
   order.ends_as_still = true;
   TRY(const std::optional<int64_t> frames, fields.integer("num_frames", 2, 1 << 16));
@@ -186,6 +187,18 @@ class FileWriter : public PictureWriter {
 
 }  // namespace
 
+ApiStatus paint_over(double strength, const ArtLimits& limits, ArtOrder& order) {
+  constexpr int64_t kUsualPasses = 8;
+  if (strength <= 0)
+    return bad_field("strength",
+                     "is 0, which would leave what is given as it is; expected up to 1");
+  order.paint_over = strength;
+  const auto cells = [&](int64_t side) { return (side + limits.cell_side - 1) / limits.cell_side; };
+  if (order.passes == 0)
+    order.passes = std::min(kUsualPasses, cells(order.width) * cells(order.height));
+  return Ok{};
+}
+
 ApiStatus read_order(JsonFields& fields, const ArtLimits& limits, ArtOrder& order) {
   TRY(order.prompt, fields.needed_text("prompt"));
   if (order.prompt.empty() || order.prompt.size() > kMostPrompt)
@@ -248,6 +261,8 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
   }
   if (task != ImageTask::edit)
     TRY_STATUS(fields.only("strength", {}, "images/edits paints over a picture"));
+  if (task == ImageTask::generate)
+    TRY_STATUS(fields.only("mask", {}, "there is no picture that it could stand over"));
   TRY(const std::optional<std::string> model, fields.text("model"));
   call.model = model.value_or("");
   TRY(call.user, read_user(fields));
@@ -268,9 +283,10 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
                 .created = std::time(nullptr),
                 .size = std::to_string(call.order.width) + "x" + std::to_string(call.order.height),
                 .format = call.facts.format};
-  for (const std::string& name : fields.unread()) call.ignored.push_back(name);
+  fields.tell_unread(call.ignored);
   for (const auto& [name, sent] : form.files)
-    if (task == ImageTask::generate || name != "image") call.ignored.push_back(name);
+    if (task == ImageTask::generate || (name != "image" && name != "mask"))
+      call.ignored.push_back(name);
   return call;
 }
 

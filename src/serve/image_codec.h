@@ -43,7 +43,8 @@ struct ImageCall {
 };
 
 // Of a variation: the given picture is described, and what it shows drawn anew.
-// Of an edit: the given picture is the first frame of a clip, and the answer is its last.
+// Of an edit: the given picture is painted over, where the mask is transparent or with a strength;
+// without both it is the first frame of a clip, and the answer is its last.
 ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, ImageTask task,
                                      const FileReader& files);
 
@@ -52,6 +53,8 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
 ApiStatus read_order(JsonFields& fields, const ArtLimits& limits, ArtOrder& order);
 // The same without a prompt.
 ApiStatus read_painting(JsonFields& fields, const ArtLimits& limits, ArtOrder& order);
+// What is given is painted over, so great a part of it, more than 0 and up to 1.
+ApiStatus paint_over(double strength, const ArtLimits& limits, ArtOrder& order);
 // What is a user's own partition of a key: user or user_id.
 ApiResult<std::string> read_user(JsonFields& fields);
 // A 400 that names the field, if the artist finds one wrong.

@@ -138,6 +138,10 @@ ApiStatus JsonFields::only(std::string_view name, const std::vector<OrderedJson>
   return bad_field(path(name), "not supported: ", why);
 }
 
+void JsonFields::tell_unread(std::vector<std::string>& ignored) const {
+  for (const std::string& name : unread()) ignored.push_back(path(name));
+}
+
 std::vector<std::string> JsonFields::unread() const {
   std::vector<std::string> names;
   for (const auto& [name, value] : object_.items())

@@ -46,6 +46,8 @@ class JsonFields {
   std::string path(std::string_view name) const;
   // Fields of the object that were never looked at, in order.
   std::vector<std::string> unread() const;
+  // The same with their paths, for those that name what was let through.
+  void tell_unread(std::vector<std::string>& ignored) const;
 
  private:
   const OrderedJson& object_;

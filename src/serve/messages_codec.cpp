@@ -219,13 +219,15 @@ ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {
       return bad_field("thinking.type", "found \"", type.substr(0, 40),
                        "\", expected enabled, adaptive or disabled");
     call.thinking = type != "disabled";
-    if (inside.has("budget_tokens")) call.ignored.push_back("thinking.budget_tokens");
+    inside.tell_unread(call.ignored);
   }
   TRY(const OrderedJson* const output, fields.object("output_config"));
   if (!output) return Ok{};
   JsonFields inside(*output, "output_config");
   TRY_STATUS(read_format(inside, "format", call));
-  return read_effort(inside, "effort", call);
+  TRY_STATUS(read_effort(inside, "effort", call));
+  inside.tell_unread(call.ignored);
+  return Ok{};
 }
 
 }  // namespace
@@ -251,7 +253,7 @@ ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what
   // Anthropic's own service knows them; none of them changes an answer here.
   for (const char* name : {"cache_control", "service_tier", "container", "mcp_servers"})
     fields.any(name);
-  for (const std::string& name : fields.unread()) call.ignored.push_back(name);
+  fields.tell_unread(call.ignored);
   return call;
 }
 

@@ -65,7 +65,8 @@ class MessagesWriter : public ReplyWriter {
     return "event: error\ndata: " + error_body(error, ErrorFamily::anthropic, facts_.id) + "\n\n";
   }
 
-  std::string whole(const WholeReply& reply, const ReplyEnd& end) override {
+  std::string whole(const std::vector<WholeReply>& replies, const ReplyEnd& end) override {
+    const WholeReply& reply = replies.front();
     OrderedJson body = head();
     body["content"] = OrderedJson::array();
     if (!reply.reasoning.empty())

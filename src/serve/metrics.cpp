@@ -45,6 +45,10 @@ std::string escaped(const std::string& name) {
   return text;
 }
 
+double per(double amount, double of) {
+  return of > 0 ? amount / of : 0;
+}
+
 std::vector<std::string> prefixes_of(MetricsNames names) {
   if (names == MetricsNames::hadal) return {"hadal:"};
   if (names == MetricsNames::vllm) return {"vllm:"};
@@ -74,6 +78,7 @@ void Histogram::write(std::string& text, const std::string& name, const std::str
 Metrics::Metrics(const std::string& model, MetricsNames names)
     : label_("{model_name=\"" + escaped(model) + "\"}"),
       prefixes_(prefixes_of(names)),
+      all_(names == MetricsNames::all),
       first_token_(kFirstToken),
       between_(kBetween),
       whole_(kWhole),
@@ -95,6 +100,9 @@ void Metrics::finished(const RequestMeasures& measures) {
   prompt_tokens_ += run.hit + run.miss;
   hit_tokens_ += run.hit;
   output_tokens_ += run.output;
+  prefill_seconds_ += run.prefill_seconds;
+  decode_seconds_ += run.decode_seconds;
+  longest_ = std::max(longest_, run.hit + run.miss + run.output);
   malformed_calls_ += measures.malformed_call;
   if (measures.first_token_seconds >= 0) first_token_.add(measures.first_token_seconds);
   whole_.add(measures.whole_seconds);
@@ -141,6 +149,12 @@ class Metrics::Page {
       values.write(text_, prefix + name, label_);
     }
   }
+  void value(const char* name, const char* type, const char* about, double amount) {
+    for (const std::string& prefix : prefixes_) {
+      head(text_, prefix + name, type, about);
+      text_ += prefix + name + label_ + " " + number(amount) + "\n";
+    }
+  }
   void by_label(const char* name, const char* type, const char* about, const char* label,
                 const Counts& counts) {
     for (const std::string& prefix : prefixes_) {
@@ -158,13 +172,6 @@ class Metrics::Page {
   std::string take() { return std::move(text_); }
 
  private:
-  void value(const char* name, const char* type, const char* about, double amount) {
-    for (const std::string& prefix : prefixes_) {
-      head(text_, prefix + name, type, about);
-      text_ += prefix + name + label_ + " " + number(amount) + "\n";
-    }
-  }
-
   const std::string& label_;
   std::vector<std::string> prefixes_;
   std::string text_;
@@ -215,6 +222,8 @@ void Metrics::tell_house(Page& page, const MetricsNow& now) const {
              static_cast<double>(worker.prefix_tokens));
   page.by_label("prefix_cache_bytes", "gauge", "What was read before takes", "tier",
                 {{"memory", worker.prefix_bytes}, {"disk", worker.prefix_disk_bytes}});
+  page.counter("kv_disk_bytes_written_total", "What was read before, written to disk",
+               worker.prefix_disk_written);
   const HttpCounts& http = now.http;
   page.counter("http_requests_total", "Requests of all kinds", http.requests);
   page.counter("http_bad_requests_total", "Requests that were none", http.bad_requests);
@@ -231,11 +240,54 @@ void Metrics::tell_house(Page& page, const MetricsNow& now) const {
   page.gauge("draining", "1 once no new requests are taken", now.draining ? 1 : 0);
 }
 
+// As the dashboards of llama.cpp's server know it.
+void Metrics::tell_llama(Page& page, const WorkerGauges& worker) const {
+  const int64_t read = prompt_tokens_ - hit_tokens_;
+  const double written = static_cast<double>(output_tokens_);
+  page.use({"llamacpp:"});
+  page.counter("prompt_tokens_total", "Tokens of prompts that were read", read);
+  page.value("prompt_seconds_total", "counter", "Reading prompts", prefill_seconds_);
+  page.counter("tokens_predicted_total", "Tokens of answers", output_tokens_);
+  page.value("tokens_predicted_seconds_total", "counter", "Writing answers", decode_seconds_);
+  page.gauge("prompt_tokens_seconds", "Tokens of prompts a second of reading, on average",
+             per(static_cast<double>(read), prefill_seconds_));
+  page.gauge("predicted_tokens_seconds", "Tokens of an answer a second, on average",
+             per(written, decode_seconds_));
+  page.gauge("requests_processing", "Requests that are computed",
+             static_cast<double>(worker.running));
+  page.gauge("requests_deferred", "Requests in the queue", static_cast<double>(worker.waiting));
+  page.counter("n_tokens_max", "Tokens of the longest prompt with its answer", longest_);
+  page.counter("n_decode_total", "Forward passes", worker.steps);
+  page.gauge("n_busy_slots_per_decode", "Requests in a forward pass, on average",
+             per(static_cast<double>(worker.requests_step), static_cast<double>(worker.steps)));
+}
+
+// … and those of SGLang.
+void Metrics::tell_sglang(Page& page, const WorkerGauges& worker) const {
+  page.use({"sglang:"});
+  page.gauge(
+      "token_usage", "Part of the cache that running requests hold, 0 to 1",
+      per(static_cast<double>(worker.cached_tokens), static_cast<double>(worker.cache_capacity)));
+  page.gauge("cache_hit_rate", "Part of the tokens of prompts that was in the cache, 0 to 1",
+             per(static_cast<double>(hit_tokens_), static_cast<double>(prompt_tokens_)));
+  page.gauge("num_running_reqs", "Requests that are computed", static_cast<double>(worker.running));
+  page.gauge("num_queue_reqs", "Requests in the queue", static_cast<double>(worker.waiting));
+  page.gauge("gen_throughput", "Tokens of an answer a second, on average",
+             per(static_cast<double>(output_tokens_), decode_seconds_));
+  const auto aborted = finished_.find("abort");
+  page.counter("num_aborted_requests_total", "Requests that were cut",
+               aborted == finished_.end() ? 0 : aborted->second);
+}
+
 std::string Metrics::text(const MetricsNow& now) const {
   const std::lock_guard lock(mutex_);
   Page page(label_);
   page.use(prefixes_);
   tell_requests(page, now.worker);
+  if (all_) {
+    tell_llama(page, now.worker);
+    tell_sglang(page, now.worker);
+  }
   page.use({"hadal:"});
   tell_house(page, now);
   if (now.pictures) {

@@ -50,8 +50,9 @@ struct RequestMeasures {
   bool malformed_call = false;
 };
 
-// Under which prefixes what vLLM has a name for is told.
-enum class MetricsNames { hadal, vllm, both };
+// Under which prefixes what vLLM has a name for is told; `all` tells under the names that llama.cpp
+// and SGLang have, too.
+enum class MetricsNames { hadal, vllm, both, all };
 
 // What others know at the moment of asking.
 struct MetricsNow {
@@ -78,12 +79,17 @@ class Metrics {
   class Page;
   void tell_requests(Page& page, const WorkerGauges& worker) const;
   void tell_house(Page& page, const MetricsNow& now) const;
+  void tell_llama(Page& page, const WorkerGauges& worker) const;
+  void tell_sglang(Page& page, const WorkerGauges& worker) const;
 
   mutable std::mutex mutex_;
   std::string label_;
   std::vector<std::string> prefixes_;  // of what vLLM has a name for
+  const bool all_;
   std::map<std::string, int64_t> finished_, refused_;
   int64_t prompt_tokens_ = 0, hit_tokens_ = 0, output_tokens_ = 0;
+  double prefill_seconds_ = 0, decode_seconds_ = 0;
+  int64_t longest_ = 0;  // tokens of prompt and answer
   int64_t malformed_calls_ = 0, ledger_failures_ = 0;
   std::map<std::string, std::array<Money, kPriceClasses.size()>> costs_;  // by currency
   Histogram first_token_, between_, whole_, queue_, prefill_, decode_, prompt_length_,

@@ -14,14 +14,14 @@
 namespace hadal {
 namespace {
 
+constexpr std::string_view kNameInMessage = "name a picture in the message";
+
 // Of chat completions, and of no other API that has words for pictures.
-constexpr std::array kChatFields = {
-    "messages",    "modalities", "stream_options", "response_format", "tools",
-    "tool_choice", "n",          "logprobs"};
+constexpr std::array kChatFields = {"messages", "modalities",  "stream_options", "response_format",
+                                    "tools",    "tool_choice", "logprobs"};
 
 ApiStatus refuse_text_forms(JsonFields& fields) {
   constexpr std::string_view kDrawn = "the answer is drawn";
-  TRY_STATUS(fields.only("n", {1}, "one answer a request"));
   TRY_STATUS(fields.only("tools", {OrderedJson::array()}, kDrawn));
   TRY_STATUS(fields.only("tool_choice", {"none", "auto"}, kDrawn));
   TRY_STATUS(fields.only("logprobs", {false}, kDrawn));
@@ -57,10 +57,6 @@ ApiResult<Form> art_form(const OrderedJson& body, ChatArt art) {
   return form;
 }
 
-ApiResult<NamedFile> no_files(const std::string&, const std::string& where) {
-  return bad_field(where, "name a picture in the message");
-}
-
 OrderedJson head(const ReplyFacts& facts, std::string_view object) {
   return {{"id", facts.id},
           {"object", object},
@@ -69,9 +65,10 @@ OrderedJson head(const ReplyFacts& facts, std::string_view object) {
           {"system_fingerprint", facts.fingerprint}};
 }
 
-std::string part(const ReplyFacts& facts, OrderedJson delta, OrderedJson finish = nullptr) {
+std::string part(const ReplyFacts& facts, OrderedJson delta, OrderedJson finish = nullptr,
+                 size_t choice = 0) {
   OrderedJson body = head(facts, "chat.completion.chunk");
-  body["choices"] = {{{"index", 0},
+  body["choices"] = {{{"index", choice},
                       {"delta", std::move(delta)},
                       {"logprobs", nullptr},
                       {"finish_reason", std::move(finish)}}};
@@ -79,8 +76,8 @@ std::string part(const ReplyFacts& facts, OrderedJson delta, OrderedJson finish 
   return sse(body);
 }
 
-std::string stream_end(const ReplyFacts& facts, OrderedJson usage) {
-  std::string text = part(facts, OrderedJson::object(), "stop");
+std::string stream_end(const ReplyFacts& facts, OrderedJson usage, size_t last_choice = 0) {
+  std::string text = part(facts, OrderedJson::object(), "stop", last_choice);
   if (facts.stream_usage) {
     OrderedJson last = head(facts, "chat.completion.chunk");
     last["choices"] = OrderedJson::array();
@@ -90,12 +87,15 @@ std::string stream_end(const ReplyFacts& facts, OrderedJson usage) {
   return text + "data: [DONE]\n\n";
 }
 
-std::string whole_answer(const ReplyFacts& facts, OrderedJson message, OrderedJson usage) {
+std::string whole_answer(const ReplyFacts& facts, std::vector<OrderedJson> messages,
+                         OrderedJson usage) {
   OrderedJson body = head(facts, "chat.completion");
-  body["choices"] = {{{"index", 0},
-                      {"message", std::move(message)},
-                      {"logprobs", nullptr},
-                      {"finish_reason", "stop"}}};
+  body["choices"] = OrderedJson::array();
+  for (OrderedJson& message : messages)
+    body["choices"].push_back({{"index", body["choices"].size()},
+                               {"message", std::move(message)},
+                               {"logprobs", nullptr},
+                               {"finish_reason", "stop"}});
   body["usage"] = std::move(usage);
   return dump_json(body);
 }
@@ -117,11 +117,12 @@ OrderedJson usage_of_work(const Artwork& work, const std::optional<Bill>& bill) 
   return usage;
 }
 
-OrderedJson image_json(const ArtFile& file, size_t index) {
-  return {{"type", "image_url"},
-          {"image_url", {{"url", "data:image/png;base64," + to_base64(file.bytes)}}},
-          {"index", index},
-          {"seed", file.seed}};
+OrderedJson images_json(const ArtFile& file) {
+  return OrderedJson::array(
+      {{{"type", "image_url"},
+        {"image_url", {{"url", "data:image/png;base64," + to_base64(file.bytes)}}},
+        {"index", 0},
+        {"seed", file.seed}}});
 }
 
 OrderedJson clip_json(const std::string& id) {
@@ -155,24 +156,32 @@ class PictureChatWriter : public PictureWriter {
  public:
   explicit PictureChatWriter(ReplyFacts facts) : facts_(std::move(facts)) {}
 
-  std::string begin() override { return part(facts_, {{"role", "assistant"}, {"content", ""}}); }
+  std::string begin() override {
+    std::string text;
+    for (int64_t i = 0; i < facts_.answers; ++i)
+      text +=
+          part(facts_, {{"role", "assistant"}, {"content", ""}}, nullptr, static_cast<size_t>(i));
+    return text;
+  }
   std::string preview(int64_t, int64_t, std::string_view) override { return {}; }
   std::string end(const Artwork& work, const std::optional<Bill>& bill) override {
     std::string text;
-    for (size_t i = 0; i < work.files.size(); ++i)
-      text += part(facts_, {{"images", OrderedJson::array({image_json(work.files[i], i)})}});
-    return text + stream_end(facts_, usage_of_work(work, bill));
+    const size_t last = work.files.empty() ? 0 : work.files.size() - 1;
+    for (size_t i = 0; i < work.files.size(); ++i) {
+      text += part(facts_, {{"images", images_json(work.files[i])}}, nullptr, i);
+      if (i < last) text += part(facts_, OrderedJson::object(), "stop", i);
+    }
+    return text + stream_end(facts_, usage_of_work(work, bill), last);
   }
   std::string failed(const ApiError& error) override {
     return "data: " + error_body(error, ErrorFamily::openai, {}) + "\n\n";
   }
   HttpReply whole(const Artwork& work, const std::optional<Bill>& bill) override {
-    OrderedJson message = {
-        {"role", "assistant"}, {"content", ""}, {"images", OrderedJson::array()}};
-    for (size_t i = 0; i < work.files.size(); ++i)
-      message["images"].push_back(image_json(work.files[i], i));
+    std::vector<OrderedJson> messages;
+    for (const ArtFile& file : work.files)
+      messages.push_back({{"role", "assistant"}, {"content", ""}, {"images", images_json(file)}});
     return {.status = 200,
-            .body = whole_answer(facts_, std::move(message), usage_of_work(work, bill))};
+            .body = whole_answer(facts_, std::move(messages), usage_of_work(work, bill))};
   }
 
  private:
@@ -222,7 +231,8 @@ ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std
       TRY(const std::string text, inside.needed_text("text"));
       shown.text += (shown.text.empty() ? "" : "\n") + text;
     } else if (type == "image_url") {
-      TRY(std::optional<std::string> picture, read_picture({}, inside, "image_url", no_files));
+      TRY(std::optional<std::string> picture,
+          read_picture({}, inside, "image_url", no_files(kNameInMessage)));
       if (!picture) return bad_field(here + ".image_url", "is missing");
       shown.pictures.push_back(std::move(*picture));
     } else {
@@ -329,7 +339,7 @@ ApiResult<PictureChatCall> read_picture_chat(const OrderedJson& body, const ArtL
   if (body.at("messages").size() > 1) call.ignored.emplace_back("messages");
   if (art == ChatArt::clip) {
     form.fields.erase("stream");
-    TRY(VideoCall clip, read_video_call(form, limits, no_files));
+    TRY(VideoCall clip, read_video_call(form, limits, no_files(kNameInMessage)));
     call.order = std::move(clip.order);
     call.model = clip.model;
     call.user = clip.user;
@@ -339,7 +349,7 @@ ApiResult<PictureChatCall> read_picture_chat(const OrderedJson& body, const ArtL
   JsonFields art_fields(form.fields, "");
   TRY_STATUS(art_fields.only("output_format", {"png"}, "pictures in a chat are PNG files"));
   const ImageTask task = form.has_file("image") ? ImageTask::edit : ImageTask::generate;
-  TRY(ImageCall picture, read_image_call(form, limits, task, no_files));
+  TRY(ImageCall picture, read_image_call(form, limits, task, no_files(kNameInMessage)));
   call.order = std::move(picture.order);
   call.order.previews = 0;  // every picture in a delta is one of the answer's
   call.model = picture.model;
@@ -353,7 +363,7 @@ std::unique_ptr<PictureWriter> make_picture_chat_writer(ReplyFacts facts) {
 }
 
 std::string clip_chat_whole(const ReplyFacts& facts, const std::string& id) {
-  return whole_answer(facts, {{"role", "assistant"}, {"content", ""}, {"videos", clip_json(id)}},
+  return whole_answer(facts, {{{"role", "assistant"}, {"content", ""}, {"videos", clip_json(id)}}},
                       usage_json(0, 0, 0));
 }
 

@@ -14,13 +14,10 @@ namespace hadal {
 namespace {
 
 constexpr std::string_view kTool = "image_generation";
+constexpr std::string_view kNameInInput = "name a picture in the input";
 
 bool is_tool(const OrderedJson& tool) {
   return tool.is_object() && tool.value("type", OrderedJson()) == kTool;
-}
-
-ApiResult<NamedFile> no_files(const std::string&, const std::string& where) {
-  return bad_field(where, "name a picture in the input");
 }
 
 // The words and pictures of the last item become a prompt and what is gone on from.
@@ -41,7 +38,8 @@ ApiStatus read_content(const OrderedJson& content, const std::string& where, For
       TRY(const std::string text, part.needed_text("text"));
       prompt += (prompt.empty() ? "" : "\n") + text;
     } else if (type == "input_image") {
-      TRY(std::optional<std::string> picture, read_picture({}, part, "image_url", no_files));
+      TRY(std::optional<std::string> picture,
+          read_picture({}, part, "image_url", no_files(kNameInInput)));
       if (!picture) return bad_field(here + ".image_url", "is missing");
       form.files["image"].push_back(std::move(*picture));
     } else {
@@ -72,8 +70,8 @@ ApiStatus read_tool(JsonFields& fields, Form& form) {
     return bad_field("tools",
                      "image_generation stands beside others: this model either draws or writes");
   for (const auto& [name, value] : tools->front().items())
-    if (name != "type" && name != "model") form.fields[name] = value;
-  if (form.fields.contains("input_image_mask")) form.fields["mask"] = "given";
+    if (name != "type" && name != "model")
+      form.fields[name == "input_image_mask" ? "mask" : name] = value;
   const OrderedJson& choice = fields.any("tool_choice");
   const bool meant = choice.is_null() || choice == "auto" || choice == "required" ||
                      (choice.is_object() && choice.value("type", OrderedJson()) == kTool);
@@ -208,7 +206,7 @@ ApiResult<PictureResponseCall> read_picture_response(const OrderedJson& body,
   form.fields["n"] = 1;
   const ImageTask task = form.has_file("image") ? ImageTask::edit : ImageTask::generate;
   PictureResponseCall call;
-  TRY(call.image, read_image_call(form, limits, task, no_files));
+  TRY(call.image, read_image_call(form, limits, task, no_files(kNameInInput)));
   note_ignored(fields, body, call.image.ignored);
   call.echoed = OrderedJson::object();
   for (const char* name : {"metadata", "parallel_tool_calls", "tool_choice", "tools"})

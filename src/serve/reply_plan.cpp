@@ -11,11 +11,6 @@
 namespace hadal {
 namespace {
 
-// DeepSeek's tokens for filling in, around what stands before and after the gap.
-constexpr std::string_view kFimBegin = "<｜fim▁begin｜>";
-constexpr std::string_view kFimHole = "<｜fim▁hole｜>";
-constexpr std::string_view kFimEnd = "<｜fim▁end｜>";
-
 uint64_t random_seed() {
   const std::string bytes = random_bytes(sizeof(uint32_t));
   uint32_t seed = 0;
@@ -90,8 +85,8 @@ ApiStatus hold(const ServedModel& model, Held held, ReplyPlan& plan) {
   if (!model.forms) return bad_field(held.field, "this model's answers cannot be held to a form");
   const auto grammar = model.forms->compile(held.form, held.calls);
   if (!grammar) return refusal(held.field, held.calls, grammar.error().message);
-  plan.generation.constraint =
-      make_constraint(*grammar, {.end_ids = model.end_ids, .gates = std::move(held.before)});
+  plan.held = {.grammar = *grammar,
+               .options = {.end_ids = model.end_ids, .gates = std::move(held.before)}};
   return Ok{};
 }
 
@@ -138,16 +133,19 @@ void sample_as_trained(const ChatCall& call, ReplyPlan& plan) {
   generation.penalties = {};
 }
 
-ApiResult<std::vector<int64_t>> completion_ids(const ServedModel& model,
-                                               const CompletionCall& call) {
-  if (const auto* ids = std::get_if<std::vector<int64_t>>(&call.prompt)) {
+ApiResult<std::vector<int64_t>> completion_ids(const ServedModel& model, const CompletionCall& call,
+                                               size_t which) {
+  const TextPrompt& asked = call.prompts[which];
+  if (const auto* ids = std::get_if<std::vector<int64_t>>(&asked)) {
+    const std::string where =
+        call.prompts.size() > 1 ? "prompt[" + std::to_string(which) + "]" : "prompt";
     for (size_t i = 0; i < ids->size(); ++i)
       if ((*ids)[i] >= model.worker.vocab())
-        return bad_field("prompt[" + std::to_string(i) + "]", "found ", (*ids)[i],
+        return bad_field(where + "[" + std::to_string(i) + "]", "found ", (*ids)[i],
                          ", expected a token id below ", model.worker.vocab());
     return *ids;
   }
-  const std::string& text = std::get<std::string>(call.prompt);
+  const std::string& text = std::get<std::string>(asked);
   Prompt prompt;
   if (model.tokenizer.bos()) prompt.control(kBos);
   if (call.suffix) {
@@ -159,6 +157,30 @@ ApiResult<std::vector<int64_t>> completion_ids(const ServedModel& model,
   }
   TRY(const std::vector<int32_t> ids, encode_prompt(model.tokenizer, prompt));
   return std::vector<int64_t>(ids.begin(), ids.end());
+}
+
+std::string echo_of(const ServedModel& model, const TextPrompt& prompt) {
+  if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
+  const auto& ids = std::get<std::vector<int64_t>>(prompt);
+  return model.tokenizer.decode(std::vector<int32_t>(ids.begin(), ids.end()));
+}
+
+// … with the probabilities of its tokens, if those are asked for.
+ApiStatus tell_prompt(const ServedModel& model, const CompletionCall& call, size_t which,
+                      ReplyPlan& plan) {
+  // Every token is an entry of the reply, with up to twenty others; and every one of them takes a
+  // product with the whole vocabulary.
+  constexpr size_t kMostTold = 8192;
+  const size_t tokens = plan.generation.prompt.size();
+  if (!call.logprobs) return Ok{};
+  if (tokens > kMostTold)
+    return bad_field("echo", "the prompt has ", tokens, " tokens, with logprobs at most ",
+                     kMostTold);
+  plan.generation.tells_prompt = true;
+  // What was put before a text is not a part of it.
+  const bool text = std::holds_alternative<std::string>(call.prompts[which]);
+  plan.told_from = text && model.tokenizer.bos() ? 1 : 0;
+  return Ok{};
 }
 
 }  // namespace
@@ -208,19 +230,29 @@ ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call,
   return plan;
 }
 
-ApiResult<ReplyPlan> plan_completion(const ServedModel& model, const CompletionCall& call) {
-  TRY(std::vector<int64_t> ids, completion_ids(model, call));
-  TRY(ReplyPlan plan, plan_common(model, call, std::move(ids)));
-  if (call.form.kind != AskedForm::Kind::free)
-    TRY_STATUS(hold(model, {.form = call.form, .field = call.form.field}, plan));
-  if (!call.echo) return plan;
-  if (const auto* text = std::get_if<std::string>(&call.prompt)) {
-    plan.echoed = *text;
-  } else {
-    const std::vector<int64_t>& prompt = plan.generation.prompt;
-    plan.echoed = model.tokenizer.decode(std::vector<int32_t>(prompt.begin(), prompt.end()));
+ApiResult<std::vector<ReplyPlan>> plan_completion(const ServedModel& model,
+                                                  const CompletionCall& call) {
+  std::vector<ReplyPlan> plans;
+  for (size_t i = 0; i < call.prompts.size(); ++i) {
+    TRY(std::vector<int64_t> ids, completion_ids(model, call, i));
+    TRY(ReplyPlan plan, plan_common(model, call, std::move(ids)));
+    if (call.form.kind != AskedForm::Kind::free)
+      TRY_STATUS(hold(model, {.form = call.form, .field = call.form.field}, plan));
+    if (call.echo) {
+      plan.echoed = echo_of(model, call.prompts[i]);
+      TRY_STATUS(tell_prompt(model, call, i, plan));
+    }
+    plans.push_back(std::move(plan));
   }
-  return plan;
+  return plans;
+}
+
+GenerationRequest generation_of(const ReplyPlan& plan, int64_t answer) {
+  GenerationRequest generation = plan.generation;
+  generation.sampler.seed += static_cast<uint64_t>(answer);
+  if (answer > 0) generation.tells_prompt = false;  // it is read once
+  if (plan.held) generation.constraint = make_constraint(plan.held->grammar, plan.held->options);
+  return generation;
 }
 
 ApiStatus choose_model(const ServedModel& model, NamesOf names, TextCall& call,

@@ -26,17 +26,31 @@ struct ReplyForm {
   bool logprobs = false;
 };
 
+// What an answer is held to.
+struct HeldForm {
+  std::shared_ptr<const TokenGrammar> grammar;
+  ConstraintOptions options;
+};
+
+// Of one prompt, whatever the number of its answers.
 struct ReplyPlan {
   GenerationRequest generation;  // owner and partition are set by who knows the key
+  std::optional<HeldForm> held;
   ReplyForm form;
-  std::string echoed;  // what a completion repeats before its answer
+  std::string echoed;     // what a completion repeats before its answer
+  int64_t told_from = 0;  // the first token of the prompt that is a part of `echoed`
   std::vector<std::string> ignored;
   int64_t picture_tokens = 0;  // of the prompt
 };
 
 ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call,
                                const SeenPictures& seen);
-ApiResult<ReplyPlan> plan_completion(const ServedModel& model, const CompletionCall& call);
+// One plan for each prompt.
+ApiResult<std::vector<ReplyPlan>> plan_completion(const ServedModel& model,
+                                                  const CompletionCall& call);
+
+// The prompt's answer of that number, from 0: its seed is the next one, its form its own.
+GenerationRequest generation_of(const ReplyPlan& plan, int64_t answer);
 
 // The prompt of a conversation, before it is ids, and as them.
 ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call);

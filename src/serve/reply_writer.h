@@ -5,13 +5,15 @@
 //   exchange->write(writer.add(event, logprobs)); …
 //   exchange->write(writer.end(end));
 //
-//   exchange->reply({.body = writer.whole(answer, end)});   // not a stream
+//   exchange->reply({.body = writer.whole(answers, end)});  // not a stream
 //
-// A writer serves one answer and one thread.
+// A writer serves one request and one thread.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +25,7 @@ namespace hadal {
 
 struct TokenLogprob {
   std::string bytes;
-  float logprob = 0;
+  std::optional<float> logprob = 0;  // none: nothing stands before it
   std::vector<std::pair<std::string, float>> likeliest;
   bool reasoning = false;
 };
@@ -33,6 +35,7 @@ struct ReplyEvent {
   Kind kind = Kind::content;
   std::string text;     // call_begin: the tool's name
   std::string call_id;  // call_begin
+  int64_t choice = 0;   // of which answer, where a request wants several
 };
 
 enum class ReplyFinish { stop, stop_string, length, tool_calls };
@@ -40,6 +43,7 @@ enum class ReplyFinish { stop, stop_string, length, tool_calls };
 struct ReplyEnd {
   ReplyFinish finish = ReplyFinish::stop;
   std::string stop_string;  // that ended it
+  int64_t choice = 0;       // of which answer
   GenerationEnd generation;
   int64_t reasoning = 0;  // tokens
   int64_t pictures = 0;   // tokens of the prompt that pictures take
@@ -56,6 +60,7 @@ struct WholeReply {
   std::string reasoning, content;
   std::vector<ReplyCall> calls;
   std::vector<TokenLogprob> logprobs;
+  ReplyFinish finish = ReplyFinish::stop;
 
   void add(const ReplyEvent& event);
 };
@@ -68,8 +73,10 @@ struct ReplyFacts {
   int64_t created = 0;
   bool stream_usage = false;
   bool logprobs = false;
-  int64_t prompt_tokens = 0;
-  std::string secret;  // for signatures
+  bool thinks = false;
+  int64_t answers = 1;        // that are told side by side
+  int64_t prompt_tokens = 0;  // of all prompts
+  std::string secret;         // for signatures
 };
 
 class ReplyWriter {
@@ -77,17 +84,22 @@ class ReplyWriter {
   virtual ~ReplyWriter() = default;
   virtual std::string begin() = 0;
   virtual std::string add(const ReplyEvent& event, const std::vector<TokenLogprob>& logprobs) = 0;
+  // One of several answers ends, and others go on.
+  virtual std::string end_of_choice(const ReplyEnd&) { return {}; }
+  // All of them have ended; `end.choice` is the last, the counts are of all together.
   virtual std::string end(const ReplyEnd& end) = 0;
   // In the middle of a stream.
   virtual std::string failed(const ApiError& error) = 0;
-  virtual std::string whole(const WholeReply& reply, const ReplyEnd& end) = 0;
+  // Requires: as many as were asked for.
+  virtual std::string whole(const std::vector<WholeReply>& replies, const ReplyEnd& end) = 0;
 };
 
 std::unique_ptr<ReplyWriter> make_chat_writer(ReplyFacts facts);
-// `echoed` stands before the answer's text.
-std::unique_ptr<ReplyWriter> make_completion_writer(ReplyFacts facts, std::string echoed);
+std::unique_ptr<ReplyWriter> make_completion_writer(ReplyFacts facts);
 std::unique_ptr<ReplyWriter> make_messages_writer(ReplyFacts facts);
-std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, OrderedJson echoed);
+// `free_text`: names of tools that are called with a text instead of arguments.
+std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, OrderedJson echoed,
+                                                   std::set<std::string> free_text);
 
 // One server-sent event; without a name only its data.
 std::string sse(const OrderedJson& data, std::string_view event = {});

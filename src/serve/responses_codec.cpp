@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "serve/custom_input.h"
 #include "serve/shown_pictures.h"
 
 namespace hadal {
@@ -60,10 +61,12 @@ class ItemReader {
     if (!type || *type == "message") return read_message(item, where);
     if (*type == "reasoning") return read_reasoning(item, where);
     if (*type == "function_call") return read_call(item);
-    if (*type == "function_call_output") return read_output(item, where);
+    if (*type == "custom_tool_call") return read_custom_call(item);
+    if (*type == "function_call_output" || *type == "custom_tool_call_output")
+      return read_output(item, where);
     return bad_field(where + ".type", "\"", type->substr(0, 40),
-                     "\" is not supported; expected message, reasoning, function_call or "
-                     "function_call_output");
+                     "\" is not supported; expected message, reasoning, function_call, "
+                     "custom_tool_call or the output of one");
   }
 
  private:
@@ -103,10 +106,20 @@ class ItemReader {
   }
 
   ApiStatus read_call(JsonFields& item) {
+    TRY(std::string arguments, item.needed_text("arguments"));
+    return add_call(item, std::move(arguments));
+  }
+
+  ApiStatus read_custom_call(JsonFields& item) {
+    TRY(const std::string input, item.needed_text("input"));
+    return add_call(item, CustomInput::arguments(input));
+  }
+
+  ApiStatus add_call(JsonFields& item, std::string arguments) {
     ToolCall call;
     TRY(call.id, item.needed_text("call_id"));
     TRY(call.name, item.needed_text("name"));
-    TRY(call.arguments, item.needed_text("arguments"));
+    call.arguments = std::move(arguments);
     calls_.insert(call.id);
     assistant().tool_calls.push_back(std::move(call));
     return Ok{};
@@ -117,7 +130,7 @@ class ItemReader {
     message.role = Role::tool;
     TRY(message.call_id, item.needed_text("call_id"));
     if (!calls_.contains(message.call_id))
-      return bad_field(where + ".call_id", "no function_call before it has the id \"",
+      return bad_field(where + ".call_id", "no call before it has the id \"",
                        message.call_id.substr(0, 80), "\"");
     TRY(message.content, read_parts(item.any("output"), where + ".output", sees_, call_));
     messages_.push_back(std::move(message));
@@ -149,7 +162,37 @@ ApiStatus read_input(JsonFields& fields, Sees sees, ChatCall& call) {
   return Ok{};
 }
 
-ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
+// {"type": "custom", "name", "description", "format"}: called with free text, which may be held to
+// a regular expression.  The model is shown a function with one text.
+ApiResult<CallTool> read_custom_tool(JsonFields& tool) {
+  CallTool made;
+  TRY(made.name, tool.needed_text("name"));
+  made.field = tool.path("format");
+  OrderedJson input = {{"type", "string"}};
+  TRY(const OrderedJson* const format, tool.object("format"));
+  if (format) {
+    JsonFields inside(*format, tool.path("format"));
+    TRY(const std::string type, inside.needed_text("type"));
+    if (type == "grammar") {
+      TRY(const std::string syntax, inside.needed_text("syntax"));
+      if (syntax != "regex")
+        return bad_field(inside.path("syntax"), "found \"", syntax.substr(0, 40),
+                         "\", expected regex");
+      TRY(const std::string definition, inside.needed_text("definition"));
+      input["pattern"] = "^(?:" + definition + ")$";
+      made.strict = true;
+    } else if (type != "text") {
+      return bad_field(inside.path("type"), "found \"", type.substr(0, 40),
+                       "\", expected text or grammar");
+    }
+  }
+  made.parameters = {{"type", "object"},
+                     {"properties", {{"input", std::move(input)}}},
+                     {"required", OrderedJson::array({"input"})}};
+  return made;
+}
+
+ApiStatus read_tools(JsonFields& fields, ResponsesCall& call) {
   TRY(const OrderedJson* const tools, fields.array("tools"));
   TRY(const ToolChoice choice, read_openai_choice(fields));
   TRY(const std::optional<bool> parallel, fields.flag("parallel_tool_calls"));
@@ -165,10 +208,11 @@ ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
     if (!(*tools)[i].is_object()) return bad_field(where, "expected an object");
     JsonFields tool((*tools)[i], where);
     TRY(const std::string type, tool.needed_text("type"));
-    if (type != "function")
+    if (type != "function" && type != "custom")
       return bad_field(where + ".type", "\"", type.substr(0, 40),
-                       "\" is not supported; expected function");
-    TRY(CallTool read, read_tool(tool, "parameters"));
+                       "\" is not supported; expected function or custom");
+    TRY(CallTool read, type == "custom" ? read_custom_tool(tool) : read_tool(tool, "parameters"));
+    if (type == "custom") call.free_text.insert(read.name);
     OrderedJson function = {{"name", read.name}};
     TRY(const std::optional<std::string> about, tool.text("description"));
     if (about) function["description"] = *about;
@@ -207,12 +251,14 @@ ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, Sees sees)
   if (reasoning) {
     JsonFields inside(*reasoning, "reasoning");
     TRY_STATUS(read_effort(inside, "effort", call));
+    inside.tell_unread(call.ignored);
   }
   TRY(const OrderedJson* const text, fields.object("text"));
   if (text) {
     JsonFields inside(*text, "text");
     TRY_STATUS(read_format(inside, "format", call));
     TRY_STATUS(inside.only("verbosity", {"medium"}, "ask for it in the prompt"));
+    inside.tell_unread(call.ignored);
   }
   TRY(const std::optional<std::string> user, fields.text("user"));
   call.user = user.value_or("").substr(0, 512);
@@ -220,7 +266,7 @@ ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, Sees sees)
   for (const char* name : {"instructions", "max_output_tokens", "metadata", "parallel_tool_calls",
                            "reasoning", "temperature", "text", "tool_choice", "tools", "top_p"})
     if (fields.has(name)) call.echoed[name] = fields.any(name);
-  for (const std::string& name : fields.unread()) call.ignored.push_back(name);
+  fields.tell_unread(call.ignored);
   return call;
 }
 

@@ -5,12 +5,16 @@
 // Stateless, any thread.
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "serve/text_call.h"
 
 namespace hadal {
 
 struct ResponsesCall : ChatCall {
-  OrderedJson echoed;  // fields that the reply repeats
+  OrderedJson echoed;               // fields that the reply repeats
+  std::set<std::string> free_text;  // tools of type custom, by name
 };
 
 // Fields that would need a memory of earlier answers.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // OpenAI's responses, out: items that are added, grow and are done, under rising numbers.
+#include <optional>
+
+#include "serve/custom_input.h"
 #include "serve/random_id.h"
 #include "serve/reply_writer.h"
 
@@ -36,10 +39,16 @@ OrderedJson call_item(const std::string& id, const ReplyCall& call, std::string_
           {"call_id", call.id}, {"name", call.name},       {"arguments", call.arguments}};
 }
 
+OrderedJson custom_item(const std::string& id, const ReplyCall& call, const std::string& input,
+                        std::string_view status) {
+  return {{"id", id},           {"type", "custom_tool_call"}, {"status", status},
+          {"call_id", call.id}, {"name", call.name},          {"input", input}};
+}
+
 class ResponsesWriter : public ReplyWriter {
  public:
-  ResponsesWriter(ReplyFacts facts, OrderedJson echoed)
-      : facts_(std::move(facts)), echoed_(std::move(echoed)) {}
+  ResponsesWriter(ReplyFacts facts, OrderedJson echoed, std::set<std::string> free_text)
+      : facts_(std::move(facts)), echoed_(std::move(echoed)), free_text_(std::move(free_text)) {}
 
   std::string begin() override {
     const OrderedJson response = body("in_progress");
@@ -57,11 +66,17 @@ class ResponsesWriter : public ReplyWriter {
       case Kind::call_begin: {
         std::string text = close("completed");
         open_ = Open::call;
-        item_id_ = make_id("fc_");
         call_ = {happened.call_id, happened.text, {}};
-        return text + added(call_item(item_id_, call_, "in_progress"));
+        if (!free_text_.contains(call_.name)) {
+          item_id_ = make_id("fc_");
+          return text + added(call_item(item_id_, call_, "in_progress"));
+        }
+        item_id_ = make_id("ctc_");
+        input_.emplace();
+        return text + added(custom_item(item_id_, call_, "", "in_progress"));
       }
       case Kind::call_arguments:
+        if (input_) return more_input(input_->add(happened.text));
         call_.arguments += happened.text;
         return event("response.function_call_arguments.delta", place({{"delta", happened.text}}));
       case Kind::call_end:
@@ -85,14 +100,23 @@ class ResponsesWriter : public ReplyWriter {
     return event("response.failed", {{"response", std::move(response)}});
   }
 
-  std::string whole(const WholeReply& reply, const ReplyEnd& end) override {
+  std::string whole(const std::vector<WholeReply>& replies, const ReplyEnd& end) override {
+    const WholeReply& reply = replies.front();
     const std::string_view status = end.finish == ReplyFinish::length ? "incomplete" : "completed";
     if (!reply.reasoning.empty())
       items_.push_back(reasoning_item(make_id("rs_"), reply.reasoning, status));
     if (!reply.content.empty() || reply.calls.empty())
       items_.push_back(message_item(make_id("msg_"), reply.content, status));
-    for (const ReplyCall& call : reply.calls)
-      items_.push_back(call_item(make_id("fc_"), call, "completed"));
+    for (const ReplyCall& call : reply.calls) {
+      if (!free_text_.contains(call.name)) {
+        items_.push_back(call_item(make_id("fc_"), call, "completed"));
+        continue;
+      }
+      CustomInput input;
+      input.add(call.arguments);
+      input.finish();
+      items_.push_back(custom_item(make_id("ctc_"), call, input.text(), "completed"));
+    }
     return dump_json(finished(end));
   }
 
@@ -154,6 +178,11 @@ class ResponsesWriter : public ReplyWriter {
                         place({{"delta", more}}));
   }
 
+  std::string more_input(const std::string& more) {
+    return more.empty() ? ""
+                        : event("response.custom_tool_call_input.delta", place({{"delta", more}}));
+  }
+
   std::string close(std::string_view status) {
     std::string text;
     OrderedJson item;
@@ -170,6 +199,13 @@ class ResponsesWriter : public ReplyWriter {
         item = message_item(item_id_, text_, status);
         break;
       case Open::call:
+        if (input_) {
+          text = more_input(input_->finish());
+          text += event("response.custom_tool_call_input.done", place({{"input", input_->text()}}));
+          item = custom_item(item_id_, call_, input_->text(), status);
+          input_.reset();
+          break;
+        }
         text =
             event("response.function_call_arguments.done", place({{"arguments", call_.arguments}}));
         item = call_item(item_id_, call_, status);
@@ -183,17 +219,21 @@ class ResponsesWriter : public ReplyWriter {
 
   ReplyFacts facts_;
   OrderedJson echoed_;
+  const std::set<std::string> free_text_;
   OrderedJson items_ = OrderedJson::array();
   Open open_ = Open::nothing;
   std::string item_id_, text_;
   ReplyCall call_;
+  std::optional<CustomInput> input_;  // of a call that is open, to a tool that takes free text
   int64_t sequence_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, OrderedJson echoed) {
-  return std::make_unique<ResponsesWriter>(std::move(facts), std::move(echoed));
+std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, OrderedJson echoed,
+                                                   std::set<std::string> free_text) {
+  return std::make_unique<ResponsesWriter>(std::move(facts), std::move(echoed),
+                                           std::move(free_text));
 }
 
 }  // namespace hadal

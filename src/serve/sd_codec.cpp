@@ -13,6 +13,8 @@
 namespace hadal {
 namespace {
 
+constexpr std::string_view kNotNamed = "no file is taken here";
+
 constexpr int64_t kMostSeed = (int64_t{1} << 53) - 1;  // that every JSON reader keeps whole
 
 // Arts of that program which would make another picture.
@@ -55,10 +57,6 @@ ApiResult<Form> form_of(JsonFields& fields, const ArtLimits& limits) {
   return form;
 }
 
-ApiResult<NamedFile> no_files(const std::string&, const std::string& where) {
-  return bad_field(where, "no file is taken here");
-}
-
 // Programs send what stands in a data URL with and without its head.
 std::string data_url(const std::string& sent) {
   return sent.starts_with("data:") ? sent : "data:image/png;base64," + sent;
@@ -73,7 +71,7 @@ ApiResult<std::string> read_region(JsonFields& fields) {
   TRY_STATUS(fields.only("inpaint_full_res", {0, false}, "the picture is painted at its own size"));
   const OrderedJson wrapped = {{"mask", data_url(*sent)}};
   JsonFields inside(wrapped, "");
-  TRY(std::optional<std::string> picture, read_picture({}, inside, "mask", no_files));
+  TRY(std::optional<std::string> picture, read_picture({}, inside, "mask", no_files(kNotNamed)));
   return std::move(*picture);
 }
 
@@ -135,7 +133,7 @@ ApiResult<ImageCall> read_txt2img(const OrderedJson& body, const ArtLimits& limi
   TRY_STATUS(fields.only("init_images", {OrderedJson::array()}, "use img2img"));
   TRY_STATUS(check_checkpoint(fields, model));
   TRY(const Form form, form_of(fields, limits));
-  TRY(ImageCall call, read_image_call(form, limits, ImageTask::generate, no_files));
+  TRY(ImageCall call, read_image_call(form, limits, ImageTask::generate, no_files(kNotNamed)));
   for (const std::string& name : fields.unread())
     if (!body[name].is_null()) call.ignored.push_back(name);
   return call;
@@ -158,7 +156,7 @@ ApiResult<ImageCall> read_img2img(const OrderedJson& body, const ArtLimits& limi
     return bad_field("denoising_strength", "is 0, which would leave the picture as it is");
   form.fields["image"] = data_url(pictures->front().get<std::string>());
   form.fields["strength"] = strength.value_or(kUsualStrength);
-  TRY(ImageCall call, read_image_call(form, limits, ImageTask::edit, no_files));
+  TRY(ImageCall call, read_image_call(form, limits, ImageTask::edit, no_files(kNotNamed)));
   TRY(call.order.region, read_region(fields));
   for (const std::string& name : fields.unread())
     if (!body[name].is_null()) call.ignored.push_back(name);

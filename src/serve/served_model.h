@@ -25,6 +25,7 @@ struct ServedModel {
   double temperature = 1;                        // unless a request says otherwise
   double top_p = 1;                              // unless a request says otherwise
   std::string fingerprint;                       // of the weights
+  std::string quantization = "bf16";             // how the weights are stored
   int64_t created = 0;                           // when it was opened, seconds since 1970
   std::shared_ptr<AnswerForms> forms = nullptr;  // null: answers cannot be held to one
   int64_t default_output = 4096;                 // tokens of an answer whose request names no limit

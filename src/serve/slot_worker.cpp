@@ -28,6 +28,9 @@ std::span<const float> row_of(const Tensor& logits_V) {
   return {logits_V.data<float>(), static_cast<size_t>(logits_V.count())};
 }
 
+// Rows of a step whose logits are all told: 16 MiB of them with a vocabulary of 129,280.
+constexpr int64_t kMostTold = 32;
+
 }  // namespace
 
 struct SlotWorker::Slot {
@@ -56,6 +59,16 @@ struct SlotWorker::Running {
   int64_t length() const { return embedding ? embedding->length() : sequence().length(); }
   int64_t unread() const { return embedding ? embedding->unread() : sequence().unread(); }
   const GenerationRequest& request() const { return job->request(); }
+  // Of the tokens that are about to be taken.
+  void tell_prompt(const Tensor& logits_CV) {
+    const std::vector<int64_t>& prompt = request().prompt;
+    for (int64_t row = 0; row < logits_CV.size(0); ++row) {
+      const size_t next = static_cast<size_t>(length() + row + 1);
+      if (next < prompt.size())
+        job->sink().prompt_token(
+            tell_token(row_of(logits_CV.rows(row, 1)), prompt[next], request().likeliest));
+    }
+  }
 };
 
 SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOptions& options)
@@ -91,7 +104,7 @@ SlotWorker::~SlotWorker() {
 Submission SlotWorker::submit(GenerationRequest request, std::shared_ptr<GenerationSink> sink) {
   CHECK(!request.prompt.empty() && static_cast<int64_t>(request.prompt.size()) < context_,
         request.prompt.size());
-  CHECK(request.max_tokens > 0, request.max_tokens);
+  CHECK(request.max_tokens >= 0, request.max_tokens);
   // Taking the lock in between lets no wake-up fall between the worker's look and its sleep.
   const auto wake = [this] {
     { const std::lock_guard lock(mutex_); }
@@ -187,6 +200,9 @@ void SlotWorker::note_gauges() {
   gauges_.prefix_tokens = prefixes_.tokens();
   gauges_.prefix_bytes = prefixes_.bytes();
   gauges_.prefix_disk_bytes = store_ ? store_->bytes() : 0;
+  gauges_.prefix_disk_written = store_ ? store_->bytes_written() : 0;
+  gauges_.steps = steps_;
+  gauges_.requests_step = requests_step_;
   gauges_.cached_tokens = 0;
   for (const Running& running : running_) gauges_.cached_tokens += running.length();
   gauges_.each_slot.clear();
@@ -261,6 +277,7 @@ void SlotWorker::choose_tokens() {
 // False: the answer is over.
 bool SlotWorker::choose_token(Running& running) {
   const GenerationRequest& request = running.request();
+  if (request.max_tokens == 0) return finish(running, GenerationFinish::length), false;
   Sequence& sequence = running.sequence();
   const std::span<const float> logits = row_of(sequence.logits_V());
   const std::optional<int64_t> insisted = running.job->take_insisted();
@@ -299,6 +316,8 @@ void SlotWorker::run_step() {
       if (running->embeds_now > 0) running->embedding->read(std::exchange(running->embeds_now, 0));
     time.seconds = seconds_since(start);
     scheduler_.note(time);
+    ++steps_;
+    requests_step_ += time.writers + std::ssize(readers);
   }
   for (Running* running : readers) note_read(*running);
 }
@@ -316,10 +335,15 @@ int64_t SlotWorker::add_slices(int64_t rows, std::vector<Running*>& readers) {
     all.erase(all.begin() + static_cast<long>(next));
     if (!running.begun && !running.embedding) begin(running);
     readers.push_back(&running);
-    const int64_t count = std::min({rows - added, max_chunk_, running.unread()});
+    const int64_t most =
+        running.request().tells_prompt ? std::min(max_chunk_, kMostTold) : max_chunk_;
+    const int64_t count = std::min({rows - added, most, running.unread()});
     if (count == 0) continue;  // all of it was in the cache
     if (running.embedding)
       running.embeds_now = count;
+    else if (running.request().tells_prompt)
+      step_.add_told(running.sequence(), count,
+                     [&running](const Tensor& logits_CV) { running.tell_prompt(logits_CV); });
     else
       step_.add(running.sequence(), count);
     added += count;
@@ -341,6 +365,13 @@ void SlotWorker::begin(Running& running) {
   }
   Result<Wanted> wanted = sequence.check(request.prompt, request.given);
   CHECK(wanted, wanted.error().message);  // the door has checked the ids
+  if (request.tells_prompt) {
+    sequence.reset();
+    wanted->needed_from = 0;  // no row may be skipped
+    sequence.want(wanted.take());
+    running.begun = true;
+    return;
+  }
   const PrefixHit hit = prefixes_.find(request.partition, *wanted);
   const int64_t held = sequence.reusable(*wanted);
   if (!begin_from_store(running, *wanted, std::max(held, hit.length)) && hit.length > held) {

@@ -85,6 +85,7 @@ class SlotWorker : public GenerationWorker {
   std::vector<std::unique_ptr<Slot>> slots_;
   std::list<Running> running_;  // of the worker's thread alone
   int64_t admitted_ = 0;        // counts, so that slots know who was used last
+  int64_t steps_ = 0, requests_step_ = 0;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -8,6 +8,7 @@ namespace hadal {
 namespace {
 
 constexpr size_t kMostStops = 16;      // as DeepSeek's service
+constexpr int64_t kMostAnswers = 8;    // each takes a slot; who asks for them compares them
 constexpr size_t kLongestStop = 1024;  // bytes that are held back from every stream
 constexpr size_t kLongestUser = 512;   // as DeepSeek's service
 constexpr std::string_view kNoSampler = "no such step in the sampler";
@@ -21,8 +22,6 @@ struct Refused {
 // Of OpenAI's surface and its common extensions.
 const std::vector<Refused>& refused_fields() {
   static const std::vector<Refused> kRefused = {
-      {"n", {1}, "one answer a request"},
-      {"best_of", {1}, "one answer a request"},
       {"use_beam_search", {false}, kNoSampler},
       {"logit_bias", {OrderedJson::object()}, kNoSampler},
       {"repetition_penalty", {1, 1.0}, kNoSampler},
@@ -57,6 +56,9 @@ ApiStatus read_common(JsonFields& fields, TextCall& call) {
 
 ApiStatus read_openai(JsonFields& fields, TextCall& call) {
   TRY_STATUS(read_common(fields, call));
+  TRY(const std::optional<int64_t> answers, fields.integer("n", 1, kMostAnswers));
+  call.answers = answers.value_or(1);
+  TRY_STATUS(fields.only("best_of", {1, call.answers}, "all answers are told, as n has it"));
   // -1 is how some clients say "all".
   TRY(const std::optional<int64_t> top_k, fields.integer("top_k", -1, kMostTokens));
   call.top_k = std::max<int64_t>(0, top_k.value_or(0));
@@ -84,6 +86,7 @@ ApiStatus read_openai(JsonFields& fields, TextCall& call) {
     JsonFields inside(*options, "stream_options");
     TRY(const std::optional<bool> usage, inside.flag("include_usage"));
     call.stream_usage = usage.value_or(false);
+    inside.tell_unread(call.ignored);
   }
   for (const Refused& refused : refused_fields())
     TRY_STATUS(fields.only(refused.name, refused.neutral, refused.why));
@@ -147,8 +150,15 @@ ApiStatus read_guides(JsonFields& fields, TextCall& call) {
   JsonFields inside(*outputs, fields.path("structured_outputs"));
   for (const char* guide : {"json", "json_object", "regex", "choice", "grammar"})
     TRY_STATUS(read_guide(inside, guide, guide, call));
-  if (const std::vector<std::string> others = inside.unread(); !others.empty())
-    return bad_field(inside.path(others.front()), "is not supported");
+  TRY_STATUS(inside.only("structural_tag", {}, "name the form in response_format"));
+  inside.tell_unread(call.ignored);
+  return Ok{};
+}
+
+// What a schema is called, and whether it is to be held, which it always is.
+ApiStatus read_labels(JsonFields& format) {
+  for (const char* name : {"name", "description"}) TRY_STATUS(format.text(name));
+  TRY_STATUS(format.flag("strict"));
   return Ok{};
 }
 
@@ -157,7 +167,10 @@ ApiStatus read_format(JsonFields& fields, std::string_view name, TextCall& call)
   if (!format) return Ok{};
   JsonFields inside(*format, fields.path(name));
   TRY(const std::string type, inside.needed_text("type"));
-  if (type == "text") return Ok{};
+  if (type == "text") {
+    inside.tell_unread(call.ignored);
+    return Ok{};
+  }
   if (type != "json_object" && type != "json_schema")
     return bad_field(inside.path("type"), "found \"", type.substr(0, 40),
                      "\", expected text, json_object or json_schema");
@@ -171,6 +184,14 @@ ApiStatus read_format(JsonFields& fields, std::string_view name, TextCall& call)
   } else if (type == "json_schema") {
     return bad_field(inside.path("json_schema.schema"), "is missing, expected a schema");
   }
+  if (wrapped) {
+    JsonFields inner(*wrapped, inside.path("json_schema"));
+    TRY_STATUS(read_labels(inner));
+    inner.any("schema");
+    inner.tell_unread(call.ignored);
+  }
+  TRY_STATUS(read_labels(inside));
+  inside.tell_unread(call.ignored);
   return set_form(call, std::move(form));
 }
 

@@ -27,6 +27,7 @@ struct TextCall {
   std::string cache_salt;  // … within a user: what was read with another is not found again
   bool stream = false;
   bool stream_usage = false;
+  int64_t answers = 1;  // to each prompt
   std::optional<int64_t> max_tokens;
   std::optional<double> temperature, top_p;
   int64_t top_k = 0;
@@ -59,15 +60,17 @@ struct ChatCall : TextCall {
   bool one_call = false;               // the answer ends after its first tool call
 };
 
+using TextPrompt = std::variant<std::string, std::vector<int64_t>>;
+
 struct CompletionCall : TextCall {
-  std::variant<std::string, std::vector<int64_t>> prompt;
+  std::vector<TextPrompt> prompts;    // at least one
   std::optional<std::string> suffix;  // fill in between prompt and suffix
   bool echo = false;
 };
 
 // model, stream, temperature, top_p, top_k, min_p, seed, user: spelled alike everywhere.
 ApiStatus read_common(JsonFields& fields, TextCall& call);
-// … in OpenAI's chat and completions: penalties, stop, stream_options; and what is refused.
+// … in OpenAI's chat and completions: n, penalties, stop, stream_options; and what is refused.
 ApiStatus read_openai(JsonFields& fields, TextCall& call);
 // A string, or up to 16 of them.
 ApiResult<std::vector<std::string>> read_stops(JsonFields& fields, std::string_view name);

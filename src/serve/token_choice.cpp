@@ -19,6 +19,13 @@ float logprob_of(std::span<const float> logits, int64_t id) {
 
 }  // namespace
 
+GeneratedToken tell_token(std::span<const float> logits, int64_t id, int64_t count) {
+  GeneratedToken token;
+  token.sample = {id, logprob_of(logits, id)};
+  if (count > 0) token.likeliest = likeliest(logits, count);
+  return token;
+}
+
 Sample TokenChoice::sample(std::span<const float> logits, int64_t position) const {
   const Penalties& penalties = request_->penalties;
   TokenConstraint* const form = request_->constraint.get();

@@ -15,6 +15,9 @@
 
 namespace hadal {
 
+// A token behind these logits, and the likeliest in its place; `ends` is not looked at.
+GeneratedToken tell_token(std::span<const float> logits, int64_t id, int64_t likeliest);
+
 class TokenChoice {
  public:
   // `words`: the tokens of an answer without a form (engine/span_grammar.h); empty: all.  Both must

@@ -22,10 +22,10 @@ ApiResult<std::string> read_name(const OrderedJson& tool, const std::string& whe
   if (!tool.is_object()) return bad_field(where, "found ", json_kind(tool), ", expected a tool");
   JsonFields inside(tool, where);
   TRY(const std::string type, inside.needed_text("type"));
-  if (type != "function")
+  if (type != "function" && type != "custom")
     return bad_field(inside.path("type"), "found \"", type.substr(0, 40),
-                     "\", expected function or allowed_tools");
-  TRY(const OrderedJson* const function, inside.object("function"));
+                     "\", expected function, custom or allowed_tools");
+  TRY(const OrderedJson* const function, inside.object(type));
   if (!function) return inside.needed_text("name");
   JsonFields named(*function, inside.path("function"));
   return named.needed_text("name");

@@ -15,6 +15,7 @@ namespace {
 
 constexpr double kMostSeconds = 3600;
 constexpr double kMostRate = 240;  // frames a second
+constexpr std::string_view kVideoBegins = "the video that is gone on from begins it";
 
 // "4", as OpenAI has it, or 4.
 ApiResult<std::optional<double>> read_seconds(JsonFields& fields) {
@@ -119,17 +120,13 @@ ApiResult<VideoCall> read_video_call(const Form& form, const ArtLimits& limits,
   TRY(std::optional<std::string> reference, read_picture(form, fields, "input_reference", files));
   call.order.first_frame = std::move(reference).value_or("");
   call.order.gallery = true;
-  call.ignored = fields.unread();
+  fields.tell_unread(call.ignored);
   for (const auto& [name, sent] : form.files)
     if (name != "input_reference") call.ignored.push_back(name);
   return call;
 }
 
 namespace {
-
-ApiResult<NamedFile> no_files(const std::string&, const std::string& where) {
-  return bad_field(where, "the video that is gone on from begins it");
-}
 
 // What a video made from another one takes over, and may therefore not be asked for.
 ApiStatus keep_own(const Form& form, const std::vector<std::string_view>& names) {
@@ -159,7 +156,7 @@ ApiResult<VideoCall> read_remix(const Form& form, const ArtLimits& limits, const
                              "input_reference", "video"}));
   Form own = form_like(form, source);
   own.fields["num_frames"] = all_frames(source);
-  return read_video_call(own, limits, no_files);
+  return read_video_call(own, limits, no_files(kVideoBegins));
 }
 
 ApiResult<std::string> read_source_id(const Form& form) {
@@ -176,7 +173,7 @@ ApiResult<std::string> read_source_id(const Form& form) {
 ApiResult<VideoCall> read_extension(const Form& form, const ArtLimits& limits,
                                     const VideoJob& source) {
   TRY_STATUS(keep_own(form, {"size", "width", "height", "fps", "input_reference"}));
-  TRY(VideoCall call, read_video_call(form_like(form, source), limits, no_files));
+  TRY(VideoCall call, read_video_call(form_like(form, source), limits, no_files(kVideoBegins)));
   // The last frame of the video is the first of those that are painted.
   ++call.order.frames;
   call.order.extends = true;
@@ -187,11 +184,27 @@ ApiResult<VideoCall> read_extension(const Form& form, const ArtLimits& limits,
   return call;
 }
 
+ApiResult<VideoCall> read_video_edit(const Form& form, const ArtLimits& limits,
+                                     const VideoJob& source) {
+  constexpr double kUsualStrength = 0.6;  // what is there shines through
+  TRY_STATUS(keep_own(
+      form, {"size", "width", "height", "fps", "num_frames", "seconds", "input_reference"}));
+  JsonFields fields(form.fields, "");
+  TRY(const std::optional<double> strength, fields.number("strength", 0, 1));
+  Form own = form_like(form, source);
+  own.fields["num_frames"] = all_frames(source);
+  own.fields.erase("strength");
+  TRY(VideoCall call, read_video_call(own, limits, no_files(kVideoBegins)));
+  TRY_STATUS(paint_over(strength.value_or(kUsualStrength), limits, call.order));
+  return call;
+}
+
 OrderedJson video_json(const VideoJob& job, const std::string& model, double part) {
   const ArtOrder& order = job.order;
   std::array<char, 32> seconds{};
   std::snprintf(seconds.data(), seconds.size(), "%g",
                 static_cast<double>(all_frames(job)) / order.fps);
+  const bool edited = order.paint_over > 0;
   OrderedJson error;
   if (job.status == VideoStatus::failed)
     error = {{"code", job.error_code}, {"message", job.error_message}};
@@ -206,8 +219,9 @@ OrderedJson video_json(const VideoJob& job, const std::string& model, double par
           {"prompt", order.prompt},
           {"size", std::to_string(order.width) + "x" + std::to_string(order.height)},
           {"seconds", seconds.data()},
-          {"remixed_from_video_id", or_null(job.made_from, !job.order.extends)},
-          {"extended_from_video_id", or_null(job.made_from, job.order.extends)},
+          {"remixed_from_video_id", or_null(job.made_from, !order.extends && !edited)},
+          {"extended_from_video_id", or_null(job.made_from, order.extends)},
+          {"edited_from_video_id", or_null(job.made_from, edited)},
           {"error", std::move(error)},
           {"seed", order.seed},
           {"num_frames", all_frames(job)},

@@ -30,6 +30,9 @@ ApiResult<VideoCall> read_remix(const Form& form, const ArtLimits& limits, const
 ApiResult<std::string> read_source_id(const Form& form);
 ApiResult<VideoCall> read_extension(const Form& form, const ArtLimits& limits,
                                     const VideoJob& source);
+// A finished video painted over: {"video": {"id"}, "prompt", "strength"}.
+ApiResult<VideoCall> read_video_edit(const Form& form, const ArtLimits& limits,
+                                     const VideoJob& source);
 
 // Of the whole video, with those of the one that it extends.
 int64_t all_frames(const VideoJob& job);

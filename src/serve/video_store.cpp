@@ -58,6 +58,7 @@ std::string text_of(const VideoJob& job) {
                     {"top_k", order.top_k},
                     {"kind", static_cast<int64_t>(order.kind)},
                     {"extends", order.extends},
+                    {"paint_over", order.paint_over},
                     {"made_from", job.made_from},
                     {"frames_before", job.frames_before}});
 }
@@ -89,6 +90,7 @@ ApiStatus read_request(const std::string& text, VideoJob& job) {
   TRY_STATUS(real("fps", order.fps));
   TRY_STATUS(real("guidance", order.guidance));
   TRY_STATUS(real("temperature", order.temperature));
+  TRY_STATUS(real("paint_over", order.paint_over));
   if (kind > static_cast<int64_t>(FileKind::webm) || order.fps <= 0)
     return ApiError{.status = 500, .message = "jobs.db: a job of unknown kind"};
   order.seed = static_cast<uint64_t>(seed);

@@ -9,9 +9,9 @@
 //
 // What always holds
 //   Requests make progress side by side; none waits for another's answer while there is room.
-//   A sink hears prefill() any number of times, then token(), then ended() exactly once; after
-//   cancel() that comes within one step.  Tokens of a request depend on it alone: on its ids,
-//   options and seed, never on who else is served.
+//   A sink hears prefill(), at the latest when all is read, then token(), then ended() exactly
+//   once; after cancel() that comes within one step.  Tokens of a request depend on it alone: on
+//   its ids, options and seed, never on who else is served.
 // A sink is called from the worker's thread and must be brief: everybody waits for it.  Worker and
 // Generation may be used from any thread.
 #pragma once
@@ -42,13 +42,15 @@ struct GenerationRequest {
   GivenRows given;  // embeddings of images in the prompt; on the host
   SamplerOptions sampler;
   Penalties penalties;
-  int64_t max_tokens = 0;  // at least 1
+  int64_t max_tokens = 0;  // 0: nothing is written
   // Nothing is written: the sink hears embedded(), and what was read is not kept.
   bool embeds = false;
   std::vector<int64_t> end_ids;
   // The form that the answer is held to; null: none.
   std::shared_ptr<TokenConstraint> constraint = nullptr;
   int64_t likeliest = 0;  // so many alternatives are told with each token
+  // The sink hears prompt_token(); what was read before is read anew.
+  bool tells_prompt = false;
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
@@ -72,6 +74,9 @@ class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
   virtual void prefill(int64_t done, int64_t all) = 0;
+  // Of a request that tells its prompt: every token of it but the first, in order, with its
+  // probability; all of them before the prefill() that says that all are read.
+  virtual void prompt_token(const GeneratedToken& token) { (void)token; }
   // Of a request that embeds, before its end: a vector of unit length.
   virtual void embedded(std::vector<float> mean) { (void)mean; }
   // Also the token that ends the answer; after it, what is returned makes no difference.
@@ -108,6 +113,8 @@ struct WorkerGauges {
   int64_t cache_capacity = 0;  // in tokens
   int64_t prefix_tokens = 0;   // of texts that were read before, in memory
   int64_t prefix_bytes = 0, prefix_disk_bytes = 0;
+  int64_t prefix_disk_written = 0;       // bytes, since the start
+  int64_t steps = 0, requests_step = 0;  // forward passes, and requests in all of them together
   std::vector<SlotGauge> each_slot = {};
 };
 
@@ -115,7 +122,7 @@ class GenerationWorker {
  public:
   virtual ~GenerationWorker() = default;
   // Requires: 1 to context() - 1 ids of the vocabulary, embeddings of the model's width, options
-  // that pass check(), max_tokens > 0.
+  // that pass check(), max_tokens >= 0.
   virtual Submission submit(GenerationRequest request, std::shared_ptr<GenerationSink> sink) = 0;
   virtual WorkerGauges gauges() const = 0;
   virtual int64_t context() const = 0;  // most tokens of prompt and answer

@@ -27,6 +27,10 @@ inline constexpr std::string_view kLatestReminder = "<｜latest_reminder｜>";
 inline constexpr std::string_view kThink = "<think>";
 inline constexpr std::string_view kThinkEnd = "</think>";
 inline constexpr std::string_view kDsml = "｜DSML｜";
+// For filling in, around what stands before and after the gap.
+inline constexpr std::string_view kFimBegin = "<｜fim▁begin｜>";
+inline constexpr std::string_view kFimHole = "<｜fim▁hole｜>";
+inline constexpr std::string_view kFimEnd = "<｜fim▁end｜>";
 inline constexpr std::string_view kImage = "<｜deepseek_image｜>";
 
 struct PromptPiece {

@@ -215,8 +215,9 @@ bool reads_cells(const ModelConfig& config) {
 
 Result<PictureRequest> plan_drawing(const DrawTask& task) {
   const FileKind kind = kind_of_name(task.draw.out);
-  if (kind == FileKind::unknown || kind == FileKind::webp)
-    return fail(task.draw.out, ": expected a name that ends in .png, .jpg, .gif, .mp4 or .webm");
+  if (kind == FileKind::unknown)
+    return fail(task.draw.out,
+                ": expected a name that ends in .png, .jpg, .webp, .gif, .mp4 or .webm");
   if (task.draw.count < 1 || task.draw.count > kMostPictures)
     return fail("-n ", task.draw.count, ", expected 1 to ", kMostPictures);
   return request_of(task, kind);
@@ -299,7 +300,7 @@ Result<int> describe_files(const DrawTask& task) {
 
 void add_draw_options(CLI::App& command, DrawChoice& choice) {
   command.add_option("-o,--out", choice.out,
-                     "Draw: a picture (.png, .jpg) or a clip (.mp4, .webm, .gif)");
+                     "Draw: a picture (.png, .jpg, .webp) or a clip (.mp4, .webm, .gif)");
   command.add_option("--size", choice.size, "Of what is drawn, WIDTHxHEIGHT in pixels")
       ->capture_default_str();
   command.add_option("--frames", choice.frames, "Of a clip (usual: 9)");

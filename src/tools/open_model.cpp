@@ -96,7 +96,10 @@ Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& optio
   ModelOptions model_options;
   model_options.rounding = cache.rounding;
   model_options.drafts = options.drafts;
-  model_options.progress = [&](int64_t done, int64_t all) { progress.show(done, all); };
+  model_options.progress = [&](int64_t done, int64_t all) {
+    progress.show(done, all);
+    if (options.progress) options.progress(done, all);
+  };
   TRY(open.model, Model::open(open.folder, ops, model_options, token_map));
   open.model->options().progress = nullptr;
   open.cache = std::make_unique<Cache>(config, ops, cache);

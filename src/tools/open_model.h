@@ -26,6 +26,8 @@ struct OpenOptions {
   int64_t max_chunk = 512;      // tokens of a prompt that are read at once
   bool needs_tokenizer = true;  // false: opened if it is there or if Engram needs it
   bool drafts = false;          // bind the draft head (draft_option.h)
+  // Hears how much of the weights is read.
+  std::function<void(int64_t done, int64_t all)> progress = {};
   // What the model is to run on instead of the back end that was opened; it hands on to that.
   std::function<Ops&(Ops& ops)> stand_before = {};
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// `hadal serve`: opens the model and the accounts, serves until it is told to stop, and drains.
+// `hadal serve`: listens, opens the model, serves until it is told to stop, and drains.
 #include "tools/serve.h"
 
 #include <pthread.h>
@@ -9,14 +9,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
 
 #include "engine/fingerprint.h"
 #include "serve/api.h"
 #include "serve/file_store.h"
+#include "serve/loading_door.h"
 #include "serve/slot_worker.h"
 #include "serve/video_store.h"
 #include "tools/keys.h"
@@ -162,6 +165,7 @@ Result<std::unique_ptr<FileStore>> open_files(const ServeChoice& choice,
 
 MetricsNames metrics_names(const ServeChoice& choice) {
   if (choice.metrics == "both") return MetricsNames::both;
+  if (choice.metrics == "all") return MetricsNames::all;
   return choice.metrics == "vllm" ? MetricsNames::vllm : MetricsNames::hadal;
 }
 
@@ -176,6 +180,85 @@ HttpLimits limits_of(const ServeChoice& choice) {
   return limits;
 }
 
+// All that stands behind the door.  Later members use earlier ones.
+struct Behind {
+  OpenModel open;
+  std::unique_ptr<PrefixStore> prefixes;
+  std::unique_ptr<SlotWorker> worker;
+  std::unique_ptr<Artist> artist;
+  std::unique_ptr<Viewer> viewer;
+  std::unique_ptr<VideoStore> videos;
+  std::unique_ptr<FileStore> files;
+  std::optional<ServedModel> model;
+  std::unique_ptr<Api> api;
+};
+
+// Of the large matrices.
+std::string quantization_of(const ModelConfig& config) {
+  switch (config.weights) {
+    case WeightFormat::bf16:
+      return "bf16";
+    case WeightFormat::fp8:
+      return "fp8";
+    case WeightFormat::fp8_fp4:
+      return "fp8+fp4";  // experts
+    case WeightFormat::fp4:
+      return "fp4";
+  }
+  CHECK(false, "no such format");
+}
+
+Result<ServedModel> served_model(const ServeChoice& choice, const Behind& behind,
+                                 const std::string& fingerprint) {
+  const OpenModel& open = behind.open;
+  const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
+  TRY(std::shared_ptr<AnswerForms> forms, AnswerForms::make(*open.tokenizer, open.config().vocab));
+  return ServedModel{.id = folder.parent_path().filename().string(),
+                     .end_ids = open.end_ids(),
+                     .tokenizer = *open.tokenizer,
+                     .worker = *behind.worker,
+                     .dialect = open.dialect(),
+                     .thinks = model_thinks(choice, open),
+                     .temperature = usual_temperature(choice, open),
+                     .top_p = open.config().family == Family::v41 ? 0.95 : 1.0,
+                     .fingerprint = "fp_" + fingerprint,
+                     .quantization = quantization_of(open.config()),
+                     .created = std::time(nullptr),
+                     .forms = std::move(forms),
+                     .default_output = choice.max_output,
+                     .viewer = behind.viewer.get()};
+}
+
+// On a thread of its own, while the server says how far it is.
+Result<std::unique_ptr<Behind>> open_behind(const ServeChoice& choice, Accounts& accounts,
+                                            const std::string& file, LoadingDoor& door) {
+  auto behind = std::make_unique<Behind>();
+  OpenOptions opening{.slots = choice.slots, .max_chunk = choice.slice};
+  opening.progress = [&door](int64_t done, int64_t all) { door.progress(done, all); };
+  TRY(behind->open, open_model(choice.model, opening));
+  const OpenModel& open = behind->open;
+  TRY(const std::string fingerprint, model_fingerprint(open.folder));
+  behind->prefixes = open_store(choice, open, file, fingerprint);
+  const SlotWorkerOptions serving{.queue = choice.queue,
+                                  .prefixes = {.budget_bytes = choice.prefix_mb << 20},
+                                  .store = behind->prefixes.get()};
+  behind->worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, serving);
+  TRY(behind->artist, open_artist(choice.model));
+  TRY(behind->viewer, open_viewer(choice.model));
+  TRY(behind->videos, open_videos(choice, behind->artist.get(), file));
+  TRY(behind->files, open_files(choice, file));
+  TRY(ServedModel model, served_model(choice, *behind, fingerprint));
+  behind->model.emplace(std::move(model));
+  ApiOptions options{.request_time = std::chrono::seconds(choice.request_seconds)};
+  options.artist = behind->artist.get();
+  options.videos = behind->videos.get();
+  options.files = behind->files.get();
+  options.metrics = metrics_names(choice);
+  options.log = [](const std::string& line) { note_line("hadal: " + line); };
+  behind->api = std::make_unique<Api>(*behind->model, accounts, options);
+  return behind;
+}
+
 Result<int> serve(ServeChoice choice) {
   const sigset_t signals = held_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -183,54 +266,36 @@ Result<int> serve(ServeChoice choice) {
   TRY(const std::string file, accounts_file(choice.data));
   TRY(const std::unique_ptr<Accounts> accounts, Accounts::open(file));
   TRY_STATUS(check_exposure(choice, *accounts));
-  TRY(OpenModel open, open_model(choice.model, {.slots = choice.slots, .max_chunk = choice.slice}));
-  TRY(const std::string fingerprint, model_fingerprint(open.folder));
-  const std::unique_ptr<PrefixStore> store = open_store(choice, open, file, fingerprint);
-  const SlotWorkerOptions serving{.queue = choice.queue,
-                                  .prefixes = {.budget_bytes = choice.prefix_mb << 20},
-                                  .store = store.get()};
-  auto worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, serving);
-  TRY(const std::unique_ptr<Artist> artist, open_artist(choice.model));
-  TRY(const std::unique_ptr<Viewer> viewer, open_viewer(choice.model));
-  TRY(const std::unique_ptr<VideoStore> videos, open_videos(choice, artist.get(), file));
-  TRY(const std::unique_ptr<FileStore> files, open_files(choice, file));
-  const std::filesystem::path folder = std::filesystem::path(open.folder) / "";
-  TRY(std::shared_ptr<AnswerForms> forms, AnswerForms::make(*open.tokenizer, open.config().vocab));
-  const ServedModel model{.id = folder.parent_path().filename().string(),
-                          .end_ids = open.end_ids(),
-                          .tokenizer = *open.tokenizer,
-                          .worker = *worker,
-                          .dialect = open.dialect(),
-                          .thinks = model_thinks(choice, open),
-                          .temperature = usual_temperature(choice, open),
-                          .top_p = open.config().family == Family::v41 ? 0.95 : 1.0,
-                          .fingerprint = "fp_" + fingerprint,
-                          .created = std::time(nullptr),
-                          .forms = std::move(forms),
-                          .default_output = choice.max_output,
-                          .viewer = viewer.get()};
-  ApiOptions options{.request_time = std::chrono::seconds(choice.request_seconds)};
-  options.artist = artist.get();
-  options.videos = videos.get();
-  options.files = files.get();
-  options.metrics = metrics_names(choice);
-  options.log = [](const std::string& line) { note_line("hadal: " + line); };
-  auto api = std::make_unique<Api>(model, *accounts, options);
   if (!choice.model.quiet) choice.http.log = [](const std::string& line) { note_line(line); };
   choice.http.limits = limits_of(choice);
-  TRY(const std::unique_ptr<HttpServer> server, HttpServer::start(choice.http, *api));
-  api->watch(server->counts());
+  LoadingDoor door;
+  TRY(const std::unique_ptr<HttpServer> server, HttpServer::start(choice.http, door));
+  if (!choice.model.quiet)
+    note_line("hadal: listens at " + server->url() + "; the model is loaded");
+
+  std::future<Result<std::unique_ptr<Behind>>> loading =
+      std::async(std::launch::async, [&] { return open_behind(choice, *accounts, file, door); });
+  while (loading.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (!signal_within(signals, std::chrono::milliseconds(20))) continue;
+    // Nothing was promised to anybody yet, and a load cannot be called back.
+    server->stop();
+    std::_Exit(0);
+  }
+  TRY(const std::unique_ptr<Behind> behind, loading.get());
+  Api& api = *behind->api;
+  api.watch(server->counts());
+  door.open(api);
 
   Output out;
-  out.write("hadal serves " + model.id + " at " + server->url() + "/v1\nchat at " + server->url() +
-            "/\n");
+  out.write("hadal serves " + behind->model->id + " at " + server->url() + "/v1\nchat at " +
+            server->url() + "/\n");
   while (!signal_within(signals, std::chrono::hours(1))) {
   }
-  drain(choice, signals, *api, *server);
+  drain(choice, signals, api, *server);
   server->stop();
-  api->cut();      // from here on nothing asks the worker
-  worker.reset();  // its answers hold exchanges of the server, which goes last
-  api.reset();
+  api.cut();               // from here on nothing asks the worker
+  behind->worker.reset();  // its answers hold exchanges of the server, which goes last
+  behind->api.reset();
   TRY_STATUS(out.finish());
   return 0;
 }
@@ -321,9 +386,11 @@ void add_request_options(CLI::App& command, ServeChoice& choice) {
       ->capture_default_str();
   add_file_options(command, choice);
   command
-      .add_option("--metrics", choice.metrics,
-                  "Prefix of metrics that vLLM has names for: hadal, vllm or both")
-      ->check(CLI::IsMember({"hadal", "vllm", "both"}))
+      .add_option(
+          "--metrics", choice.metrics,
+          "Prefix of metrics that vLLM has names for: hadal, vllm or both; all: llama.cpp's "
+          "and SGLang's names, too")
+      ->check(CLI::IsMember({"hadal", "vllm", "both", "all"}))
       ->capture_default_str();
   command
       .add_option("--thinking", choice.thinking,

@@ -65,6 +65,7 @@ class StudioArtist : public Artist {
     const VisualVocabulary& visual = studio_.config().visual;
     const int64_t cell = studio_.visual->config().spatial;
     ArtLimits limits;
+    limits.cell_side = cell;
     limits.longest_side = std::min<int64_t>(4096, visual.max_frame_cells * cell);
     limits.most_count = kMostCount;
     limits.usual_guidance = kUsualGuidance;
@@ -102,6 +103,7 @@ class StudioArtist : public Artist {
   };
   Result<Given> given_of(const ArtOrder& order);
   Result<Given> paper_of(const ArtOrder& order) const;
+  Result<std::vector<bool>> cells_shown(const ArtOrder& order, const SpanSize& size) const;
   CellClip begun_on(const ArtOrder& order, const Given& given, uint64_t seed) const;
   Result<CellClip> cells_of(const std::string& picture, const VisualTokenizer& eyes) const;
   Result<ArtFile> file_of(const ArtOrder& order, const Given& given, uint64_t seed,
@@ -135,9 +137,9 @@ std::optional<ArtFault> StudioArtist::fault_of(const ArtOrder& order) const {
   const int64_t sequences = order.count * (order.guidance == 1 ? 1 : 2);
   const int64_t context = studio_.config().max_positions;
   const int64_t words = static_cast<int64_t>(studio_.open.tokenizer->encode(order.prompt).size());
-  if (order.paint_over > 0 && (order.passes == 0 || order.frames > 1))
+  if (order.paint_over > 0 && order.passes == 0)
     return fault("num_inference_steps", "is ", order.passes,
-                 ", a picture is painted over in passes, 1 or more");
+                 ", what is given is painted over in passes, 1 or more");
   const bool goes_on = !order.first_frame.empty() && !order.redraws && order.paint_over == 0;
   const int64_t given = goes_on ? frame_cells(order) + kLongestSize : 0;
   const int64_t positions =
@@ -209,25 +211,44 @@ Result<StudioArtist::Given> StudioArtist::given_of(const ArtOrder& order) {
   return given;
 }
 
-// The cells of a picture, and which of them the region shows: those that are white on average.
+// The cells of a picture or clip, and which of them the region shows.
 Result<StudioArtist::Given> StudioArtist::paper_of(const ArtOrder& order) const {
-  const ReadRequest whole{.width = order.width, .height = order.height, .frames = 1};
-  TRY(const Clip clip, read_media_bytes(order.first_frame, "the given picture", whole));
-  if (clip.frames.empty()) return fail("the given picture: there is none in the file");
+  const ReadRequest one{.width = order.width, .height = order.height, .frames = 1};
+  ReadRequest asked = one;
+  if (order.frames > 1) asked.frames = 0;
+  TRY(const Clip clip, read_media_bytes(order.first_frame, "the given picture", asked));
+  if (static_cast<int64_t>(clip.frames.size()) != order.frames)
+    return fail("the given picture: has ", clip.frames.size(), " frames, expected ", order.frames);
   Given given;
   given.caption = order.prompt;
   given.under = studio_.encode(clip);
   given.looked = static_cast<int64_t>(given.under->cells.size());
-  std::vector<double> white(given.under->cells.size(), order.region.empty() ? 1 : 0);
+  const size_t count = static_cast<size_t>(given.under->size.cells());
+  std::vector<bool> shown(count, true);
   if (!order.region.empty()) {
-    TRY(const Clip mask, read_media_bytes(order.region, "the mask", whole));
-    if (mask.frames.empty()) return fail("the mask: there is no picture in the file");
-    white = brightness_of_cells(mask.frames.front(), given.under->size,
-                                studio_.visual->config().spatial);
+    TRY(shown, cells_shown(order, given.under->size));
   }
-  for (size_t cell = 0; cell < white.size(); ++cell)
-    if (white[cell] > 0.5) given.region.push_back(cell);
+  for (size_t cell = 0; cell < given.under->cells.size(); ++cell)
+    if (shown[cell % count]) given.region.push_back(cell);
   return given;
+}
+
+// Cells of a frame that the region lets be painted over: white, or transparent, on average.
+Result<std::vector<bool>> StudioArtist::cells_shown(const ArtOrder& order,
+                                                    const SpanSize& size) const {
+  ReadRequest request{.width = order.width, .height = order.height, .frames = 1};
+  if (order.region_is_transparent) request.shows = Shows::transparency;
+  TRY(const Clip mask, read_media_bytes(order.region, "the mask", request));
+  if (mask.frames.empty()) return fail("the mask: there is no picture in the file");
+  const std::vector<double> white =
+      brightness_of_cells(mask.frames.front(), size, studio_.visual->config().spatial);
+  std::vector<bool> shown;
+  for (const double brightness : white) shown.push_back(brightness > 0.5);
+  if (order.region_is_transparent && std::find(shown.begin(), shown.end(), true) == shown.end())
+    return fail(
+        "mask: has no transparent part as large as a cell, expected one where the picture "
+        "may change");
+  return shown;
 }
 
 // The picture with a part of the region masked; each seed masks cells of its own.
@@ -327,7 +348,8 @@ Result<ArtFile> StudioArtist::file_of(const ArtOrder& order, const Given& given,
   if (order.redraws) file.caption = given.caption;
   clip.frames.insert(clip.frames.begin(), given.before.begin(), given.before.end());
   if (order.ends_as_still) clip.frames.erase(clip.frames.begin(), clip.frames.end() - 1);
-  TRY(file.bytes, encode_media(clip, order.kind, metadata_of(order, given.caption, seed)));
+  TRY(file.bytes, encode_media(clip, order.kind, metadata_of(order, given.caption, seed), "picture",
+                               order.quality));
   if (!order.gallery) return file;
   Clip still;
   still.frames.push_back(clip.frames.front());

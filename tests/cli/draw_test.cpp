@@ -126,8 +126,9 @@ TEST_F(Draw, TheDemonstrationWritesAPictureAndAClip) {
 }
 
 TEST_F(Draw, SaysWhatIsWrong) {
-  expect_failure(generate({"--prompt", kCircle, "-o", file("a.webp")}), 2,
-                 file("a.webp") + ": expected a name that ends in .png, .jpg, .gif, .mp4 or .webm");
+  expect_failure(
+      generate({"--prompt", kCircle, "-o", file("a.bmp")}), 2,
+      file("a.bmp") + ": expected a name that ends in .png, .jpg, .webp, .gif, .mp4 or .webm");
   expect_failure(generate({"-o", file("a.png")}), 2, "a drawing needs words: --prompt or --file");
   expect_failure(generate({"--prompt", kCircle, "-o", file("a.png"), "--size", "64"}), 2,
                  "--size 64, expected WIDTHxHEIGHT in pixels");

@@ -175,6 +175,29 @@ TEST_F(PainterTest, ABegunFrameIsPaintedWhereItIsMasked) {
   EXPECT_TRUE(differs);
 }
 
+// Frames of a clip are begun like a picture; behind them it goes on freely.
+TEST_F(PainterTest, SeveralFramesMayBeBegun) {
+  const PaintOptions options{.size = {3, 4, 3, 8}, .passes = 3};
+  PaintJob begun = job(40, 1);
+  for (int64_t i = 0; i < 24; ++i) {
+    const int64_t codes[] = {i % 20, 2 * i % 20, 3};
+    begun.begun.push_back(i % 4 == 1 ? config_.visual.mask_id : CellIds(config_).pack(codes));
+  }
+  const auto painting = painted({begun}, options)[0].cells;
+  ASSERT_EQ(painting.size(), 36U);
+  for (size_t i = 0; i < 36; ++i) {
+    EXPECT_TRUE(CellIds(config_).is_cell(painting[i]));
+    if (i < 24 && i % 4 != 1) {
+      EXPECT_EQ(painting[i], begun.begun[i]) << i;
+    }
+  }
+  EXPECT_EQ(painted({job(30, 2), begun}, options)[1].cells, painting);
+  begun.begun.resize(23);
+  EXPECT_NE(error({begun}, options).find("23 cells are begun"), std::string::npos);
+  begun.begun.assign(48, config_.visual.mask_id);
+  EXPECT_NE(error({begun}, options).find("3 frames of 12"), std::string::npos);
+}
+
 TEST_F(PainterTest, StopsBetweenCellsAndKeepsWholeFrames) {
   std::atomic<bool> cancel = false;
   const PaintOptions options{.size = {3, 4, 3, 8}, .cancel = &cancel};

@@ -39,6 +39,28 @@ TEST(ReadMedia, StillsOfOtherEncoders) {
   expect_quarters(read_file_of("deep.png").frames.at(0), 0);
 }
 
+// holed.png: its left half is transparent, its last column a fifth opaque.
+TEST(ReadMedia, WhatIsTransparentIsWhiteOrToldItself) {
+  const Clip over_white = read_file_of("holed.png");
+  ASSERT_EQ(over_white.frames.size(), 1u);
+  expect_colour(over_white.frames[0], 5, 5, 255, 255, 255, 0);
+  expect_colour(over_white.frames[0], 30, 5, 0, 255, 0, 0);
+  const Clip holes = read_file_of("holed.png", {.shows = Shows::transparency});
+  ASSERT_EQ(holes.frames.size(), 1u);
+  EXPECT_EQ(holes.width(), 48);
+  expect_colour(holes.frames[0], 0, 0, 255, 255, 255, 0);
+  expect_colour(holes.frames[0], 23, 31, 255, 255, 255, 0);
+  expect_colour(holes.frames[0], 24, 0, 0, 0, 0, 0);
+  expect_colour(holes.frames[0], 47, 16, 204, 204, 204, 0);
+  // As large as is asked for, like any picture; what has no transparency is opaque all over.
+  const Clip small =
+      read_file_of("holed.png", {.width = 12, .height = 8, .shows = Shows::transparency});
+  expect_colour(small.frames.at(0), 2, 4, 255, 255, 255, 2);
+  expect_colour(small.frames.at(0), 8, 4, 0, 0, 0, 2);
+  expect_colour(read_file_of("lossy.webp", {.shows = Shows::transparency}).frames.at(0), 9, 9, 0, 0,
+                0, 0);
+}
+
 TEST(ReadMedia, FilmsOfOtherEncoders) {
   for (const char* name : {"film.mp4", "vp8.webm", "vp9.webm", "grey.gif"}) {
     SCOPED_TRACE(name);

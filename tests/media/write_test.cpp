@@ -45,6 +45,46 @@ TEST(WriteMedia, JpegIsClose) {
   EXPECT_LT(mean_error(again.frames[0], clip.frames[0]), 3);
 }
 
+TEST(WriteMedia, WebpIsExactAtItsBest) {
+  for (const auto& [width, height] : {std::pair(1, 1), {3, 5}, {64, 48}, {257, 2}}) {
+    const Clip clip = still(gradient(width, height));
+    EXPECT_EQ(round_trip(clip, FileKind::webp).frames, clip.frames) << width << " × " << height;
+    // Also where the file says something of itself, and is an extended one for that.
+    const Result<std::string> told = encode_media(clip, FileKind::webp, {{"seed", "7"}});
+    ASSERT_TRUE(told) << told.error().message;
+    KeptSink sink;
+    EXPECT_EQ(decode_media(as_bytes(*told), {}, sink).refusal, Refusal::none);
+    EXPECT_EQ(sink.clip.frames, clip.frames);
+    EXPECT_EQ(sink.found.width, width);
+    EXPECT_NE(sink.found.comment.find("7"), std::string::npos);
+  }
+}
+
+TEST(WriteMedia, LessQualityIsSmallerAndStillClose) {
+  const Clip clip = still(gradient(96, 64));
+  for (const FileKind kind : {FileKind::jpeg, FileKind::webp}) {
+    SCOPED_TRACE(kind_name(kind));
+    size_t before = SIZE_MAX;
+    for (const int64_t quality : {99, 80, 40, 0}) {
+      const Result<std::string> file = encode_media(clip, kind, {{"seed", "7"}}, "clip", quality);
+      ASSERT_TRUE(file) << file.error().message;
+      EXPECT_LT(file->size(), before) << quality;
+      before = file->size();
+      KeptSink sink;
+      ASSERT_EQ(decode_media(as_bytes(*file), {}, sink).refusal, Refusal::none);
+      ASSERT_EQ(sink.clip.frames.size(), 1U);
+      EXPECT_LT(mean_error(sink.clip.frames[0], clip.frames[0]), 40) << quality;
+    }
+    Picture red = plain(32, 32, 0);
+    for (size_t i = 0; i < red.rgb.size(); i += 3) red.rgb[i] = 220;
+    KeptSink sink;
+    const Result<std::string> file = encode_media(still(red), kind, {}, "red", 80);
+    ASSERT_TRUE(file);
+    decode_media(as_bytes(*file), {}, sink);
+    expect_colour(sink.clip.frames.at(0), 16, 16, 220, 0, 0, 6);
+  }
+}
+
 TEST(WriteMedia, GifOfFewColoursIsExact) {
   Clip clip = grey_clip(6, 33, 17, 10);
   for (int64_t i = 0; i < 6; ++i) clip.frames[static_cast<size_t>(i)].pixel(i, i)[0] = 255;
@@ -127,7 +167,7 @@ TEST(WriteMedia, MetadataIsReadBack) {
                              {"model", "0123456789abcdef"},
                              {"long", std::string(5000, 'x')}};
   const Scratch scratch;
-  for (const char* name : {"a.png", "a.jpg", "a.gif", "a.mp4", "a.webm"}) {
+  for (const char* name : {"a.png", "a.jpg", "a.webp", "a.gif", "a.mp4", "a.webm"}) {
     SCOPED_TRACE(name);
     const std::string path = scratch.file(name);
     const Status written = write_media(path, still(gradient(40, 30)), metadata);
@@ -141,7 +181,7 @@ TEST(WriteMedia, MetadataIsReadBack) {
     ASSERT_TRUE(write_media(path, still(gradient(40, 30))));
     EXPECT_TRUE(read_metadata(path)->empty());
   }
-  EXPECT_EQ(scratch.count(), 5u);
+  EXPECT_EQ(scratch.count(), 6u);
 }
 
 TEST(WriteMedia, RefusesWithOneLineAndLeavesTheFile) {
@@ -153,7 +193,7 @@ TEST(WriteMedia, RefusesWithOneLineAndLeavesTheFile) {
   EXPECT_EQ(message(write_media(path, {})), path + ": a clip without frames");
   EXPECT_EQ(bytes_of_file(path), "as it was");
   EXPECT_EQ(message(write_media("a.bmp", grey_clip(1))),
-            "a.bmp: unknown ending, expected .png, .jpg, .gif, .mp4 or .webm");
+            "a.bmp: unknown ending, expected .png, .jpg, .webp, .gif, .mp4 or .webm");
   EXPECT_EQ(message(write_media("a.gif", grey_clip(2, 8, 8, 60))),
             "a.gif: 60 frames a second, a GIF has 0.01 to 50");
   EXPECT_FALSE(write_media("a.mp4", grey_clip(2, 8, 8, std::numeric_limits<double>::quiet_NaN())));
@@ -169,7 +209,7 @@ TEST(WriteMedia, RefusesWithOneLineAndLeavesTheFile) {
 
 TEST(Comment, IsFoundWhereItWasPutAndNeverPastTheEnd) {
   const std::string comment = R"({"hadal":{"a":")" + std::string(700, 'b') + "\"}}";
-  for (const FileKind kind : {FileKind::png, FileKind::jpeg, FileKind::gif}) {
+  for (const FileKind kind : {FileKind::png, FileKind::jpeg, FileKind::webp, FileKind::gif}) {
     SCOPED_TRACE(kind_name(kind));
     const std::string plain_file = *encode_media(still(gradient(20, 20)), kind);
     const std::string file = with_comment(kind, plain_file, comment);

@@ -257,6 +257,34 @@ TEST_F(Access, MetricsUnderThePrefixThatWasChosen) {
   }
 }
 
+TEST_F(Access, MetricsUnderTheNamesOfOtherServers) {
+  ApiOptions options;
+  options.metrics = MetricsNames::all;
+  api_ = std::make_unique<Api>(*model_, *accounts_, options);
+  script("one two");
+  worker_.hit = 3;
+  chat("")->wait();
+  const std::string page = ask("GET", "/metrics", "")->answer.body;
+  const auto value = [&](const std::string& name) {
+    const size_t at = page.find("\n" + name + "{model_name=\"nano\"} ");
+    EXPECT_NE(at, std::string::npos) << name;
+    return at == std::string::npos ? -1.0 : std::stod(page.substr(page.find("} ", at) + 2));
+  };
+  const double prompt = static_cast<double>(worker_.last.prompt.size());
+  EXPECT_EQ(value("llamacpp:prompt_tokens_total"), prompt - 3);
+  EXPECT_EQ(value("llamacpp:tokens_predicted_total"), static_cast<double>(worker_.script.size()));
+  EXPECT_EQ(value("llamacpp:n_tokens_max"), prompt + static_cast<double>(worker_.script.size()));
+  for (const char* name :
+       {"prompt_seconds_total", "tokens_predicted_seconds_total", "prompt_tokens_seconds",
+        "predicted_tokens_seconds", "requests_processing", "requests_deferred", "n_decode_total",
+        "n_busy_slots_per_decode"})
+    EXPECT_EQ(value(std::string("llamacpp:") + name), 0) << name;
+  EXPECT_NEAR(value("sglang:cache_hit_rate"), 3 / prompt, 1e-6);
+  for (const char* name : {"token_usage", "num_running_reqs", "num_queue_reqs", "gen_throughput",
+                           "num_aborted_requests_total"})
+    EXPECT_EQ(value(std::string("sglang:") + name), 0) << name;
+}
+
 TEST_F(Access, MetricsTellWhatWasChargedByClass) {
   const std::string key = add_key({.name = "ann"}).text;
   ASSERT_TRUE(accounts_->set_price({.price_class = PriceClass::miss, .amount = kMoneyUnit}));

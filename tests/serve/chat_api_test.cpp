@@ -106,9 +106,13 @@ TEST_F(ChatApi, ThinkingIsToldApart) {
   stream["stream"] = true;
   stream["reasoning_effort"] = "minimal";
   std::string reasoning, content;
+  bool first = true;
   for (const json& event : post("/v1/chat/completions", stream)->events()) {
     if (!event.is_object()) continue;
     const json& delta = event["choices"][0]["delta"];
+    if (std::exchange(first, false)) {
+      EXPECT_EQ(delta, (json{{"role", "assistant"}, {"content", ""}, {"reasoning_content", ""}}));
+    }
     if (delta.contains("reasoning_content")) {
       EXPECT_EQ(content, "") << "reasoning after content";
       reasoning += delta["reasoning_content"];
@@ -280,7 +284,9 @@ TEST_F(ChatApi, WhatCannotBeDoneIsRefusedByName) {
   const std::vector<std::pair<json, std::string>> cases = {
       {{{"messages", json::array()}}, "messages"},
       {{{"messages", "Hello"}}, "messages"},
-      {{{"n", 2}}, "n"},
+      {{{"n", 9}}, "n"},
+      {{{"n", 0}}, "n"},
+      {{{"n", 2}, {"best_of", 3}}, "best_of"},
       {{{"temperature", 2.5}}, "temperature"},
       {{{"temperature", "hot"}}, "temperature"},
       {{{"top_p", 0}}, "top_p"},
@@ -298,7 +304,15 @@ TEST_F(ChatApi, WhatCannotBeDoneIsRefusedByName) {
       {{{"response_format", {{"type", "json_object"}}}, {"guided_regex", "a"}}, "response_format"},
       {{{"guided_choice", {"yes", 1}}}, "guided_choice"},
       {{{"guided_regex", "(?=a)"}}, "guided_regex"},
-      {{{"structured_outputs", {{"tag", 1}}}}, "structured_outputs.tag"},
+      {{{"structured_outputs", {{"structural_tag", {{"a", 1}}}}}},
+       "structured_outputs.structural_tag"},
+      {{{"thinking", {{"type", 5}}}}, "thinking.type"},
+      {{{"stream_options", {{"include_usage", "yes"}}}}, "stream_options.include_usage"},
+      {{{"stream_options", true}}, "stream_options"},
+      {{{"response_format",
+         {{"type", "json_schema"}, {"json_schema", {{"name", 5}, {"schema", json::object()}}}}}},
+       "response_format.json_schema.name"},
+      {{{"chat_template_kwargs", {{"thinking", "yes"}}}}, "chat_template_kwargs.thinking"},
       {{{"response_format", {{"type", "poem"}}}}, "response_format.type"},
       {{{"tool_choice", "required"}}, "tool_choice"},
       {{{"tools", {{{"type", "web"}}}}}, "tools[0]"},
@@ -341,6 +355,44 @@ TEST_F(ChatApi, UnknownFieldsAreLetThroughAndNamed) {
   exchange->wait();
   EXPECT_EQ(exchange->answer.status, 200);
   EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "b?ad, num_ctx");
+}
+
+// The rule of the top holds within.
+TEST_F(ChatApi, UnknownFieldsWithinAreLetThroughAndNamed) {
+  script("{}");
+  const auto ignored = [&](const std::string& path, json body, const json& fields) {
+    body.update(fields);
+    const auto exchange = post(path, body);
+    exchange->wait();
+    EXPECT_EQ(exchange->answer.status, 200) << fields << exchange->answer.body;
+    return exchange->header("x-hadal-ignored-fields");
+  };
+  const json chat = {{"messages", kHello}};
+  const auto in_chat = [&](const json& fields) {
+    return ignored("/v1/chat/completions", chat, fields);
+  };
+  EXPECT_EQ(in_chat({{"thinking", {{"type", "disabled"}, {"budget_tokens", 9}}}}),
+            "thinking.budget_tokens");
+  EXPECT_EQ(in_chat({{"stream_options", {{"include_obfuscation", true}}}}),
+            "stream_options.include_obfuscation");
+  EXPECT_EQ(in_chat({{"response_format", {{"type", "text"}, {"a", 1}}}}), "response_format.a");
+  const json schema = {{"name", "n"}, {"strict", true}, {"schema", {{"type", "object"}}}, {"b", 1}};
+  EXPECT_EQ(in_chat({{"response_format", {{"type", "json_schema"}, {"json_schema", schema}}}}),
+            "response_format.json_schema.b");
+  EXPECT_EQ(in_chat({{"chat_template_kwargs", {{"date", "today"}}}}), "chat_template_kwargs.date");
+  EXPECT_EQ(in_chat({{"structured_outputs", {{"json_object", true}, {"tag", 1}}}}),
+            "structured_outputs.tag");
+  EXPECT_EQ(in_chat({{"tool_choice",
+                      {{"type", "function"}, {"function", {{"name", "weather"}, {"c", 1}}}}},
+                     {"tools", tools()}}),
+            "");
+  EXPECT_EQ(
+      ignored("/v1/responses", {{"input", "Hello"}},
+              {{"reasoning", {{"effort", "none"}, {"summary", "auto"}}}, {"text", {{"d", 1}}}}),
+      "reasoning.summary, text.d");
+  EXPECT_EQ(ignored("/v1/messages", {{"max_tokens", 9}, {"messages", kHello}},
+                    {{"output_config", {{"e", 1}}}}),
+            "output_config.e");
 }
 
 TEST_F(ChatApi, HostileJsonIsRefused) {
@@ -406,7 +458,8 @@ TEST_F(ChatApi, CompletionsOfTextIdsAndGaps) {
   EXPECT_EQ(log["text_offset"][0], 0);
   EXPECT_EQ(log["top_logprobs"][0].size(), 1U);
 
-  for (const json& prompt : {json({"a", "b"}), json({70'000}), json({-1}), json(5), json::array()})
+  for (const json& prompt : {json({"a", 5}), json({70'000}), json({5, "a"}), json({{1}, {-1}}),
+                             json({-1}), json(5), json::array()})
     EXPECT_EQ(post("/v1/completions", {{"prompt", prompt}})->json()["error"]["type"],
               "invalid_request_error")
         << prompt;

@@ -275,7 +275,17 @@ TEST_F(Families, ModelsAreListed) {
   const json list = ask("GET", "/v1/models", "")->json();
   EXPECT_EQ(list["data"].size(), 1U);
   EXPECT_EQ(list["data"][0]["id"], "nano");
-  EXPECT_EQ(list["data"][0]["context_length"], 2048);
+  const json card = list["data"][0];
+  EXPECT_EQ(card["context_length"], 2048);
+  EXPECT_EQ(card["max_output_tokens"], 2047);
+  EXPECT_EQ(card["modalities"], (json{"text"}));
+  EXPECT_EQ(card["state"], "loaded");
+  EXPECT_EQ(card["quantization"], "bf16");
+  EXPECT_EQ(card["pricing"], json::array());
+  const std::vector<std::string> able = card["capabilities"];
+  for (const char* what : {"chat", "tools", "thinking", "fill_in_middle", "structured_output"})
+    EXPECT_TRUE(std::count(able.begin(), able.end(), what)) << what << card;
+  EXPECT_FALSE(std::count(able.begin(), able.end(), "vision"));
   EXPECT_EQ(ask("GET", "/models/nano", "")->json()["id"], "nano");
   const auto unknown = ask("GET", "/v1/models/gpt-9", "");
   unknown->wait();
@@ -283,6 +293,22 @@ TEST_F(Families, ModelsAreListed) {
   const auto asked = post("/v1/chat/completions", {{"model", "gpt-9"}, {"messages", kHello}});
   EXPECT_EQ(asked->json()["error"]["code"], "model_not_found");
   EXPECT_EQ(asked->answer.status, 404);
+}
+
+TEST_F(Families, ModelsSayWhatTheyCost) {
+  const auto set = [&](PriceClass what, Money amount, const std::string& currency, int64_t from,
+                       std::optional<int64_t> until) {
+    ASSERT_TRUE(accounts_->set_price({what, currency, amount, from, until}));
+  };
+  set(PriceClass::hit, kMoneyUnit / 2, "USD", 0, {});
+  set(PriceClass::output, 9 * kMoneyUnit, "USD", 0, {});
+  set(PriceClass::output, 3 * kMoneyUnit, "USD", 0, {});
+  set(PriceClass::output, 5 * kMoneyUnit, "USD", 0, 1000);
+  set(PriceClass::output, 7 * kMoneyUnit, "USD", int64_t{1} << 40, {});
+  set(PriceClass::video_second, kMoneyUnit, "CNY", 0, {});
+  EXPECT_EQ(ask("GET", "/v1/models/nano", "")->json()["pricing"],
+            (json{{{"currency", "USD"}, {"tokens", 1'000'000}, {"hit", "0.50"}, {"output", "3.00"}},
+                  {{"currency", "CNY"}, {"tokens", 1'000'000}, {"video_second", "1.00"}}}));
 }
 
 TEST_F(Families, EveryTextHasItsEmbedding) {

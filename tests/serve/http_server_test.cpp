@@ -117,7 +117,8 @@ TEST_F(HttpServerTest, AnswersManyRequestsOnOneConnectionEvenIfTheyComeTogether)
   one.send(post_text("/echo", "third"));
   const std::string third = one.answer();
   EXPECT_EQ(body_of(third), "third");
-  EXPECT_NE(third.find("x-request-id: req_"), std::string::npos);
+  EXPECT_NE(third.find("\r\nx-request-id: req_"), std::string::npos);
+  EXPECT_NE(third.find("\r\nx-deepseek-request-id: req_"), std::string::npos);
   EXPECT_EQ(server_->counts().connections, 1);
   EXPECT_TRUE(soon([&] { return server_->counts().answering == 0; }));
   EXPECT_NE(log().find("127.0.0.1 POST /echo 200 "), std::string::npos) << log();

@@ -148,7 +148,7 @@ TEST_F(PictureChat, WhatTheModelCannotMakeIsRefusedByName) {
   fields["size"] = "9999x8";
   EXPECT_EQ(blamed(fields), "size");
   for (const auto& [name, value] : std::initializer_list<std::pair<std::string, json>>{
-           {"n", 2},
+           {"n", 11},
            {"tools", {{{"type", "function"}}}},
            {"logprobs", true},
            {"output_format", "jpeg"},

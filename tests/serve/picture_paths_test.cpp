@@ -119,9 +119,65 @@ TEST_F(PicturePaths, AnExtensionBeginsWithTheWholeVideo) {
   EXPECT_EQ(asked("/v1/videos/extensions", {{"video", {{"id", "video_0"}}}, {"prompt", "x"}})
                 ->answer.status,
             404);
-  const auto edits = asked("/v1/videos/edits", {{"video", {{"id", id}}}, {"prompt", "x"}});
-  EXPECT_EQ(edits->answer.status, 400);
-  EXPECT_EQ(edits->json()["error"]["code"], "not_supported");
+}
+
+TEST_F(PicturePaths, AnEditPaintsOverTheWholeVideo) {
+  const json made =
+      asked("/v1/videos", {{"prompt", "a wave"}, {"num_frames", 8}, {"seed", 3}, {"size", "48x32"}})
+          ->json();
+  const std::string id = made["id"];
+  ASSERT_EQ(finished(id)["status"], "completed");
+  const auto edit = [&](json fields) {
+    fields["video"] = {{"id", id}};
+    fields["prompt"] = "at night";
+    return asked("/v1/videos/edits", fields);
+  };
+  const json edited = edit({{"seed", 4}})->json();
+  ASSERT_TRUE(edited.contains("id")) << edited;
+  EXPECT_EQ(edited["edited_from_video_id"], id);
+  EXPECT_TRUE(edited["remixed_from_video_id"].is_null());
+  EXPECT_TRUE(edited["extended_from_video_id"].is_null());
+  EXPECT_EQ(edited["num_frames"], 8);
+  EXPECT_EQ(edited["size"], "48x32");
+  ArtOrder order = artist_.begun(2);
+  EXPECT_EQ(order.first_frame, "a wave 3");
+  EXPECT_EQ(order.frames, 8);
+  EXPECT_EQ(order.paint_over, 0.6);
+  EXPECT_EQ(order.passes, 8);
+  EXPECT_FALSE(order.extends);
+  EXPECT_EQ(edit({{"strength", 0.25}, {"num_inference_steps", 5}})->answer.status, 200);
+  order = artist_.begun(3);
+  EXPECT_EQ(order.paint_over, 0.25);
+  EXPECT_EQ(order.passes, 5);
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<std::string, json>>{{"size", "8x8"},
+                                                           {"seconds", "4"},
+                                                           {"strength", 0},
+                                                           {"strength", 2},
+                                                           {"strength", "a"}}) {
+    const auto exchange = edit({{name, value}});
+    EXPECT_EQ(exchange->answer.status, 400) << name;
+    EXPECT_EQ(exchange->json()["error"]["param"], name);
+  }
+  EXPECT_EQ(blamed("/v1/videos/edits", {{"prompt", "x"}}), "video");
+  EXPECT_EQ(
+      asked("/v1/videos/edits", {{"video", {{"id", "video_0"}}}, {"prompt", "x"}})->answer.status,
+      404);
+}
+
+TEST_F(PicturePaths, AWaitingEditSurvivesTheServer) {
+  const std::string id = asked("/v1/videos", {{"prompt", "a wave"}, {"seed", 3}})->json()["id"];
+  ASSERT_EQ(finished(id)["status"], "completed");
+  artist_.hold(true);
+  const std::string edited =
+      asked("/v1/videos/edits", {{"video", id}, {"prompt", "x"}, {"strength", 0.5}})->json()["id"];
+  artist_.begun(2);
+  close_api();
+  artist_.hold(false);
+  open_api();
+  ASSERT_EQ(finished(edited)["status"], "completed");
+  EXPECT_EQ(artist_.begun(3).paint_over, 0.5);
+  EXPECT_EQ(artist_.begun(3).first_frame, "a wave 3");
 }
 
 // ---- responses
@@ -146,6 +202,11 @@ TEST_F(PicturePaths, AResponseWithTheToolIsDrawn) {
   EXPECT_EQ(edit->answer.status, 200) << edit->answer.body;
   EXPECT_EQ(edit->header("x-hadal-ignored-fields"), "input");
   EXPECT_TRUE(artist_.begun(2).ends_as_still);
+  json masked = tool;
+  masked["input_image_mask"] = {{"image_url", data_url(kPng)}};
+  EXPECT_EQ(asked("/v1/responses", {{"input", input}, {"tools", {masked}}})->answer.status, 200);
+  EXPECT_EQ(artist_.begun(3).region, kPng);
+  EXPECT_EQ(blamed("/v1/responses", {{"input", "a sea"}, {"tools", {masked}}}), "mask");
   EXPECT_EQ(artist_.begun(2).first_frame, kPng);
 }
 

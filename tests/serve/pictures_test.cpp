@@ -73,6 +73,46 @@ TEST_F(PicturesTest, AllFieldsReachTheArtist) {
   EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "");
 }
 
+TEST_F(PicturesTest, FilesMayBeSmallerAndLess) {
+  for (const auto& [format, kind] : {std::pair("jpeg", FileKind::jpeg), {"webp", FileKind::webp}}) {
+    const json body = drawn({{"output_format", format}, {"output_compression", 40}})->json();
+    EXPECT_EQ(body["output_format"], format) << body;
+    const ArtOrder order = artist_.begun(artist_.works());
+    EXPECT_EQ(order.kind, kind);
+    EXPECT_EQ(order.quality, 40);
+  }
+  drawn({{"output_format", "webp"}})->wait();
+  EXPECT_EQ(artist_.begun(3).quality, 100);
+}
+
+TEST_F(PicturesTest, AnEditPaintsWhereTheMaskIsTransparent) {
+  const std::vector<std::string> parts = {field("prompt", "a cloud"), file("image", kPng),
+                                          file("mask", kPng + "mask")};
+  const auto exchange = post_form("/v1/images/edits", parts);
+  exchange->wait();
+  ASSERT_EQ(exchange->answer.status, 200) << exchange->answer.body;
+  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "");
+  ArtOrder order = artist_.begun(1);
+  EXPECT_EQ(order.first_frame, kPng);
+  EXPECT_EQ(order.region, kPng + "mask");
+  EXPECT_TRUE(order.region_is_transparent);
+  EXPECT_EQ(order.paint_over, 1) << "all of what is open";
+  EXPECT_EQ(order.passes, 8);
+  EXPECT_EQ(order.frames, 1);
+  std::vector<std::string> weaker = parts;
+  weaker.push_back(field("strength", "0.5"));
+  post_form("/v1/images/edits", weaker)->wait();
+  EXPECT_EQ(artist_.begun(2).paint_over, 0.5);
+  // No more passes than there are cells to decide.
+  std::vector<std::string> tiny = parts;
+  tiny.push_back(field("size", "16x16"));
+  post_form("/v1/images/edits", tiny)->wait();
+  EXPECT_EQ(artist_.begun(3).passes, 4);
+  const json by_url = {{"prompt", "x"}, {"image", data_url(kPng)}, {"mask", data_url(kPng)}};
+  EXPECT_EQ(post("/v1/images/edits", by_url)->json()["data"].size(), 1U);
+  EXPECT_EQ(artist_.begun(4).region, kPng);
+}
+
 TEST_F(PicturesTest, WithoutASeedEveryRequestHasItsOwn) {
   const json first = drawn({{"size", "auto"}})->json(), second = drawn(json::object())->json();
   EXPECT_EQ(first["size"], "64x64");
@@ -88,8 +128,9 @@ TEST_F(PicturesTest, WhatCannotBeDoneIsRefusedByName) {
   EXPECT_EQ(blamed({{"size", "1024x1024"}}), "size");
   EXPECT_EQ(blamed({{"seed", -1}}), "seed");
   EXPECT_EQ(blamed({{"guidance_scale", 101}}), "guidance_scale");
-  EXPECT_EQ(blamed({{"output_format", "webp"}}), "output_format");
-  EXPECT_EQ(blamed({{"output_compression", 50}}), "output_compression");
+  EXPECT_EQ(blamed({{"output_format", "tiff"}}), "output_format");
+  EXPECT_EQ(blamed({{"output_compression", 50}}), "output_compression") << "of a PNG";
+  EXPECT_EQ(blamed({{"output_format", "webp"}, {"output_compression", 101}}), "output_compression");
   EXPECT_EQ(blamed({{"background", "transparent"}}), "background");
   EXPECT_EQ(blamed({{"response_format", "file"}}), "response_format");
   EXPECT_EQ(blamed({{"negative_prompt", "fish"}}), "negative_prompt");
@@ -175,7 +216,9 @@ TEST_F(PicturesTest, EditsThatCannotBeDoneAreRefused) {
   };
   const std::string prompt = field("prompt", "x");
   EXPECT_EQ(blamed_part({prompt}), "image");
-  EXPECT_EQ(blamed_part({prompt, file("image", kPng), file("mask", kPng)}), "mask");
+  EXPECT_EQ(blamed_part({prompt, file("image", kPng), file("mask", "no picture")}), "mask");
+  EXPECT_EQ(blamed_part({prompt, file("image", kPng), file("mask", kPng), field("strength", "0")}),
+            "strength");
   EXPECT_EQ(blamed_part({prompt, file("image[]", kPng), file("image[]", kPng)}), "image");
   EXPECT_EQ(blamed_part({prompt, file("image", "no picture")}), "image");
   for (const char* url : {"http://example.com/a.png", "data:image/png;base64,?", "file:///etc"}) {

@@ -65,6 +65,45 @@ TEST_F(ServeProgram, SpeaksAllItsLanguages) {
   EXPECT_NE(log().find("POST /v1/chat/completions 200 "), std::string::npos);
 }
 
+// Each as if it had been asked for alone; the prompt is read by the first of them.
+TEST_F(ServeProgram, SeveralAnswersReadTheirPromptOnce) {
+  start();
+  json ask = {{"messages", {{{"role", "user"}, {"content", "Tell me of the sea and of ships."}}}},
+              {"temperature", 1},
+              {"max_tokens", 16},
+              {"seed", 5},
+              {"n", 4}};
+  const json several = answer(post_text("/v1/chat/completions", ask.dump()));
+  ASSERT_EQ(several["choices"].size(), 4U) << several;
+  const int64_t prompt = several["usage"]["prompt_tokens"];
+  EXPECT_EQ(several["usage"]["prompt_cache_miss_tokens"], prompt);
+  EXPECT_EQ(metric("vllm:prompt_tokens_total"), static_cast<double>(4 * prompt));
+  EXPECT_EQ(metric("vllm:prefix_cache_hits_total"), static_cast<double>(3 * prompt));
+  ask["n"] = 1;
+  for (int i = 0; i < 4; ++i) {
+    ask["seed"] = 5 + i;
+    EXPECT_EQ(answer(post_text("/v1/chat/completions", ask.dump()))["choices"][0]["message"],
+              several["choices"][static_cast<size_t>(i)]["message"]);
+  }
+}
+
+TEST_F(ServeProgram, APromptIsToldWithItsProbabilities) {
+  start();
+  const std::string ask =
+      R"({"prompt":"The sea is deep and wide","echo":true,"logprobs":2,"max_tokens":0})";
+  const json told = answer(post_text("/v1/completions", ask));
+  const json log = told["choices"][0]["logprobs"];
+  ASSERT_GT(log["tokens"].size(), 3U) << told;
+  double sum = 0;
+  for (size_t i = 1; i < log["tokens"].size(); ++i) {
+    EXPECT_LT(log["token_logprobs"][i], 0);
+    EXPECT_EQ(log["top_logprobs"][i].size(), 2U);
+    sum += log["token_logprobs"][i].get<double>();
+  }
+  EXPECT_GT(sum, -12.0 * static_cast<double>(log["tokens"].size())) << "words, not noise";
+  EXPECT_EQ(answer(post_text("/v1/completions", ask))["choices"][0]["logprobs"], log);
+}
+
 TEST_F(ServeProgram, StreamsGoSideBySideAndAVanishedClientFreesItsPlace) {
   start();
   HttpClient first = client(), second = client();
@@ -188,6 +227,36 @@ TEST_F(ServeProgram, PaintsOverWhatTheMaskShowsWhite) {
   // Cells next to each other colour each other's edges, so the middle is left out.
   EXPECT_LT(change(half, under, 0, 20), 6);
   EXPECT_GT(change(half, under, 44, 64), 6);
+
+  // As OpenAI's clients ask; the left half of holed.png is transparent, so the columns' turn comes.
+  std::ifstream file(std::string(HADAL_TESTS_DIR) + "/corpus/media/holed.png", std::ios::binary);
+  const std::string holed{std::istreambuf_iterator<char>(file), {}};
+  const Picture circle = painted("/sdapi/v1/txt2img",
+                                 {{"prompt", "a large red circle, centre, on white"}, {"seed", 5}});
+  json edit = {{"prompt", "a large blue square, centre, on black"},
+               {"seed", 5},
+               {"image", "data:image/png;base64," + png(circle)},
+               {"mask", "data:image/png;base64," + to_base64(holed)}};
+  const json edited = answer(post_text("/v1/images/edits", edit.dump()));
+  ASSERT_TRUE(edited.contains("data")) << edited;
+  Result<Clip> clip = read_media_bytes(
+      from_base64(edited["data"][0]["b64_json"].get<std::string>()).value_or(""), "answer", {});
+  ASSERT_TRUE(clip && clip->frames.size() == 1);
+  const auto turned = [](const Picture& picture) {
+    Picture other(picture.height, picture.width);
+    for (int64_t y = 0; y < picture.height; ++y)
+      for (int64_t x = 0; x < picture.width; ++x)
+        std::copy_n(picture.pixel(x, y), 3, other.pixel(y, x));
+    return other;
+  };
+  const Picture columns = turned(clip->frames[0]), before = turned(circle);
+  EXPECT_GT(change(columns, before, 8, 28), 6);
+  EXPECT_LT(change(columns, before, 44, 64), 2);
+  edit["mask"] = "data:image/png;base64," + png(mask);
+  const json opaque = answer(post_text("/v1/images/edits", edit.dump()));
+  EXPECT_NE(opaque["error"]["message"].get<std::string>().find("no transparent part"),
+            std::string::npos)
+      << opaque;
 }
 
 TEST_F(ServeProgram, DrawsAndFilms) {
@@ -229,6 +298,21 @@ TEST_F(ServeProgram, DrawsAndFilms) {
   const std::string part = film.answer();
   EXPECT_EQ(status_of(part), 206);
   EXPECT_EQ(body_of(part), "ftyp");
+
+  const json edit = answer(post_text(
+      "/v1/videos/edits", json{{"video", {{"id", now["id"]}}}, {"prompt", "at night"}}.dump()));
+  EXPECT_EQ(edit["edited_from_video_id"], now["id"]) << edit;
+  json edited;
+  EXPECT_TRUE(soon([&] {
+    edited = answer(get_text("/v1/videos/" + edit.value("id", "")));
+    return edited["status"] == "completed" || edited["status"] == "failed";
+  }));
+  EXPECT_EQ(edited["status"], "completed") << edited << log();
+  EXPECT_EQ(edited["num_frames"], 5);
+
+  const json webp =
+      answer(post_text("/v1/images/generations", ask + R"(,"output_format":"webp"})"));
+  EXPECT_TRUE(webp["data"][0]["b64_json"].get<std::string>().starts_with("UklGR")) << webp;
   EXPECT_EQ(terminate(), 0);
 }
 

@@ -31,11 +31,16 @@ class ScriptedWorker : public GenerationWorker {
     {
       const std::lock_guard lock(mutex_);
       last = request;
+      requests.push_back(request);
     }
     if (refusal != Submitted::yes) return {refusal, nullptr};
     GenerationEnd end;
     end.hit = std::min<int64_t>(hit, static_cast<int64_t>(request.prompt.size()));
     end.miss = static_cast<int64_t>(request.prompt.size()) - end.hit;
+    for (size_t i = 1; request.tells_prompt && i < request.prompt.size(); ++i) {
+      const Sample told{request.prompt[i], -static_cast<float>(i)};
+      sink->prompt_token({told, std::vector<Sample>(static_cast<size_t>(request.likeliest), told)});
+    }
     sink->prefill(end.hit + end.miss, end.hit + end.miss);
     end.finish = finish;
     if (request.embeds) {
@@ -47,6 +52,7 @@ class ScriptedWorker : public GenerationWorker {
       return {Submitted::yes, std::make_shared<ScriptedGeneration>()};
     }
     for (const int64_t id : script) {
+      if (request.max_tokens == 0) break;
       GeneratedToken token;
       token.sample = {id, -0.5F};
       token.likeliest.assign(static_cast<size_t>(request.likeliest), {id, -0.5F});
@@ -73,9 +79,10 @@ class ScriptedWorker : public GenerationWorker {
   int64_t hit = 0;
   Submitted refusal = Submitted::yes;
   GenerationRequest last;
+  std::vector<GenerationRequest> requests;  // all of them
 
  private:
-  std::mutex mutex_;  // of `last`: several requests may come at once
+  std::mutex mutex_;  // of what was asked for: several requests may come at once
 };
 
 class RecordedExchange : public Exchange {

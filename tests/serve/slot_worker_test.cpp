@@ -13,6 +13,7 @@
 #include "engine/text_embedding.h"
 #include "grammar/token_mask.h"
 #include "scratch.h"
+#include "serve/token_choice.h"
 
 namespace hadal {
 namespace {
@@ -41,6 +42,7 @@ class Recorder : public GenerationSink {
     EXPECT_LE(done, all);
   }
   void embedded(std::vector<float> mean) override { embedding = std::move(mean); }
+  void prompt_token(const GeneratedToken& token) override { told.push_back(token); }
   Flow token(const GeneratedToken& token) override {
     if (story_) story_->tell('t', name_);
     const std::lock_guard lock(mutex_);
@@ -67,6 +69,7 @@ class Recorder : public GenerationSink {
   }
 
   std::vector<GeneratedToken> tokens;
+  std::vector<GeneratedToken> told;
   std::vector<float> embedding;
   std::atomic<int64_t> read{0};
   int64_t stop_after = -1;
@@ -543,6 +546,46 @@ TEST_F(SlotWorkerTest, TextsAreEmbeddedBesideAnswers) {
   submit(request(50, 5, 2), answer);
   EXPECT_EQ(answer->wait().miss, 50);
   EXPECT_EQ(answer->ids(), alone(request(50, 5, 2)));
+  expect_idle();
+}
+
+TEST_F(SlotWorkerTest, APromptIsToldAsItIsReadTokenByToken) {
+  start(3);
+  const auto before = std::make_shared<Recorder>("before"),
+             beside = std::make_shared<Recorder>("b"),
+             telling = std::make_shared<Recorder>("telling");
+  submit(request(45, 3, 1), before);
+  before->wait();
+  GenerationRequest asked = request(45, 3, 1);
+  asked.tells_prompt = true;
+  asked.likeliest = 2;
+  submit(request(30, 20, 2), beside);
+  submit(asked, telling);
+  const GenerationEnd end = telling->wait();
+  EXPECT_EQ(end.hit, 0) << "what was read before cannot be told";
+  EXPECT_EQ(end.miss, 45);
+  EXPECT_EQ(telling->ids(), alone(asked));
+  beside->wait();
+  EXPECT_EQ(beside->ids(), alone(request(30, 20, 2)));
+
+  Cache cache = tiny_->cache(1, 16);
+  Session session(*tiny_->model, *tiny_->ops, cache, {});
+  ASSERT_EQ(telling->told.size(), 44U);
+  for (size_t i = 0; i < 44; ++i) {
+    session.append(asked.prompt[i]);
+    const GeneratedToken expected = tell_token(session.logits(), asked.prompt[i + 1], 2);
+    EXPECT_EQ(telling->told[i].sample.id, asked.prompt[i + 1]);
+    EXPECT_EQ(telling->told[i].sample.logprob, expected.sample.logprob) << i;
+    ASSERT_EQ(telling->told[i].likeliest.size(), 2U);
+    EXPECT_EQ(telling->told[i].likeliest[0].id, expected.likeliest[0].id);
+  }
+
+  const auto nothing = std::make_shared<Recorder>("nothing");
+  asked.max_tokens = 0;
+  submit(asked, nothing);
+  EXPECT_EQ(nothing->wait().finish, GenerationFinish::length);
+  EXPECT_EQ(nothing->told.size(), 44U);
+  EXPECT_EQ(nothing->count(), 0U);
   expect_idle();
 }
 

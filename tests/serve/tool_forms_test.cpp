@@ -54,7 +54,8 @@ class ToolForms : public FormTest {
     call->seed = seed;
     auto plan = plan_chat(*model_, *call, {});
     EXPECT_TRUE(plan) << (plan ? "" : plan.error().message);
-    TokenChoice choice(plan->generation);
+    const GenerationRequest generation = generation_of(*plan, 0);
+    TokenChoice choice(generation);
     ReplyReader reader(*tokenizer_, plan->form, "call_");
     WholeReply whole;
     const auto tell = [&](const std::vector<ReplyEvent>& events) {

@@ -200,7 +200,7 @@ test("errors are the client's own kinds", async () => {
     OpenAI.BadRequestError,
   );
   await assert.rejects(
-    client.chat.completions.create({ ...greedy, messages: hello, n: 2 }),
+    client.chat.completions.create({ ...greedy, messages: hello, n: 9 }),
     (error) => error.param === "n",
   );
 });
@@ -211,6 +211,33 @@ test("a wrong key is an authentication error, a right one is enough", async () =
   await assert.rejects(at("sk-wrong").models.list(), OpenAI.AuthenticationError);
   assert.equal((await at(guarded.key).models.list()).data[0].id, "nano");
   assert.equal(await guarded.stop(), 0);
+});
+
+test("several answers to one prompt, whole and streamed", async () => {
+  const asked = { ...greedy, temperature: 1, seed: 5, max_tokens: 12, messages: hello, n: 3 };
+  const whole = await client.chat.completions.create(asked);
+  assert.deepEqual(whole.choices.map((choice) => choice.index), [0, 1, 2]);
+  const one = await client.chat.completions.create({ ...asked, n: 1, seed: 6 });
+  assert.equal(whole.choices[1].message.content, one.choices[0].message.content);
+  assert.equal(whole.usage.prompt_tokens, one.usage.prompt_tokens);
+  const said = ["", "", ""];
+  const stream = await client.chat.completions.create({ ...asked, stream: true });
+  for await (const chunk of stream)
+    for (const choice of chunk.choices) said[choice.index] += choice.delta.content ?? "";
+  assert.deepEqual(said, whole.choices.map((choice) => choice.message.content));
+
+  const told = await client.completions.create({
+    model: "nano",
+    prompt: ["The sea is deep", "LS(1)"],
+    max_tokens: 0,
+    echo: true,
+    logprobs: 0,
+  });
+  assert.deepEqual(told.choices.map((choice) => choice.text), ["The sea is deep", "LS(1)"]);
+  const { tokens, token_logprobs: logprobs } = told.choices[0].logprobs;
+  assert.equal(tokens.join(""), "The sea is deep");
+  assert.equal(logprobs[0], null);
+  assert.ok(logprobs.slice(1).every((logprob) => logprob < 0));
 });
 
 test("completions, and filling in the middle", async () => {
