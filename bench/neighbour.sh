@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Decoding beside a process that keeps one processor busy, against its fair share.
 #
-#   bench/neighbour.sh [PROGRAM] [MODEL]        (default: build/release/src/tools/hadal, models/nano)
+#   bench/neighbour.sh [PROGRAM] [MODEL]        (default: build/release/hadal, models/nano)
 #
 # On P processors a thread a processor decodes, alone and beside a loop that never stops, which is
 # kept on the first and then on the last of them; rounds of the three in turns, medians.  Fair are
@@ -9,7 +9,7 @@
 # processors and with --no-pinning.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-hadal=${1:-$root/build/release/src/tools/hadal}
+hadal=${1:-$root/build/release/hadal}
 model=${2:-$root/models/nano}
 rounds=5
 processors=($(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' |

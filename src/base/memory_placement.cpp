@@ -6,8 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <numeric>
-
 namespace hadal {
 namespace {
 
@@ -36,39 +34,6 @@ uintptr_t page_up(uintptr_t address) {
 }
 
 }  // namespace
-
-std::vector<MemoryPlacement::Piece> MemoryPlacement::pieces(uintptr_t address, int64_t rows,
-                                                            int64_t row_bytes) const {
-  const int64_t processors =
-      std::accumulate(nodes_.begin(), nodes_.end(), int64_t{0}, [](int64_t sum, const auto& node) {
-        return sum + static_cast<int64_t>(node.processors.size());
-      });
-  std::vector<Piece> pieces;
-  int64_t before = 0;  // processors
-  uintptr_t begin = page_up(address);
-  for (const MemoryNode& node : nodes_) {
-    before += static_cast<int64_t>(node.processors.size());
-    const int64_t border = rows * before / processors * row_bytes;
-    // The last page may hold other memory as well.
-    const uintptr_t end = before == processors
-                              ? (address + static_cast<uintptr_t>(border)) / kPage * kPage
-                              : page_up(address + static_cast<uintptr_t>(border));
-    if (end > begin) pieces.push_back({node.id, begin, end});
-    begin = std::max(begin, end);
-  }
-  return pieces;
-}
-
-bool MemoryPlacement::share_out(const void* address, int64_t rows, int64_t row_bytes) const {
-  if (nodes_.size() < 2) return true;
-  bool all = true;
-  for (const Piece& piece : pieces(reinterpret_cast<uintptr_t>(address), rows, row_bytes)) {
-    NodeMask mask;
-    mask.add(piece.node);
-    all = bind_pages(piece.begin, piece.end, MPOL_PREFERRED, mask) && all;
-  }
-  return all;
-}
 
 bool MemoryPlacement::spread(const void* address, int64_t bytes) const {
   if (nodes_.size() < 2) return true;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/block_cache.h"
 #include "base/checked.h"
 #include "base/memory_placement.h"
 
@@ -33,7 +34,21 @@ class HostStorage final : public Storage {
   void* address_;
 };
 
-// Small tensors come from the heap: a system call for each would cost more than the work.
+// Results of verbs, which the next pass needs again in the same sizes.
+class BlockStorage final : public Storage {
+ public:
+  explicit BlockStorage(int64_t bytes) : bytes_(bytes), block_(tensor_blocks().take(bytes)) {}
+  ~BlockStorage() override { tensor_blocks().give(block_, bytes_); }
+  BlockStorage(const BlockStorage&) = delete;
+  BlockStorage& operator=(const BlockStorage&) = delete;
+  void* host_address() override { return block_; }
+
+ private:
+  int64_t bytes_;
+  void* block_;
+};
+
+// Small tensors come from the heap, which keeps such memory by itself.
 constexpr int64_t kSlackBytes = 64;  // so that an empty tensor still has an address
 
 class HeapStorage final : public Storage {
@@ -61,7 +76,10 @@ class BorrowedStorage final : public Storage {
   std::shared_ptr<void> keeper_;
 };
 
-constexpr int64_t kHeapLimitBytes = 1 << 20;
+constexpr int64_t kHeapLimitBytes = 1 << 20;  // of zeros
+// From half of what glibc takes from the system at first (M_MMAP_THRESHOLD); so small that a step
+// of one token takes a block now and then, for its logits, and old blocks are looked for.
+constexpr int64_t kLeastBlockBytes = 1 << 16;
 
 int64_t bytes_of(DType dtype, const Shape& shape) {
   const std::optional<int64_t> count = checked_count(shape);
@@ -97,6 +115,8 @@ Tensor Tensor::zeros(DType dtype, Shape shape) {
 
 Tensor Tensor::empty(DType dtype, Shape shape) {
   const int64_t bytes = bytes_of(dtype, shape);
+  if (bytes >= kLeastBlockBytes)
+    return Tensor(dtype, std::move(shape), std::make_shared<BlockStorage>(bytes));
   return Tensor(dtype, std::move(shape), std::make_shared<HeapStorage>(bytes));
 }
 
@@ -120,8 +140,9 @@ Tensor Tensor::over(DType dtype, Shape shape, const void* address, std::shared_p
 }
 
 uint8_t* Tensor::raw() const {
-  CHECK(on_host(), "tensor ", shape_text(shape_), " is not in host memory");
-  return static_cast<uint8_t*>(storage_->host_address()) + offset_ * element_bytes(dtype_);
+  void* const address = storage_ ? storage_->host_address() : nullptr;
+  CHECK(address != nullptr, "tensor ", shape_text(shape_), " is not in host memory");
+  return static_cast<uint8_t*>(address) + offset_ * element_bytes(dtype_);
 }
 
 Tensor Tensor::rows(int64_t first, int64_t count) const {

@@ -112,7 +112,6 @@ void ThreadPool::run_erased(int64_t parts, Task task) {
 }
 
 void ThreadPool::begin_round(int64_t parts, Task task) {
-  step_aside();
   task_ = task;
   unfinished_.store(parts);
   // Parts can be taken from the moment that `left` is stored, so that comes last.
@@ -183,21 +182,6 @@ void ThreadPool::go_home(Seat& seat) {
   const std::lock_guard lock(seat.moving);
   keep_on(pthread_self(), seat.home);
   seat.away.store(false);
-}
-
-// The caller keeps the mask that it came with, and may be woken where a worker is at home.
-void ThreadPool::step_aside() {
-  const std::vector<int>& own = seats_[0]->home;
-  if (own.size() != 1) return;  // nobody has a processor to itself
-  const int here = sched_getcpu();
-  if (here == own[0]) return;
-  for (size_t i = 1; i < seats_.size(); ++i) {
-    if (seats_[i]->home[0] != here) continue;
-    const std::vector<int> free_on = usable_processors();
-    if (std::binary_search(free_on.begin(), free_on.end(), own[0]) && keep_on(pthread_self(), own))
-      keep_on(pthread_self(), free_on);
-    return;
-  }
 }
 
 uint64_t ThreadPool::wait_for_round(uint64_t last_round) {

@@ -78,7 +78,6 @@ class ThreadPool {
 
   void run_erased(int64_t parts, Task task);
   void begin_round(int64_t parts, Task task);
-  void step_aside();
   void take_parts(size_t own);
   void wait_for_parts();
   void fetch_displaced();

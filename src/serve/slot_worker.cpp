@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/block_cache.h"
 #include "engine/span_grammar.h"
 #include "engine/text_embedding.h"
 #include "serve/slot_job.h"
@@ -160,7 +161,10 @@ bool SlotWorker::wait_for_work(std::vector<std::shared_ptr<SlotJob>>& gone) {
     return stopping_ || !gone.empty() || has_work();
   };
   // Deadlines are looked at now and then even if nothing else happens.
-  while (!ready()) changed_.wait_for(lock, std::chrono::seconds(1));
+  while (!ready()) {
+    changed_.wait_for(lock, std::chrono::seconds(1));
+    tensor_blocks().drop_unused();
+  }
   if (stopping_)
     for (const Running& running : running_) running.job->stop();
   admit();

@@ -43,6 +43,8 @@ struct Bf16Product {
   Rows out;
   int64_t rows = 0;
   bool add = false;
+  // Rows of weights that this thread reads after these: fetched meanwhile.
+  const uint8_t* next = nullptr;
 };
 
 struct Bf16Table {

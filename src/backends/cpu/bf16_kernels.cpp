@@ -17,8 +17,11 @@ namespace {
 
 constexpr int64_t kOutputs = 4;         // of a tile
 constexpr int64_t kTileRows = 3;        // 3 x 4 sums, 3 x 4 of a span, and the span's weights
+constexpr int64_t kBytesAhead = 4096;   // that weights are fetched ahead (bench/README.md)
 constexpr int64_t kMostDirectRows = 8;  // from here on making a panel pays
 constexpr int64_t kPanelOutputs = 32;
+// Rows of x that meet four outputs after four: half of a first cache of 48 KiB, beside the outputs.
+constexpr int64_t kBlockBytes = 24 << 10;
 constexpr int64_t kSpanWords = 4;  // registers of a span
 
 constexpr int64_t smaller(int64_t a, int64_t b) {
@@ -116,6 +119,13 @@ inline __attribute__((always_inline)) Floats add_span(Floats sum, const Words* w
   return sum;
 }
 
+// Where the rows of weights lie that are read after those of outputs [o, o + count).
+inline const uint8_t* rows_after(const Bf16Product& p, int64_t o, int64_t count) {
+  if (o + count >= p.last && p.next != nullptr)
+    return p.next + (o + count - p.last) * p.matrix.row_bytes;
+  return p.matrix.values + (o + count) * p.matrix.row_bytes;
+}
+
 inline void write_outputs(const Bf16Product& p, int64_t t, int64_t o, int64_t count,
                           const Floats* sums) {
   float values[kOutputs];
@@ -129,10 +139,16 @@ inline void write_outputs(const Bf16Product& p, int64_t t, int64_t o, int64_t co
 
 // ---- few rows -----------------------------------------------------------------------------------
 
+// How far ahead of four outputs weights are fetched: whole fours, and kBytesAhead at the least.
+inline int64_t outputs_ahead(const Matrix& matrix) {
+  return (kBytesAhead / (kOutputs * matrix.row_bytes) + 1) * kOutputs;
+}
+
 struct FourRows {
   const uint8_t *values[kOutputs], *scales[kOutputs];
+  const uint8_t* next;
 
-  FourRows(const Bf16Product& p, int64_t o) {
+  FourRows(const Bf16Product& p, int64_t o) : next(rows_after(p, o, outputs_ahead(p.matrix))) {
     for (int64_t n = 0; n < kOutputs; ++n) {
       const int64_t row = smaller(o + n, p.last - 1);
       values[n] = p.matrix.values + row * p.matrix.row_bytes;
@@ -148,8 +164,7 @@ inline __attribute__((always_inline)) void step(bool whole, const Matrix& matrix
                                                 const FourRows& rows, const uint16_t* const* x,
                                                 int64_t s, Floats (*sums)[kOutputs]) {
   for (int64_t n = 0; n < kOutputs; ++n) {
-    const uint8_t* next =
-        rows.values[0] + kOutputs * matrix.row_bytes + (s * kOutputs + n) * Span::kBytes;
+    const uint8_t* next = rows.next + (s * kOutputs + n) * Span::kBytes;
     prefetch_line(next);
     if (Span::kBytes > 64) prefetch_line(next + 64);
     Words words[kSpanWords];
@@ -161,12 +176,13 @@ inline __attribute__((always_inline)) void step(bool whole, const Matrix& matrix
   }
 }
 
-// The scales of the next four outputs.
+// The scales of the outputs that are so far ahead.
 inline void fetch_scales(const Bf16Product& p, int64_t o) {
-  if (o + kOutputs >= p.last) return;
-  const uint8_t* begin = scale_row(p.matrix, o + kOutputs);
+  const int64_t ahead = o + outputs_ahead(p.matrix);
+  if (ahead >= p.last) return;
+  const uint8_t* begin = scale_row(p.matrix, ahead);
   const uint8_t* end =
-      scale_row(p.matrix, smaller(o + 2 * kOutputs, p.last) - 1) + p.matrix.scale_columns;
+      scale_row(p.matrix, smaller(ahead + kOutputs, p.last) - 1) + p.matrix.scale_columns;
   for (; begin < end; begin += 64) prefetch_line(begin);
 }
 
@@ -277,20 +293,35 @@ __attribute__((noinline)) void panel_tile(const Bf16Product& p, const Panel<Span
 template <typename Span>
 void panel_product(const Bf16Product& p, uint8_t* scratch) {
   const Panel<Span> panel{scratch, spans_of(p.matrix.inputs)};
+  const int64_t row_bytes = panel.spans * kBf16Span * 2;
+  const int64_t tiles = kBlockBytes / (kTileRows * row_bytes);
+  const int64_t block = kTileRows * (tiles > 0 ? tiles : 1);
   for (int64_t o = p.first; o < p.last; o += kPanelOutputs) {
     make_panel<Span>(p, o, panel);
     const int64_t outputs = smaller(kPanelOutputs, p.last - o);
-    for (int64_t t = 0; t < p.rows; t += kTileRows)
-      for (int64_t n = 0; n < outputs; n += kOutputs) switch (smaller(kTileRows, p.rows - t)) {
-          case 1:
-            panel_tile<Span, 1>(p, panel, o, n, t);
-            break;
-          case 2:
-            panel_tile<Span, 2>(p, panel, o, n, t);
-            break;
-          default:
-            panel_tile<Span, 3>(p, panel, o, n, t);
-        }
+    // Weights of the next panel come while this one is met.
+    const uint8_t* next = rows_after(p, o, kPanelOutputs);
+    const int64_t bytes = kPanelOutputs * p.matrix.row_bytes;
+    int64_t fetched = 0;
+    for (int64_t begin = 0; begin < p.rows; begin += block) {
+      const int64_t end = smaller(begin + block, p.rows);
+      for (int64_t n = 0; n < outputs; n += kOutputs) {
+        const int64_t done = begin * outputs + (end - begin) * (n + kOutputs);
+        for (const int64_t due = smaller(bytes * done / (p.rows * outputs), bytes); fetched < due;
+             fetched += 64)
+          prefetch_line(next + fetched);
+        for (int64_t t = begin; t < end; t += kTileRows) switch (smaller(kTileRows, end - t)) {
+            case 1:
+              panel_tile<Span, 1>(p, panel, o, n, t);
+              break;
+            case 2:
+              panel_tile<Span, 2>(p, panel, o, n, t);
+              break;
+            default:
+              panel_tile<Span, 3>(p, panel, o, n, t);
+          }
+      }
+    }
   }
 }
 

@@ -86,6 +86,8 @@ struct Piece {
   int64_t next_first = 0;
 };
 
+// The first row of weights that is read after a piece; null where that is not known.
+const uint8_t* next_of_piece(const Piece& piece);
 // The rows of a piece, whose group begins elsewhere.
 RowGroup rows_of_piece(const ProductRows& x, const Piece& piece);
 

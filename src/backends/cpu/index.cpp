@@ -10,13 +10,15 @@
 // fewer where heads have negative weights, and n · (width/2 + width/32) bytes of keys.  Nothing
 // else grows with n.
 #include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <numeric>
 
 #include "backends/cpu/best_of.h"
 #include "backends/cpu/cpu_verbs.h"
-#include "base/number_formats.h"
 #include "ops/packed_rows.h"
 #include "ops/row_rounding.h"
 
@@ -32,6 +34,7 @@ constexpr int64_t kTileQueries = 8;
 constexpr int64_t kBlockWidth = 32;       // of fp4_32
 constexpr int64_t kLargestWidth = 512;    // of a head, for the loops over packed keys
 constexpr int64_t kCostOfOneProduct = 8;  // products of bytes that cost as much as one of floats
+constexpr int64_t kCostOfPacking = 8;     // a channel of a query, in operations on floats
 
 // Calls take(index), ascending, for the best `limit` scores above -inf; ties: the lower index.
 // Finds the worst score that still belongs to them, then passes once over the row.
@@ -69,19 +72,24 @@ struct PackedQueries {
   std::vector<int32_t> offsets;
   std::vector<float> weights;
   std::vector<int64_t> lifting;
-  bool exact = true;  // every value was one of the format's
 };
 
-// One head: values in the order of a key's bytes.
+// E2M1 values times 2, as a set of whole numbers.
+constexpr uint32_t kTwiceE2m1 =
+    1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8 | 1u << 12;
+
+// One head: values in the order of a key's bytes.  False: one of them is none of the format's.
 bool pack_head(const float* head, int64_t width, int8_t* values, float* scales, int32_t* offsets) {
   for (int64_t b = 0; b < width / kBlockWidth; ++b) {
     const float* block = head + b * kBlockWidth;
-    const float scale = row_scale(block, kBlockWidth, RowFormat::fp4_32);
+    const float scale = row_scale(block, kBlockWidth, RowFormat::fp4_32);  // a power of two
+    const float inverse = 2.0f / scale;
     int32_t sum = 0;
     for (int64_t i = 0; i < kBlockWidth; ++i) {
-      const float value = kE2m1Values[float_to_e2m1(block[i] / scale)];
-      if (!(value * scale == block[i])) return false;
-      const int8_t twice = static_cast<int8_t>(2 * value);
+      const float value = block[i] * inverse;
+      if (!(std::fabs(value) <= 12.0f)) return false;
+      const int8_t twice = static_cast<int8_t>(value);
+      if (twice != value || (kTwiceE2m1 >> std::abs(twice) & 1) == 0) return false;
       const int64_t four = (b * kBlockWidth + i) / 8, odd = i % 2;
       values[(2 * four + odd) * 4 + i % 8 / 2] = twice;
       sum += twice;
@@ -92,31 +100,39 @@ bool pack_head(const float* head, int64_t width, int8_t* values, float* scales, 
   return true;
 }
 
-PackedQueries pack_queries(const IndexQuery& query) {
-  const Tensor& q = query.q_THK;
-  const int64_t tokens = q.size(0), heads = q.size(1), width = q.size(2);
-  const int64_t blocks = width / kBlockWidth;
+// Room for all queries of a call.
+PackedQueries room_for(const IndexQuery& query) {
+  const int64_t tokens = query.q_THK.size(0), heads = query.q_THK.size(1);
+  const size_t places = static_cast<size_t>(tokens * heads);
+  const size_t width = static_cast<size_t>(query.q_THK.size(2));
   PackedQueries packed;
-  packed.values.resize(static_cast<size_t>(tokens * heads * width));
-  packed.scales.resize(static_cast<size_t>(tokens * heads * blocks));
-  packed.offsets.resize(static_cast<size_t>(tokens * heads * blocks));
-  std::vector<int64_t> order(static_cast<size_t>(heads));
-  for (int64_t t = 0; t < tokens && packed.exact; ++t) {
-    const float* weights = query.w_TH.data<float>() + t * heads;
-    std::iota(order.begin(), order.end(), 0);
-    const auto lowering = std::stable_partition(order.begin(), order.end(),
-                                                [&](int64_t h) { return !(weights[h] < 0); });
-    packed.lifting.push_back(lowering - order.begin());
-    for (int64_t h : order) {
-      const int64_t place = static_cast<int64_t>(packed.weights.size());
-      packed.weights.push_back(weights[h]);
-      packed.exact = packed.exact && pack_head(q.data<float>() + (t * heads + h) * width, width,
-                                               packed.values.data() + place * width,
-                                               packed.scales.data() + place * blocks,
-                                               packed.offsets.data() + place * blocks);
-    }
-  }
+  packed.values.resize(places * width);
+  packed.scales.resize(places * width / kBlockWidth);
+  packed.offsets.resize(places * width / kBlockWidth);
+  packed.weights.resize(places);
+  packed.lifting.resize(static_cast<size_t>(tokens));
   return packed;
+}
+
+bool pack_query(const IndexQuery& query, int64_t t, std::vector<int64_t>& order,
+                PackedQueries& packed) {
+  const int64_t heads = query.q_THK.size(1), width = query.q_THK.size(2);
+  const int64_t blocks = width / kBlockWidth;
+  const float* weights = query.w_TH.data<float>() + t * heads;
+  order.resize(static_cast<size_t>(heads));
+  std::iota(order.begin(), order.end(), 0);
+  const auto lowering = std::stable_partition(order.begin(), order.end(),
+                                              [&](int64_t h) { return !(weights[h] < 0); });
+  packed.lifting[static_cast<size_t>(t)] = lowering - order.begin();
+  for (int64_t i = 0; i < heads; ++i) {
+    const int64_t head = order[static_cast<size_t>(i)], place = t * heads + i;
+    packed.weights[static_cast<size_t>(place)] = weights[head];
+    if (!pack_head(query.q_THK.data<float>() + (t * heads + head) * width, width,
+                   packed.values.data() + place * width, packed.scales.data() + place * blocks,
+                   packed.offsets.data() + place * blocks))
+      return false;
+  }
+  return true;
 }
 
 // Neighbouring queries of one sequence.
@@ -207,9 +223,14 @@ std::optional<CpuOps::KeyScan> CpuOps::key_scan(const IndexQuery& query, const P
   const int64_t tokens = query.q_THK.size(0), width = query.q_THK.size(2);
   if (!keys.packed() || keys.layout.format != RowFormat::fp4_32) return {};
   if (width % kBlockWidth != 0 || width > kLargestWidth || width != keys.layout.width) return {};
-  KeyScan scan{
-      query, pack_queries(query), keys.rows.data<uint8_t>(), keys.rows.size(1), 0, {}, 1, {}, {}};
-  if (!scan.packed.exact || query.scale < 0) return {};
+  KeyScan scan{query, room_for(query), keys.rows.data<uint8_t>(), keys.rows.size(1), 0, {}, 1, {},
+               {}};
+  std::atomic<bool> exact = query.scale >= 0;
+  split_rows(tokens, query.q_THK.row_width() * kCostOfPacking, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end && exact; ++t)
+      if (!pack_query(query, t, workspace().ids, scan.packed)) exact = false;
+  });
+  if (!exact) return {};
   scan.chunk = std::max<int64_t>(1, kScoreChunk / query.block) * query.block;
   scan.tiles = tiles_of(query, tokens, query.kept_TB.defined() ? 1 : kTileQueries);
   const int64_t tiles = static_cast<int64_t>(scan.tiles.size());

@@ -25,6 +25,7 @@ namespace {
 
 constexpr int64_t kOutputs = 4;         // of the direct product
 constexpr int64_t kDirectRows = 4;      // and rows of x that it takes at a time
+constexpr int64_t kBytesAhead = 4096;   // that weights are fetched ahead (bench/README.md)
 constexpr int64_t kMostDirectRows = 8;  // from here on turning a panel pays (bench/README.md)
 constexpr int64_t kPanelOutputs = 16 * kTileLines;
 constexpr int64_t kSums = 4;
@@ -111,6 +112,13 @@ inline const uint8_t* scale_row(const Matrix& matrix, int64_t row) {
   return matrix.scales + row / matrix.block_rows * matrix.scale_columns;
 }
 
+// Where the rows of weights lie that are read after those of outputs [o, o + count).
+inline const uint8_t* rows_after(const Int8Product& p, int64_t o, int64_t count) {
+  if (o + count >= p.last && p.next != nullptr)
+    return p.next + (o + count - p.last) * p.matrix.row_bytes;
+  return p.matrix.values + (o + count) * p.matrix.row_bytes;
+}
+
 inline void write_outputs(const Int8Product& p, int64_t t, int64_t o, int64_t count,
                           const float* values) {
   float* out = p.out.row(t) + (o - p.first);
@@ -140,10 +148,16 @@ struct Inputs {
   }
 };
 
+// How far ahead of four outputs weights are fetched: whole fours, and kBytesAhead at the least.
+inline int64_t outputs_ahead(const Matrix& matrix) {
+  return (kBytesAhead / (kOutputs * matrix.row_bytes) + 1) * kOutputs;
+}
+
 struct FourRows {
   const uint8_t *values[kOutputs], *scales[kOutputs];
+  const uint8_t* next;
 
-  FourRows(const Int8Product& p, int64_t o) {
+  FourRows(const Int8Product& p, int64_t o) : next(rows_after(p, o, outputs_ahead(p.matrix))) {
     for (int64_t n = 0; n < kOutputs; ++n) {
       const int64_t row = smaller(o + n, p.last - 1);
       values[n] = p.matrix.values + row * p.matrix.row_bytes;
@@ -161,8 +175,7 @@ inline __attribute__((always_inline)) void add_span(bool whole, ScaleShape shape
   Bytes dots[M][kOutputs];
   uint32_t codes[kOutputs];
   for (int64_t n = 0; n < kOutputs; ++n) {
-    const uint8_t* next =
-        rows.values[0] + kOutputs * matrix.row_bytes + (s * kOutputs + n) * Span::kBytes;
+    const uint8_t* next = rows.next + (s * kOutputs + n) * Span::kBytes;
     prefetch_line(next);
     if (Span::kBytes > 64) prefetch_line(next + 64);
     Bytes lines[2];
@@ -180,12 +193,13 @@ inline __attribute__((always_inline)) void add_span(bool whole, ScaleShape shape
   }
 }
 
-// The scales of the next four outputs.
+// The scales of the outputs that are so far ahead.
 inline void fetch_scales(const Int8Product& p, int64_t o) {
-  if (o + kOutputs >= p.last) return;
-  const uint8_t* begin = scale_row(p.matrix, o + kOutputs);
+  const int64_t ahead = o + outputs_ahead(p.matrix);
+  if (ahead >= p.last) return;
+  const uint8_t* begin = scale_row(p.matrix, ahead);
   const uint8_t* end =
-      scale_row(p.matrix, smaller(o + 2 * kOutputs, p.last) - 1) + p.matrix.scale_columns;
+      scale_row(p.matrix, smaller(ahead + kOutputs, p.last) - 1) + p.matrix.scale_columns;
   for (; begin < end; begin += 64) prefetch_line(begin);
 }
 
@@ -403,8 +417,16 @@ void panel_product(const Int8Product& p, uint8_t* scratch) {
   const Panel panel{scratch, (float*)(scratch + spans * kInt8Span * kPanelOutputs), spans};
   for (int64_t o = p.first; o < p.last; o += kPanelOutputs) {
     make_panel<Span>(p, o, panel);
-    for (int64_t t = 0; t < p.rows; t += kTileRows)
+    // Weights of the next panel come while this one is met.
+    const uint8_t* next = rows_after(p, o, kPanelOutputs);
+    const int64_t bytes = kPanelOutputs * p.matrix.row_bytes;
+    int64_t fetched = 0;
+    for (int64_t t = 0; t < p.rows; t += kTileRows) {
+      for (const int64_t due = bytes * (t + kTileRows) / p.rows; fetched < smaller(due, bytes);
+           fetched += 64)
+        prefetch_line(next + fetched);
       panel_rows<Span>(p, panel, t, o, smaller(kTileRows, p.rows - t));
+    }
   }
 }
 

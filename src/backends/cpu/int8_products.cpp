@@ -79,7 +79,8 @@ void CpuOps::multiply_int8_here(const Weight& weight, const ProductRows& x,
                       .x = *x.whole,
                       .out = piece.out,
                       .rows = piece.rows,
-                      .add = piece.add};
+                      .add = piece.add,
+                      .next = next_of_piece(piece)};
   const RowGroup rows = rows_of_piece(x, piece);
   product.x.first_row = rows.first_row;
   product.x.row_step = rows.row_step;

@@ -99,9 +99,11 @@ double read_rate(ThreadPool& pool, Clock clock) {
   const std::vector<uint8_t> memory(static_cast<size_t>(kBytes + 8192), 1);
   const int64_t part = kBytes / pool.threads() / 4096 * 4096;
   std::vector<uint64_t> sums(static_cast<size_t>(pool.threads()));
-  const double rate = rate_of(pool, clock, static_cast<double>(part), [&](int64_t thread) {
+  const auto read = [&](int64_t thread) {
     sums[static_cast<size_t>(thread)] = read_all(memory.data() + thread * part, part);
-  });
+  };
+  pool.run(pool.threads(), read);  // virtual machines may still be mapping what was just written
+  const double rate = rate_of(pool, clock, static_cast<double>(part), read);
   // The sums are looked at, so that reading cannot be left out.
   for (uint64_t sum : sums) CHECK(sum == 0, sum);
   return rate;

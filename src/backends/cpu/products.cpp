@@ -72,6 +72,12 @@ RowGroup rows_of_piece(const ProductRows& x, const Piece& piece) {
   return rows;
 }
 
+const uint8_t* next_of_piece(const Piece& piece) {
+  if (piece.next == nullptr) return nullptr;
+  const Tensor& values = piece.next->values;
+  return values.raw() + piece.next_first * values.size(-1) * element_bytes(values.dtype());
+}
+
 void CpuOps::pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride) {
   split_rows(rows, width, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)

@@ -17,12 +17,19 @@ void gather_sight(const Sight& sight, const RowShape& shape, int64_t t,
                   std::vector<const uint8_t*>& rows) {
   if (!sight.ids_TN.defined() || sight.ids_TN.count() == 0) return;
   const int64_t entries = sight.ids_TN.size(1);
-  for (int64_t n = 0; n < entries; ++n) {
-    const int64_t id = index_at(sight.ids_TN, t * entries + n);
-    if (id < 0) continue;
-    DCHECK(id < sight.pool.rows.size(0), "row ", id, " of a pool of ", sight.pool.rows.size(0));
-    rows.push_back(sight.pool.rows.raw() + id * shape.bytes);
-  }
+  const uint8_t* pool = sight.pool.rows.raw();
+  const auto gather = [&](const auto* ids) {
+    for (int64_t n = 0; n < entries; ++n) {
+      if (ids[n] < 0) continue;
+      DCHECK(ids[n] < sight.pool.rows.size(0), "row ", ids[n], " of a pool of ",
+             sight.pool.rows.size(0));
+      rows.push_back(pool + ids[n] * shape.bytes);
+    }
+  };
+  if (sight.ids_TN.dtype() == DType::i32)
+    gather(sight.ids_TN.data<int32_t>() + t * entries);
+  else
+    gather(sight.ids_TN.data<int64_t>() + t * entries);
 }
 
 RowShape shape_of(const Sight& sight) {
