@@ -166,7 +166,8 @@ class CpuOps final : public Ops {
     if (units * cost >= kCostWorthThreads) return pool_.run(units, work);
     for (int64_t unit = 0; unit < units; ++unit) work(unit);
   }
-  // A wake-up costs five to ten microseconds; so many operations take about as long.
+  // A wake-up costs five to ten microseconds; so many operations take about as long (sweep in
+  // bench/README.md, On Zen 5).
   static constexpr int64_t kCostWorthThreads = 1 << 18;
 
   // out[i] = function(x[i]), for functions that are worth an exponential.
