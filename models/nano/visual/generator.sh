@@ -18,17 +18,61 @@ mkdir -p "$work"
 gallery() {  # NAME COMMAND...
     [ -e "$work/$1.gallery" ] || "$hadal" data "${@:2}" --out "$work/$1.gallery"
 }
+shard() {  # NAME OPTION...
+    [ -e "$work/$1.shard" ] ||
+        "$hadal" data visual --config "$here/../config.json" --tokenizer "$here/../tokenizer.json" \
+            --visual "$here/.." "${@:2}" --out "$work/$1.shard"
+}
+
+# Threads that wait without spinning: micro-batches have one thread each.
+export OMP_WAIT_POLICY=passive
+
+# The seventh stage, begun with the shipped weights (README.md says what each part is for).  It needs
+# nothing that the stages before it have left but the text and the named pictures.
+seventh() {
+    gallery names400 emoji --names 400
+    local names=$work/names400.gallery fifty=()
+    while ((${#fifty[@]} < 50)); do fifty+=("$names"); done
+    gallery seventh_shapes shapes --count 10000 --seed 701
+    gallery seventh_wide shapes --count 46000 --seed 702 --all-words --vague 0.4
+    gallery seventh_wide_told shapes --count 24000 --seed 703 --all-words
+    gallery seventh_motion motion --count 7000 --seed 704
+    gallery seventh_wide_motion motion --count 5000 --seed 705 --all-words --vague 0.3
+    gallery seventh_wide_motion_told motion --count 9000 --seed 706 --all-words
+    gallery seventh_asked shapes --count 3500 --seed 707 --all-words
+    gallery seventh_asked_motion motion --count 900 --seed 708
+    gallery told_shapes_valid shapes --count 150 --seed 102 --split unseen
+    gallery told_motion_valid motion --count 60 --seed 104 --split unseen
+    shard seventh_shapes_draw --gallery "$work/seventh_shapes.gallery" --count 7000 --task draw
+    shard seventh_shapes_read --gallery "$work/seventh_shapes.gallery" --first 7000 --task describe
+    shard seventh_wide_draw --gallery "$work/seventh_wide.gallery" --task draw
+    shard seventh_wide_read --gallery "$work/seventh_wide_told.gallery" --task describe
+    shard seventh_motion_draw --gallery "$work/seventh_motion.gallery" --count 3000 --task draw
+    shard seventh_motion_animate --gallery "$work/seventh_motion.gallery" --first 3000 --count 1000 --task animate
+    shard seventh_motion_read --gallery "$work/seventh_motion.gallery" --first 4000 --task describe
+    shard seventh_wide_motion_draw --gallery "$work/seventh_wide_motion.gallery" --task draw
+    shard seventh_wide_motion_read --gallery "$work/seventh_wide_motion_told.gallery" --task describe
+    shard seventh_asked --gallery "$work/seventh_asked.gallery" "$work/seventh_asked_motion.gallery" --task asked
+    shard seventh_names_draw --gallery "${fifty[@]}" --task draw
+    shard seventh_names_read --gallery "$names" "$names" --task describe
+    shard shapes_valid --gallery "$work/told_shapes_valid.gallery" --task draw --task describe
+    shard motion_valid --gallery "$work/told_motion_valid.gallery" --task draw --task describe
+    if [ ! -e "$work/seventh_text.shard" ]; then
+        shuf --random-source=<(yes 17) -n 48000 "$text/train.jsonl" >"$work/seventh_text.jsonl"
+        "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/seventh_text.jsonl" \
+            --out "$work/seventh_text.shard"
+    fi
+    "$hadal" train "$here/generator_seventh.json" --resume
+    exit
+}
+[ -z "${HADAL_SEVENTH:-}" ] || seventh
+
 gallery told_shapes shapes --count 20000 --seed 101
 gallery told_shapes_valid shapes --count 150 --seed 102 --split unseen
 gallery told_motion motion --count 6000 --seed 103
 gallery told_motion_valid motion --count 60 --seed 104 --split unseen
 gallery names400 emoji --names 400
 
-shard() {  # NAME OPTION...
-    [ -e "$work/$1.shard" ] ||
-        "$hadal" data visual --config "$here/../config.json" --tokenizer "$here/../tokenizer.json" \
-            --visual "$here/.." "${@:2}" --out "$work/$1.shard"
-}
 shapes=$work/told_shapes.gallery
 motion=$work/told_motion.gallery
 names=$work/names400.gallery
@@ -119,42 +163,6 @@ if [ ! -e "$work/fourth_text.shard" ]; then
         --out "$work/fourth_text.shard"
 fi
 
-# The seventh stage, long and begun with the shipped weights (README.md says what each part is for).
-# It runs when asked for: HADAL_SEVENTH=1 models/nano/visual/generator.sh
-seventh() {
-    gallery seventh_shapes shapes --count 40000 --seed 701
-    gallery seventh_wide shapes --count 40000 --seed 702 --all-words --vague 0.4
-    gallery seventh_wide_told shapes --count 16000 --seed 703 --all-words
-    gallery seventh_motion motion --count 16000 --seed 704
-    gallery seventh_wide_motion motion --count 6000 --seed 705 --all-words --vague 0.3
-    gallery seventh_wide_motion_told motion --count 6000 --seed 706 --all-words
-    gallery seventh_asked shapes --count 3500 --seed 707 --all-words
-    gallery seventh_asked_motion motion --count 900 --seed 708
-    recorded seventh_pages --count 2400 --seed 1007
-    shard seventh_shapes_draw --gallery "$work/seventh_shapes.gallery" --count 30000 --task draw
-    shard seventh_shapes_read --gallery "$work/seventh_shapes.gallery" --first 30000 --task describe
-    shard seventh_wide_draw --gallery "$work/seventh_wide.gallery" --task draw
-    shard seventh_wide_read --gallery "$work/seventh_wide_told.gallery" --task describe
-    shard seventh_motion_draw --gallery "$work/seventh_motion.gallery" --count 8000 --task draw
-    shard seventh_motion_animate --gallery "$work/seventh_motion.gallery" --first 8000 --count 2000 --task animate
-    shard seventh_motion_read --gallery "$work/seventh_motion.gallery" --first 10000 --task describe
-    shard seventh_wide_motion_draw --gallery "$work/seventh_wide_motion.gallery" --task draw
-    shard seventh_wide_motion_read --gallery "$work/seventh_wide_motion_told.gallery" --task describe
-    shard seventh_asked --gallery "$work/seventh_asked.gallery" "$work/seventh_asked_motion.gallery" --task asked
-    shard seventh_names_draw --gallery "${ten[@]}" "$names" "$names" "$names" "$names" "$names" "$names" --task draw
-    shard seventh_pages --gallery "$work/seventh_pages.gallery" --task describe
-    if [ ! -e "$work/seventh_text.shard" ]; then
-        shuf --random-source=<(yes 17) -n 140000 "$text/train.jsonl" >"$work/seventh_text.jsonl"
-        "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/seventh_text.jsonl" \
-            --out "$work/seventh_text.shard"
-    fi
-    "$hadal" train "$here/generator_seventh.json" --resume
-    exit
-}
-
-# Threads that wait without spinning: micro-batches have one thread each.
-export OMP_WAIT_POLICY=passive
-[ -z "${HADAL_SEVENTH:-}" ] || seventh
 "$hadal" train "$here/generator_train.json" --resume
 "$hadal" train "$here/generator_mix.json" --resume
 "$hadal" train "$here/generator_third.json" --resume
