@@ -62,8 +62,7 @@ ApiStatus Api::answer_chat(const Asked& asked, const ChatJob& job) {
   });
 }
 
-ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job,
-                                const std::vector<Tensor>& seen) {
+ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job, const SeenPictures& seen) {
   const ChatCall& call = *job.call;
   TRY(ReplyPlan plan, plan_chat(model_, call, seen));
   std::vector<ReplyPlan> plans;

@@ -100,7 +100,7 @@ ApiStatus read_chat_prompt(JsonFields& fields, Sees sees, ChatCall& call) {
   if (!messages || messages->empty())
     return bad_field(fields.path("messages"), "is missing or empty, expected a conversation");
   TRY(call.messages, messages_from_json(messages->dump()));
-  TRY_STATUS(take_pictures(call, sees));
+  TRY_STATUS(take_pictures(*messages, sees, call));
   TRY_STATUS(read_prefix(*messages, call));
   if (call.messages.back().role == Role::assistant && !call.continues)
     return bad_field("messages", "the last one is the assistant's; \"prefix\": true continues it");
