@@ -69,6 +69,8 @@ struct ApiOptions {
   // What clients send to be named later; must outlive the API.  Null: nothing is kept.
   FileStore* files = nullptr;
   MetricsNames metrics = MetricsNames::both;
+  // Refuses chats that leave out what was thought before a tool was called, as DeepSeek's service.
+  bool strict_reasoning = false;
 };
 
 class Api : public HttpHandler {

@@ -50,6 +50,8 @@ ApiStatus Api::chat_completions(const Asked& asked) {
   TRY(ChatCall call, read_chat_call(body, sees()));
   call.ignored.insert(call.ignored.end(), taken.begin(), taken.end());
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
+  if (options_.strict_reasoning && call.thinking.value_or(model_.thinks))
+    TRY_STATUS(check_reasoning_returned(body));
   return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
                              .id_prefix = "chatcmpl-",
                              .call_prefix = "call_",

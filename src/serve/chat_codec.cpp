@@ -108,6 +108,26 @@ ApiStatus read_chat_prompt(JsonFields& fields, Sees sees, ChatCall& call) {
   return read_thinking(fields, call);
 }
 
+ApiStatus check_reasoning_returned(const OrderedJson& body) {
+  const OrderedJson& messages = body.at("messages");
+  const auto has = [](const OrderedJson& message, const char* name) {
+    return message.contains(name) && !message[name].is_null();
+  };
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const OrderedJson& message = messages[i];
+    if (message.value("role", OrderedJson()) != "assistant") continue;
+    if (!has(message, "tool_calls") || message["tool_calls"].empty()) continue;
+    if (has(message, "reasoning_content") || has(message, "reasoning")) continue;
+    const std::string where = "messages[" + std::to_string(i) + "].reasoning_content";
+    return ApiError{.message =
+                        "The `reasoning_content` in the thinking mode must be passed back to "
+                        "the API. " +
+                        where + ": is missing beside tool_calls",
+                    .param = where};
+  }
+  return Ok{};
+}
+
 ApiResult<ChatCall> read_chat_call(const OrderedJson& body, Sees sees) {
   JsonFields fields(body, "");
   ChatCall call;
