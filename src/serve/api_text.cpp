@@ -124,8 +124,9 @@ ApiStatus Api::responses(const Asked& asked) {
   if (pictures_ && asks_for_picture(body)) return draw_in_response(asked, body);
   TRY(ResponsesCall call, read_responses_call(body, sees()));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  const auto writer = [echoed = call.echoed, free_text = call.free_text](ReplyFacts known) {
-    return make_responses_writer(std::move(known), echoed, free_text);
+  const ResponseManner manner{call.echoed, call.free_text, call.summary};
+  const auto writer = [manner](ReplyFacts known) {
+    return make_responses_writer(std::move(known), manner);
   };
   return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
                              .id_prefix = "resp_",

@@ -229,6 +229,19 @@ ApiStatus read_tools(JsonFields& fields, ResponsesCall& call) {
   return choose_tools(choice, "tool_choice", std::move(offered), call.tools);
 }
 
+// The thinking itself stands for its summary; nobody makes it shorter.
+ApiStatus read_summary(JsonFields& reasoning, ResponsesCall& call) {
+  TRY(const std::optional<std::string> summary, reasoning.text("summary"));
+  if (!summary || *summary == "none") return Ok{};
+  const std::string where = reasoning.path("summary");
+  if (*summary != "auto" && *summary != "detailed" && *summary != "concise")
+    return bad_field(where, "found \"", summary->substr(0, 40),
+                     "\", expected auto, concise, detailed or none");
+  if (*summary == "concise") call.ignored.push_back(where);
+  call.summary = true;
+  return Ok{};
+}
+
 }  // namespace
 
 ApiStatus refuse_memory(JsonFields& fields) {
@@ -256,6 +269,7 @@ ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, Sees sees)
   if (reasoning) {
     JsonFields inside(*reasoning, "reasoning");
     TRY_STATUS(read_effort(inside, "effort", call));
+    TRY_STATUS(read_summary(inside, call));
     inside.tell_unread(call.ignored);
   }
   TRY(const OrderedJson* const text, fields.object("text"));
