@@ -105,7 +105,7 @@ Verdict plan_frames(const ReadRequest& request, const FrameTable& table, const R
   }
   const double rate =
       request.fps > 0 ? request.fps : static_cast<double>(request.frames) / table.seconds;
-  double wanted = std::max(1.0, std::round(table.seconds * rate));
+  double wanted = std::max(1.0, std::round((table.seconds - request.start) * rate));
   if (request.frames > 0) wanted = std::min(wanted, static_cast<double>(request.frames));
   if (!(wanted <= static_cast<double>(limits.frames)))
     return {Refusal::frames, static_cast<int64_t>(std::min(wanted, 1e15)), limits.frames};
@@ -113,7 +113,7 @@ Verdict plan_frames(const ReadRequest& request, const FrameTable& table, const R
   // A number without a rate: the middles of as many equal parts.
   const double shift = request.fps > 0 ? 0 : 0.5;
   for (int64_t i = 0; i < plan.pictures; ++i)
-    plan.times.push_back((static_cast<double>(i) + shift) / rate);
+    plan.times.push_back(request.start + (static_cast<double>(i) + shift) / rate);
   return kFine;
 }
 

@@ -71,6 +71,9 @@ Status check_request(const ReadRequest& request, const ReadLimits& limits) {
                 limits.frame_pixels, " pixels are given");
   if (!std::isfinite(request.fps) || request.fps < 0 || request.fps > 1000)
     return fail("a rate of ", request.fps, " frames a second was asked for, expected 0 to 1000");
+  if (!std::isfinite(request.start) || request.start < 0 || (request.start > 0 && request.fps == 0))
+    return fail("frames from ", request.start,
+                " seconds on were asked for, expected 0 or more, and a rate with it");
   if (request.frames < 0) return fail(request.frames, " frames were asked for, expected 0 or more");
   return Ok{};
 }
@@ -94,6 +97,15 @@ Result<Clip> read_open(const OpenFile& file, const std::string& name, const Read
   return std::move(sink.clip);
 }
 
+Result<MediaInfo> info_of(const OpenFile& file, const std::string& name, const ReadLimits& limits) {
+  ClipSink sink;
+  TRY_STATUS(read_in_child(file.descriptor, name, {true, {}, limits}, sink));
+  const MediaFacts& found = sink.found;
+  return MediaInfo{
+      std::string(kind_name(found.kind)), found.width, found.height, found.frames, found.fps,
+      metadata_of(found.comment)};
+}
+
 }  // namespace
 
 Result<Clip> read_media(const std::string& path, const ReadRequest& request,
@@ -112,12 +124,13 @@ Result<Clip> read_media_bytes(std::string_view bytes, const std::string& name,
 
 Result<MediaInfo> read_media_info(const std::string& path, const ReadLimits& limits) {
   TRY(const OpenFile file, open_media(path, limits));
-  ClipSink sink;
-  TRY_STATUS(read_in_child(file.descriptor, path, {true, {}, limits}, sink));
-  const MediaFacts& found = sink.found;
-  return MediaInfo{
-      std::string(kind_name(found.kind)), found.width, found.height, found.frames, found.fps,
-      metadata_of(found.comment)};
+  return info_of(file, path, limits);
+}
+
+Result<MediaInfo> read_media_info_bytes(std::string_view bytes, const std::string& name,
+                                        const ReadLimits& limits) {
+  TRY(const OpenFile file, hold_bytes(bytes, name, limits));
+  return info_of(file, name, limits);
 }
 
 Result<Metadata> read_metadata(const std::string& path, const ReadLimits& limits) {

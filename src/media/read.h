@@ -59,6 +59,7 @@ struct ReadRequest {
   // 0: all.  With `fps`: the first so many.  Without: so many, evenly over the clip, or all where
   // it has fewer.
   int64_t frames = 0;
+  double start = 0;  // with `fps`: the first one is the frame that is shown at so many seconds
 };
 
 Result<Clip> read_media(const std::string& path, const ReadRequest& request = {},
@@ -77,6 +78,16 @@ struct MediaInfo {
 };
 
 Result<MediaInfo> read_media_info(const std::string& path, const ReadLimits& limits = {});
+Result<MediaInfo> read_media_info_bytes(std::string_view bytes, const std::string& name,
+                                        const ReadLimits& limits = {});
+
+// What is seen of a clip, as those who show it ask for it.
+struct ClipPart {
+  double fps = 0;             // frames a second; 0: as the reader thinks best
+  double start = 0, end = 0;  // seconds; an end of 0: the clip's own
+
+  bool is_whole() const { return fps == 0 && start == 0 && end == 0; }
+};
 
 // What write_media() stored; empty where the file has none.
 Result<Metadata> read_metadata(const std::string& path, const ReadLimits& limits = {});

@@ -13,7 +13,7 @@ namespace hadal {
 namespace {
 
 // One list for both directions.  Rates and seconds travel as their bits.
-constexpr size_t kNumbers = 14;
+constexpr size_t kNumbers = 15;
 using Numbers = std::array<int64_t, kNumbers>;
 
 Numbers numbers_of(const DecodeTask& task) {
@@ -27,6 +27,7 @@ Numbers numbers_of(const DecodeTask& task) {
           static_cast<int64_t>(request.shows),
           bits(request.fps),
           request.frames,
+          bits(request.start),
           limits.file_bytes,
           limits.frame_pixels,
           limits.frames,
@@ -45,8 +46,9 @@ DecodeTask task_of(const Numbers& n) {
                   n[3] == 0 ? Fit::cover : Fit::stretch,
                   n[4] == 0 ? Shows::colours : Shows::transparency,
                   real(n[5]),
-                  n[6]};
-  task.limits = {n[7], n[8], n[9], real(n[10]), n[11], real(n[12]), n[13]};
+                  n[6],
+                  real(n[7])};
+  task.limits = {n[8], n[9], n[10], real(n[11]), n[12], real(n[13]), n[14]};
   return task;
 }
 

@@ -69,6 +69,8 @@ struct ApiOptions {
   // What clients send to be named later; must outlive the API.  Null: nothing is kept.
   FileStore* files = nullptr;
   MetricsNames metrics = MetricsNames::both;
+  // Refuses chats that leave out what was thought before a tool was called, as DeepSeek's service.
+  bool strict_reasoning = false;
 };
 
 class Api : public HttpHandler {
@@ -163,10 +165,9 @@ class Api : public HttpHandler {
   };
   Sees sees() const { return views_ ? Sees::pictures : Sees::text; }
   ApiStatus answer_chat(const Asked& asked, const ChatJob& job);
-  ApiStatus answer_seen_chat(const Asked& asked, const ChatJob& job,
-                             const std::vector<Tensor>& seen);
+  ApiStatus answer_seen_chat(const Asked& asked, const ChatJob& job, const SeenPictures& seen);
   // With what is seen in the pictures of a call: at once if it shows none, else in its turn.
-  using Seen = std::function<ApiStatus(const std::vector<Tensor>& seen)>;
+  using Seen = std::function<ApiStatus(const SeenPictures& seen)>;
   ApiStatus look_first(const Asked& asked, const std::shared_ptr<const ChatCall>& call,
                        ErrorFamily family, Seen seen);
   using PromptTeller = std::function<OrderedJson(const Prompt& prompt, const SeenIds& read)>;

@@ -79,9 +79,10 @@ ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   OrderedJson& messages = body.at("messages");
   const std::string where = "messages[" + std::to_string(messages.size() - 1) + "]";
   TRY(const ShownMessage shown, read_shown_message(messages.back(), where));
-  if (shown.pictures.size() != 1)
-    return bad_field(where + ".content", shown.pictures.size(),
-                     " pictures, expected one: the model describes one at a time");
+  const size_t count = shown.pictures.size() + shown.clips.size();
+  if (count != 1)
+    return bad_field(where + ".content", count,
+                     " pictures and clips, expected one: the model describes one at a time");
   if (!asks_for_description(shown.text))
     return bad_field(where + ".content",
                      "the model says what a picture shows, and cannot answer other questions about "
@@ -90,13 +91,18 @@ ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   messages = OrderedJson::array({{{"role", "user"}, {"content", ""}}});
   TRY(ChatCall call, read_chat_call(body, Sees::text));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  Result<std::vector<int64_t>> prompt = pictures_->artist().looking_at(shown.pictures.front());
-  if (!prompt) return bad_field(where + ".content", prompt.error().message);
+  const bool clip = !shown.clips.empty();
+  Result<std::vector<int64_t>> prompt =
+      pictures_->artist().looking_at(clip ? shown.clips.front().bytes : shown.pictures.front(),
+                                     clip ? shown.clips.front().part : std::nullopt);
+  if (!prompt)
+    return bad_field(clip ? shown.clips.front().where : where + ".content", prompt.error().message);
   CompletionCall completion;
   static_cast<TextCall&>(completion) = call;
   // Planned by its length: cells are ids beyond those that a request may name.
   completion.prompts.emplace_back(std::vector<int64_t>(prompt->size()));
   if (!alone) completion.ignored.emplace_back("messages");
+  completion.ignored.insert(completion.ignored.end(), shown.ignored.begin(), shown.ignored.end());
   TRY(std::vector<ReplyPlan> plans, plan_completion(model_, completion));
   ReplyPlan& plan = plans.front();
   plan.generation.prompt = prompt.take();

@@ -38,7 +38,7 @@ ApiStatus Api::tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family
   const auto kept = std::make_shared<const ChatCall>(std::move(call));
   return look_first(asked, kept, family,
                     [this, asked, kept, tell](const SeenPictures& seen) -> ApiStatus {
-                      TRY(const Prompt prompt, chat_prompt(model_, *kept));
+                      TRY(const Prompt prompt, chat_prompt(model_, *kept, seen));
                       TRY(const SeenIds read, chat_ids(model_, prompt, seen));
                       reply_json(*asked.exchange, tell(prompt, read));
                       return Ok{};

@@ -50,6 +50,8 @@ ApiStatus Api::chat_completions(const Asked& asked) {
   TRY(ChatCall call, read_chat_call(body, sees()));
   call.ignored.insert(call.ignored.end(), taken.begin(), taken.end());
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
+  if (options_.strict_reasoning && call.thinking.value_or(model_.thinks))
+    TRY_STATUS(check_reasoning_returned(body));
   return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
                              .id_prefix = "chatcmpl-",
                              .call_prefix = "call_",
@@ -62,8 +64,7 @@ ApiStatus Api::answer_chat(const Asked& asked, const ChatJob& job) {
   });
 }
 
-ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job,
-                                const std::vector<Tensor>& seen) {
+ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job, const SeenPictures& seen) {
   const ChatCall& call = *job.call;
   TRY(ReplyPlan plan, plan_chat(model_, call, seen));
   std::vector<ReplyPlan> plans;
@@ -123,8 +124,9 @@ ApiStatus Api::responses(const Asked& asked) {
   if (pictures_ && asks_for_picture(body)) return draw_in_response(asked, body);
   TRY(ResponsesCall call, read_responses_call(body, sees()));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  const auto writer = [echoed = call.echoed, free_text = call.free_text](ReplyFacts known) {
-    return make_responses_writer(std::move(known), echoed, free_text);
+  const ResponseManner manner{call.echoed, call.free_text, call.summary};
+  const auto writer = [manner](ReplyFacts known) {
+    return make_responses_writer(std::move(known), manner);
   };
   return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
                              .id_prefix = "resp_",

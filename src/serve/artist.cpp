@@ -4,7 +4,8 @@
 
 namespace hadal {
 
-Result<std::vector<int64_t>> Artist::looking_at(const std::string&) {
+Result<std::vector<int64_t>> Artist::looking_at(const std::string&,
+                                                const std::optional<ClipPart>&) {
   return fail("the model does not look at pictures");
 }
 

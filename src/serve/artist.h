@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "media/kind.h"
+#include "media/read.h"
 
 namespace hadal {
 
@@ -102,10 +103,11 @@ class Artist {
   // After `cancel` it returns soon, with what it likes.  REQUIRES an order without a fault.
   virtual Result<Artwork> make(const ArtOrder& order, ArtSink& sink,
                                const std::atomic<bool>& cancel) = 0;
-  // Whether the model says what a picture shows: ids after which it writes that, of a picture's
-  // file.  Any thread, also beside make().
+  // Whether the model says what a picture or clip shows: ids after which it writes that, of a
+  // picture's file, or with a part of a clip's.  Any thread, also beside make().
   virtual bool looks() const { return false; }
-  virtual Result<std::vector<int64_t>> looking_at(const std::string& picture);
+  virtual Result<std::vector<int64_t>> looking_at(const std::string& file,
+                                                  const std::optional<ClipPart>& part);
 };
 
 }  // namespace hadal

@@ -100,12 +100,32 @@ ApiStatus read_chat_prompt(JsonFields& fields, Sees sees, ChatCall& call) {
   if (!messages || messages->empty())
     return bad_field(fields.path("messages"), "is missing or empty, expected a conversation");
   TRY(call.messages, messages_from_json(messages->dump()));
-  TRY_STATUS(take_pictures(call, sees));
+  TRY_STATUS(take_pictures(*messages, sees, call));
   TRY_STATUS(read_prefix(*messages, call));
   if (call.messages.back().role == Role::assistant && !call.continues)
     return bad_field("messages", "the last one is the assistant's; \"prefix\": true continues it");
   TRY_STATUS(read_tools(fields, call));
   return read_thinking(fields, call);
+}
+
+ApiStatus check_reasoning_returned(const OrderedJson& body) {
+  const OrderedJson& messages = body.at("messages");
+  const auto has = [](const OrderedJson& message, const char* name) {
+    return message.contains(name) && !message[name].is_null();
+  };
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const OrderedJson& message = messages[i];
+    if (message.value("role", OrderedJson()) != "assistant") continue;
+    if (!has(message, "tool_calls") || message["tool_calls"].empty()) continue;
+    if (has(message, "reasoning_content") || has(message, "reasoning")) continue;
+    const std::string where = "messages[" + std::to_string(i) + "].reasoning_content";
+    return ApiError{.message =
+                        "The `reasoning_content` in the thinking mode must be passed back to "
+                        "the API. " +
+                        where + ": is missing beside tool_calls",
+                    .param = where};
+  }
+  return Ok{};
 }
 
 ApiResult<ChatCall> read_chat_call(const OrderedJson& body, Sees sees) {

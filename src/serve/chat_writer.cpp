@@ -30,11 +30,13 @@ OrderedJson logprobs_json(const std::vector<TokenLogprob>& tokens) {
   return {{"content", std::move(content)}, {"reasoning_content", std::move(reasoning)}};
 }
 
-OrderedJson message_of(const WholeReply& reply) {
+// What was thought before a call comes back with it, even if it was nothing.
+OrderedJson message_of(const WholeReply& reply, bool thinks) {
   OrderedJson message = {{"role", "assistant"}};
   const bool no_content = reply.content.empty() && !reply.calls.empty();
   message["content"] = no_content ? OrderedJson() : OrderedJson(reply.content);
-  if (!reply.reasoning.empty()) message["reasoning_content"] = reply.reasoning;
+  if (!reply.reasoning.empty() || (thinks && !reply.calls.empty()))
+    message["reasoning_content"] = reply.reasoning;
   for (const ReplyCall& call : reply.calls)
     message["tool_calls"].push_back(
         {{"id", call.id},
@@ -110,7 +112,7 @@ class ChatWriter : public ReplyWriter {
     for (const WholeReply& reply : replies)
       body["choices"].push_back(
           {{"index", body["choices"].size()},
-           {"message", message_of(reply)},
+           {"message", message_of(reply, facts_.thinks)},
            {"logprobs", facts_.logprobs ? logprobs_json(reply.logprobs) : OrderedJson()},
            {"finish_reason", openai_finish(reply.finish)}});
     body["usage"] = openai_usage(end);

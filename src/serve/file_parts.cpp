@@ -38,13 +38,21 @@ OrderedJson picture_part(const NamedFile& file, const PartForm& form) {
   return {{"type", "image_url"}, {"image_url", {{"url", url}}}};
 }
 
+OrderedJson clip_part(const NamedFile& file, const PartForm& form) {
+  const bool item = std::string_view(form.text_type) == "input_text";
+  const std::string url = "data:" + file.type + ";base64," + to_base64(file.bytes);
+  return {{"type", item ? "input_video" : "video_url"}, {"video_url", {{"url", url}}}};
+}
+
 ApiResult<OrderedJson> opened(const NamedFile& file, const PartForm& form,
                               const std::string& where) {
   if (file.type.starts_with("text/"))
     return OrderedJson{{"type", form.text_type}, {"text", fenced(file.name, file.bytes)}};
   if (file.type.starts_with("image/")) return picture_part(file, form);
+  if (file.type.starts_with("video/") && !form.anthropic) return clip_part(file, form);
   return bad_field(where, "is a file of type ", file.type,
-                   ", expected text in UTF-8, a PNG, JPEG, WebP or GIF");
+                   ", expected text in UTF-8, a PNG, JPEG, WebP or GIF",
+                   form.anthropic ? "" : ", an MP4 or WebM");
 }
 
 // {"file_id"} or {"file_data"}; nothing if the object has neither.
@@ -65,6 +73,24 @@ ApiResult<std::optional<NamedFile>> file_of(const OrderedJson& object, const std
   if (!bytes) return bad_field(fields.path("file_data"), "expected base64, or a data URL");
   std::string type = type_of_bytes(*bytes);
   return std::optional<NamedFile>(NamedFile{name.value_or(""), std::move(type), std::move(*bytes)});
+}
+
+// {"video_url": {"file_id", …}} or {"file_id", …}: the file takes its id's place, and what is said
+// of the clip stays.
+ApiResult<std::optional<OrderedJson>> clip_of(const OrderedJson& part, const std::string& where,
+                                              const FileReader& files) {
+  const auto value = part.find("video_url");
+  const bool inside = value != part.end() && value->is_object();
+  const OrderedJson& object = inside ? *value : part;
+  TRY(const std::optional<NamedFile> file,
+      file_of(object, inside ? where + ".video_url" : where, files));
+  if (!file) return std::optional<OrderedJson>();
+  OrderedJson reading = clip_part(*file, {"text", false});
+  reading["type"] = part["type"];
+  for (const auto& [name, said] : object.items())
+    if (name != "file_id" && name != "file_data" && name != "filename" && name != "type")
+      reading["video_url"][name] = said;
+  return std::optional<OrderedJson>(std::move(reading));
 }
 
 // The part in other words; nothing if it stays as it is.
@@ -89,6 +115,7 @@ ApiResult<std::optional<OrderedJson>> reading_of(const OrderedJson& part, const 
     return answer(*inside("file"), where + ".file", {"text", false});
   if (word == "image_url" && inside("image_url"))
     return answer(*inside("image_url"), where + ".image_url", {"text", false});
+  if (word == "video_url" || word == "input_video") return clip_of(part, where, files);
   if (word == "input_file" || word == "input_image")
     return answer(part, where, {"input_text", false});
   if (word != "document" && word != "image") return Reading();

@@ -7,12 +7,13 @@
 //   OpenAI       {"type": "file", "file": {"file_id" or "file_data", "filename"}}
 //                {"type": "input_file", "file_id" or "file_data", …}
 //                {"type": "input_image" or "image_url", …, with "file_id"}
+//                {"type": "input_video" or "video_url", …, with "file_id"}
 //   Anthropic    {"type": "document" or "image", "source": {"type": "file", "file_id"}},
 //                {"type": "document", "source": {"type": "text", "data"}}
 //
 // In a chat {"type": "input_image", "image_url"} becomes an image_url.
 //
-// Text becomes text under its name; a picture becomes a picture with its data, and whether the
+// Text becomes text under its name; a picture or clip becomes one with its data, and whether the
 // model sees it is for others to say; any other file is refused by name.  Stateless; any thread.
 #pragma once
 

@@ -70,7 +70,9 @@ ApiStatus read_given(const Form& form, JsonFields& fields, const ArtLimits& limi
   TRY(std::optional<std::string> mask, read_picture(form, fields, "mask", files));
   if (mask && task == ImageTask::vary)
     return bad_field("mask", "the whole picture is drawn anew; edits take a mask");
-  const bool listed = fields.has("images");
+  const bool listed = fields.has("images") || form.has_file("images");
+  if (listed && (fields.has("image") || form.has_file("image")))
+    return bad_field("images", "stands beside image, expected one picture in all");
   TRY(std::optional<std::string> picture,
       read_picture(form, fields, listed ? "images" : "image", files));
   if (!picture) return bad_field("image", "is missing, expected a picture");
@@ -285,7 +287,7 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
                 .format = call.facts.format};
   fields.tell_unread(call.ignored);
   for (const auto& [name, sent] : form.files)
-    if (task == ImageTask::generate || (name != "image" && name != "mask"))
+    if (task == ImageTask::generate || (name != "image" && name != "images" && name != "mask"))
       call.ignored.push_back(name);
   return call;
 }

@@ -45,7 +45,7 @@ OrderedJson pricing(const std::vector<Price>& prices, int64_t now) {
 
 OrderedJson Senses::input() const {
   OrderedJson kinds = OrderedJson::array({"text"});
-  if (looks) kinds.push_back("image");
+  if (looks) kinds.insert(kinds.end(), {"image", "video"});
   return kinds;
 }
 

@@ -9,6 +9,7 @@
 
 #include "serve/accounts.h"
 #include "serve/base64.h"
+#include "serve/shown_pictures.h"
 #include "serve/video_codec.h"
 
 namespace hadal {
@@ -41,6 +42,10 @@ ApiResult<ShownMessage> read_caption(const OrderedJson& body) {
   TRY(ShownMessage shown, read_shown_message(last, where));
   if (shown.pictures.size() > 1)
     return bad_field(where + ".content", shown.pictures.size(), " pictures, expected at most one");
+  if (!shown.clips.empty())
+    return bad_field(shown.clips.front().where,
+                     "a clip cannot be gone on from here; videos/extensions and videos/edits take "
+                     "one that was made");
   return shown;
 }
 
@@ -135,8 +140,9 @@ OrderedJson clip_json(const std::string& id) {
 // describe the picture for me." is "describe".
 std::string plain_question(const std::string& text) {
   static const std::set<std::string, std::less<>> kLeftOut = {
-      "please",  "a",   "an", "the", "picture", "image", "photo", "photograph",
-      "drawing", "for", "me", "can", "you",     "could", "of",    "briefly"};
+      "please",     "a",    "an",    "the",       "picture", "image", "photo",
+      "photograph", "clip", "video", "animation", "drawing", "for",   "me",
+      "can",        "you",  "could", "of",        "briefly"};
   constexpr std::string_view kBetween = " \n\r\t.,:;?!\"";
   std::string plain;
   for (size_t at = 0; at < text.size();) {
@@ -150,6 +156,11 @@ std::string plain_question(const std::string& text) {
     plain += (plain.empty() ? "" : " ") + word;
   }
   return plain;
+}
+
+bool is_shown(const OrderedJson& part) {
+  return is_clip_part(part) ||
+         (part.is_object() && part.value("type", OrderedJson()) == "image_url");
 }
 
 class PictureChatWriter : public PictureWriter {
@@ -235,9 +246,12 @@ ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std
           read_picture({}, inside, "image_url", no_files(kNameInMessage)));
       if (!picture) return bad_field(here + ".image_url", "is missing");
       shown.pictures.push_back(std::move(*picture));
+    } else if (is_clip_part(content[i])) {
+      TRY(ShownPicture clip, read_clip_part(content[i], here, shown.ignored));
+      shown.clips.push_back(std::move(clip));
     } else {
       return bad_field(here, "a part of type \"", type.substr(0, 40),
-                       "\", expected text or image_url");
+                       "\", expected text, image_url or video_url");
     }
   }
   return shown;
@@ -284,7 +298,16 @@ bool asks_for_description(const std::string& text) {
                                                             "tell what see",
                                                             "tell what is in",
                                                             "say what see",
-                                                            "say what it shows"};
+                                                            "say what it shows",
+                                                            "what happens",
+                                                            "what happens here",
+                                                            "what happens in",
+                                                            "what happens in it",
+                                                            "what happens in this",
+                                                            "what is happening",
+                                                            "what is happening here",
+                                                            "what is happening in",
+                                                            "what is happening in this"};
   return kAsked.contains(plain_question(text));
 }
 
@@ -301,8 +324,7 @@ std::vector<std::string> leave_out_described(OrderedJson& body) {
     if (content == (*messages)[i].end() || !content->is_array()) continue;
     OrderedJson kept = OrderedJson::array();
     for (const OrderedJson& part : *content)
-      if (!part.is_object() || part.value("type", OrderedJson()) != "image_url")
-        kept.push_back(part);
+      if (!is_shown(part)) kept.push_back(part);
     if (kept.size() == content->size()) continue;
     taken.push_back("messages[" + std::to_string(i) + "].content");
     *content = kept.empty() ? OrderedJson("") : std::move(kept);
@@ -317,9 +339,7 @@ bool shows_picture(const OrderedJson& body) {
   if (!last.is_object() || last.value("role", OrderedJson()) != "user") return false;
   const auto content = last.find("content");
   return content != last.end() && content->is_array() &&
-         std::any_of(content->begin(), content->end(), [](const OrderedJson& part) {
-           return part.is_object() && part.value("type", OrderedJson()) == "image_url";
-         });
+         std::any_of(content->begin(), content->end(), is_shown);
 }
 
 ApiResult<PictureChatCall> read_picture_chat(const OrderedJson& body, const ArtLimits& limits,

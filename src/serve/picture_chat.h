@@ -20,6 +20,7 @@
 
 #include "serve/image_codec.h"
 #include "serve/reply_writer.h"
+#include "serve/text_call.h"
 
 namespace hadal {
 
@@ -43,19 +44,21 @@ struct PictureChatCall {
 ApiResult<PictureChatCall> read_picture_chat(const OrderedJson& body, const ArtLimits& limits,
                                              ChatArt art);
 
-// What a user's message holds: its text, and the bytes of its pictures.
+// What a user's message holds: its text, its pictures' bytes, and its clips.
 struct ShownMessage {
   std::string text;
   std::vector<std::string> pictures;
+  std::vector<ShownPicture> clips;
+  std::vector<std::string> ignored;
 };
 ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std::string& where);
 // Whether words beside a picture ask for no more than what it shows: none at all, "Describe it",
 // "What is in this picture?".
 bool asks_for_description(const std::string& text);
-// Takes pictures away that an answer was given to: to a model that describes a picture and does
+// Takes pictures and clips away that an answer was given to: to a model that describes one and does
 // nothing else with it, its answer says all that it knows.  Names what was taken.
 std::vector<std::string> leave_out_described(OrderedJson& body);
-// Whether the last message, the user's, has a picture in it.
+// Whether the last message, the user's, has a picture or clip in it.
 bool shows_picture(const OrderedJson& body);
 
 std::unique_ptr<PictureWriter> make_picture_chat_writer(ReplyFacts facts);

@@ -185,8 +185,10 @@ ApiStatus tell_prompt(const ServedModel& model, const CompletionCall& call, size
 
 }  // namespace
 
-ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call) {
+ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call,
+                              const SeenPictures& seen) {
   std::vector<Message> messages = call.messages;
+  show_frames(seen, messages);
   // V4.1 knows no developer; OpenAI's newer clients call the system so.
   if (model.dialect == Dialect::v41)
     for (Message& message : messages)
@@ -215,7 +217,7 @@ ApiResult<SeenIds> chat_ids(const ServedModel& model, const Prompt& prompt,
 
 ApiResult<ReplyPlan> plan_chat(const ServedModel& model, const ChatCall& call,
                                const SeenPictures& seen) {
-  TRY(const Prompt prompt, chat_prompt(model, call));
+  TRY(const Prompt prompt, chat_prompt(model, call, seen));
   TRY(SeenIds ids, chat_ids(model, prompt, seen));
   TRY(ReplyPlan plan, plan_common(model, call, std::move(ids.ids)));
   plan.generation.given = std::move(ids.given);

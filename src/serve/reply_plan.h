@@ -53,7 +53,8 @@ ApiResult<std::vector<ReplyPlan>> plan_completion(const ServedModel& model,
 GenerationRequest generation_of(const ReplyPlan& plan, int64_t answer);
 
 // The prompt of a conversation, before it is ids, and as them.
-ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call);
+ApiResult<Prompt> chat_prompt(const ServedModel& model, const ChatCall& call,
+                              const SeenPictures& seen);
 ApiResult<SeenIds> chat_ids(const ServedModel& model, const Prompt& prompt,
                             const SeenPictures& seen);
 

@@ -97,9 +97,14 @@ class ReplyWriter {
 std::unique_ptr<ReplyWriter> make_chat_writer(ReplyFacts facts);
 std::unique_ptr<ReplyWriter> make_completion_writer(ReplyFacts facts);
 std::unique_ptr<ReplyWriter> make_messages_writer(ReplyFacts facts);
-// `free_text`: names of tools that are called with a text instead of arguments.
-std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, OrderedJson echoed,
-                                                   std::set<std::string> free_text);
+
+// How one of OpenAI's responses was asked for.
+struct ResponseManner {
+  OrderedJson echoed;               // fields that it repeats
+  std::set<std::string> free_text;  // names of tools that are called with a text, not arguments
+  bool summary = false;             // what was thought streams as its own summary
+};
+std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, ResponseManner manner);
 
 // One server-sent event; without a name only its data.
 std::string sse(const OrderedJson& data, std::string_view event = {});

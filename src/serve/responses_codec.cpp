@@ -18,7 +18,7 @@ ApiResult<Block> read_image(JsonFields& part, const std::string& where, ChatCall
   return picture_block(url, where + ".image_url", call);
 }
 
-// Content of a message: a string, or parts with text, or pictures for a model that sees, in them.
+// Content of a message: a string, or parts with text, or pictures and clips for a model that sees.
 ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::string& where,
                                          Sees sees, ChatCall& call) {
   std::vector<Block> blocks;
@@ -38,11 +38,16 @@ ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::st
       blocks.push_back(std::move(picture));
       continue;
     }
+    if (is_clip_part(value[i]) && sees == Sees::pictures) {
+      TRY(Block clip, clip_block(value[i], here, call));
+      blocks.push_back(std::move(clip));
+      continue;
+    }
     if (type != "input_text" && type != "output_text" && type != "text" &&
         type != "reasoning_text" && type != "summary_text")
       return bad_field(here, "a part of type \"", type.substr(0, 40), "\", but ",
                        sees == Sees::text ? "the model that is served reads text"
-                                          : "text or input_image is expected here");
+                                          : "text, input_image or input_video is expected here");
     TRY(std::string text, part.needed_text("text"));
     blocks.push_back({.text = std::move(text)});
   }
@@ -224,6 +229,19 @@ ApiStatus read_tools(JsonFields& fields, ResponsesCall& call) {
   return choose_tools(choice, "tool_choice", std::move(offered), call.tools);
 }
 
+// The thinking itself stands for its summary; nobody makes it shorter.
+ApiStatus read_summary(JsonFields& reasoning, ResponsesCall& call) {
+  TRY(const std::optional<std::string> summary, reasoning.text("summary"));
+  if (!summary || *summary == "none") return Ok{};
+  const std::string where = reasoning.path("summary");
+  if (*summary != "auto" && *summary != "detailed" && *summary != "concise")
+    return bad_field(where, "found \"", summary->substr(0, 40),
+                     "\", expected auto, concise, detailed or none");
+  if (*summary == "concise") call.ignored.push_back(where);
+  call.summary = true;
+  return Ok{};
+}
+
 }  // namespace
 
 ApiStatus refuse_memory(JsonFields& fields) {
@@ -251,6 +269,7 @@ ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, Sees sees)
   if (reasoning) {
     JsonFields inside(*reasoning, "reasoning");
     TRY_STATUS(read_effort(inside, "effort", call));
+    TRY_STATUS(read_summary(inside, call));
     inside.tell_unread(call.ignored);
   }
   TRY(const OrderedJson* const text, fields.object("text"));

@@ -15,6 +15,7 @@ namespace hadal {
 struct ResponsesCall : ChatCall {
   OrderedJson echoed;               // fields that the reply repeats
   std::set<std::string> free_text;  // tools of type custom, by name
+  bool summary = false;             // what was thought is told as its own summary
 };
 
 // Fields that would need a memory of earlier answers.

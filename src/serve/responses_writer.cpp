@@ -22,15 +22,21 @@ OrderedJson message_item(const std::string& id, const std::string& text, std::st
   return item;
 }
 
-OrderedJson reasoning_item(const std::string& id, const std::string& text,
-                           std::string_view status) {
+OrderedJson summary_part(const std::string& text) {
+  return {{"type", "summary_text"}, {"text", text}};
+}
+
+// A summary does not take the place of what was thought, which comes back with the next request.
+OrderedJson reasoning_item(const std::string& id, const std::string& text, std::string_view status,
+                           bool summary) {
   OrderedJson item = {{"id", id},
                       {"type", "reasoning"},
                       {"status", status},
                       {"summary", OrderedJson::array()},
                       {"content", OrderedJson::array()}};
-  if (status != "in_progress")
-    item["content"].push_back({{"type", "reasoning_text"}, {"text", text}});
+  if (status == "in_progress") return item;
+  item["content"].push_back({{"type", "reasoning_text"}, {"text", text}});
+  if (summary) item["summary"].push_back(summary_part(text));
   return item;
 }
 
@@ -47,8 +53,8 @@ OrderedJson custom_item(const std::string& id, const ReplyCall& call, const std:
 
 class ResponsesWriter : public ReplyWriter {
  public:
-  ResponsesWriter(ReplyFacts facts, OrderedJson echoed, std::set<std::string> free_text)
-      : facts_(std::move(facts)), echoed_(std::move(echoed)), free_text_(std::move(free_text)) {}
+  ResponsesWriter(ReplyFacts facts, ResponseManner manner)
+      : facts_(std::move(facts)), manner_(std::move(manner)) {}
 
   std::string begin() override {
     const OrderedJson response = body("in_progress");
@@ -67,7 +73,7 @@ class ResponsesWriter : public ReplyWriter {
         std::string text = close("completed");
         open_ = Open::call;
         call_ = {happened.call_id, happened.text, {}};
-        if (!free_text_.contains(call_.name)) {
+        if (!manner_.free_text.contains(call_.name)) {
           item_id_ = make_id("fc_");
           return text + added(call_item(item_id_, call_, "in_progress"));
         }
@@ -104,11 +110,11 @@ class ResponsesWriter : public ReplyWriter {
     const WholeReply& reply = replies.front();
     const std::string_view status = end.finish == ReplyFinish::length ? "incomplete" : "completed";
     if (!reply.reasoning.empty())
-      items_.push_back(reasoning_item(make_id("rs_"), reply.reasoning, status));
+      items_.push_back(reasoning_item(make_id("rs_"), reply.reasoning, status, manner_.summary));
     if (!reply.content.empty() || reply.calls.empty())
       items_.push_back(message_item(make_id("msg_"), reply.content, status));
     for (const ReplyCall& call : reply.calls) {
-      if (!free_text_.contains(call.name)) {
+      if (!manner_.free_text.contains(call.name)) {
         items_.push_back(call_item(make_id("fc_"), call, "completed"));
         continue;
       }
@@ -129,7 +135,7 @@ class ResponsesWriter : public ReplyWriter {
         {"status", status},      {"error", nullptr},     {"incomplete_details", nullptr},
         {"model", facts_.model}, {"output", items_},     {"previous_response_id", nullptr},
         {"store", false},        {"usage", nullptr}};
-    response.update(echoed_);
+    response.update(manner_.echoed);
     return response;
   }
   OrderedJson finished(const ReplyEnd& end) const {
@@ -152,13 +158,15 @@ class ResponsesWriter : public ReplyWriter {
   }
   OrderedJson place(OrderedJson fields) const {
     OrderedJson placed = {{"item_id", item_id_}, {"output_index", items_.size()}};
-    if (open_ != Open::call) placed["content_index"] = 0;
+    if (open_ != Open::call) placed[summarises() ? "summary_index" : "content_index"] = 0;
     placed.update(fields);
     return placed;
   }
   std::string added(const OrderedJson& item) {
     return event("response.output_item.added", {{"output_index", items_.size()}, {"item", item}});
   }
+
+  bool summarises() const { return open_ == Open::reasoning && manner_.summary; }
 
   // Text of a reasoning or message item, which is begun if another one is open.
   std::string grow(Open kind, const std::string& more) {
@@ -170,11 +178,15 @@ class ResponsesWriter : public ReplyWriter {
       text_.clear();
       item_id_ = make_id(message ? "msg_" : "rs_");
       text += added(message ? message_item(item_id_, "", "in_progress")
-                            : reasoning_item(item_id_, "", "in_progress"));
+                            : reasoning_item(item_id_, "", "in_progress", false));
       if (message) text += event("response.content_part.added", place({{"part", text_part("")}}));
+      if (summarises())
+        text += event("response.reasoning_summary_part.added", place({{"part", summary_part("")}}));
     }
     text_ += more;
-    return text + event(message ? "response.output_text.delta" : "response.reasoning_text.delta",
+    return text + event(message        ? "response.output_text.delta"
+                        : summarises() ? "response.reasoning_summary_text.delta"
+                                       : "response.reasoning_text.delta",
                         place({{"delta", more}}));
   }
 
@@ -190,8 +202,14 @@ class ResponsesWriter : public ReplyWriter {
       case Open::nothing:
         return "";
       case Open::reasoning:
-        text = event("response.reasoning_text.done", place({{"text", text_}}));
-        item = reasoning_item(item_id_, text_, status);
+        if (summarises()) {
+          text = event("response.reasoning_summary_text.done", place({{"text", text_}}));
+          text +=
+              event("response.reasoning_summary_part.done", place({{"part", summary_part(text_)}}));
+        } else {
+          text = event("response.reasoning_text.done", place({{"text", text_}}));
+        }
+        item = reasoning_item(item_id_, text_, status, manner_.summary);
         break;
       case Open::message:
         text = event("response.output_text.done", place({{"text", text_}}));
@@ -218,8 +236,7 @@ class ResponsesWriter : public ReplyWriter {
   }
 
   ReplyFacts facts_;
-  OrderedJson echoed_;
-  const std::set<std::string> free_text_;
+  const ResponseManner manner_;
   OrderedJson items_ = OrderedJson::array();
   Open open_ = Open::nothing;
   std::string item_id_, text_;
@@ -230,10 +247,8 @@ class ResponsesWriter : public ReplyWriter {
 
 }  // namespace
 
-std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, OrderedJson echoed,
-                                                   std::set<std::string> free_text) {
-  return std::make_unique<ResponsesWriter>(std::move(facts), std::move(echoed),
-                                           std::move(free_text));
+std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, ResponseManner manner) {
+  return std::make_unique<ResponsesWriter>(std::move(facts), std::move(manner));
 }
 
 }  // namespace hadal

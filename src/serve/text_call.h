@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "media/read.h"
 #include "serve/answer_forms.h"
 #include "serve/json_fields.h"
 #include "serve/tool_fields.h"
@@ -41,10 +42,11 @@ struct TextCall {
   std::vector<std::string> ignored;
 };
 
-// A picture of a conversation, and where it stands in the request.
+// A picture or clip of a conversation, and where it stands in the request.
 struct ShownPicture {
   std::string where;
   std::string bytes;
+  std::optional<ClipPart> part = std::nullopt;  // of a clip
 };
 
 // What the model that is served can be shown.

@@ -3,18 +3,20 @@
 // turn, and its viewer need not look again.
 //
 //   ViewCache views(viewer, 256 << 20);
-//   TRY(Tensor rows_ND, views.view(partition, png, 4096));
+//   TRY(std::vector<SeenFrame> seen, views.view(partition, png, {}, 4096));
 //
-// Pictures are told apart by the SHA-256 of their bytes, within a partition: how long an answer
-// takes tells nobody what others have shown.  The one that was asked for longest ago goes first.
-// Any thread.
+// Pictures are told apart by the SHA-256 of their bytes (and, of a clip, of its part), within a
+// partition: how long an answer takes tells nobody what others have shown.  The one that was asked
+// for longest ago goes first. Any thread.
 #pragma once
 
 #include <cstdint>
 #include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "serve/viewer.h"
 
@@ -25,7 +27,8 @@ class ViewCache {
   ViewCache(Viewer& viewer, int64_t budget_bytes) : viewer_(viewer), budget_bytes_(budget_bytes) {}
 
   // As Viewer::view().
-  Result<Tensor> view(const std::string& partition, std::string_view picture, int64_t most);
+  Result<std::vector<SeenFrame>> view(const std::string& partition, std::string_view file,
+                                      const std::optional<ClipPart>& part, int64_t most);
   int64_t placeholder() const { return viewer_.placeholder(); }
 
   struct Gauges {
@@ -37,10 +40,11 @@ class ViewCache {
  private:
   struct Entry {
     std::string digest;
-    Tensor rows_ND;
+    std::vector<SeenFrame> frames;
+    int64_t bytes = 0;
   };
 
-  void keep(const std::string& digest, const Tensor& rows_ND);
+  void keep(const std::string& digest, const std::vector<SeenFrame>& frames);
 
   Viewer& viewer_;
   const int64_t budget_bytes_;

@@ -51,6 +51,7 @@ struct ServeChoice {
   int64_t file_mb = 128, file_picture_mb = 32, files_gb = 25, files = 10'000;
   QueueLimits queue;
   std::string metrics = "both";
+  bool strict_reasoning = false;
 };
 
 // SIGINT and SIGTERM wait for sigtimedwait() in this thread; threads made later inherit that.
@@ -254,6 +255,7 @@ Result<std::unique_ptr<Behind>> open_behind(const ServeChoice& choice, Accounts&
   options.videos = behind->videos.get();
   options.files = behind->files.get();
   options.metrics = metrics_names(choice);
+  options.strict_reasoning = choice.strict_reasoning;
   options.log = [](const std::string& line) { note_line("hadal: " + line); };
   behind->api = std::make_unique<Api>(*behind->model, accounts, options);
   return behind;
@@ -397,6 +399,9 @@ void add_request_options(CLI::App& command, ServeChoice& choice) {
                   "Whether the model thinks when a request does not say")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
+  command.add_flag("--strict-reasoning", choice.strict_reasoning,
+                   "Refuse chats that, thinking, leave out the reasoning_content of a message with "
+                   "tool_calls, as DeepSeek's service does");
   command
       .add_option("--temperature", choice.temperature,
                   "… of requests that name none (default: 1; 0.3 for small models)")

@@ -82,7 +82,8 @@ class StudioArtist : public Artist {
   Result<Artwork> make(const ArtOrder& order, ArtSink& sink,
                        const std::atomic<bool>& cancel) override;
   bool looks() const override { return true; }
-  Result<std::vector<int64_t>> looking_at(const std::string& picture) override;
+  Result<std::vector<int64_t>> looking_at(const std::string& file,
+                                          const std::optional<ClipPart>& part) override;
 
  private:
   PictureRequest request_of(const ArtOrder& order) const;
@@ -106,6 +107,8 @@ class StudioArtist : public Artist {
   Result<std::vector<bool>> cells_shown(const ArtOrder& order, const SpanSize& size) const;
   CellClip begun_on(const ArtOrder& order, const Given& given, uint64_t seed) const;
   Result<CellClip> cells_of(const std::string& picture, const VisualTokenizer& eyes) const;
+  Result<CellClip> cells_of_clip(const std::string& file, const ClipPart& part,
+                                 const VisualTokenizer& eyes) const;
   Result<ArtFile> file_of(const ArtOrder& order, const Given& given, uint64_t seed,
                           Clip clip) const;
   Metadata metadata_of(const ArtOrder& order, const std::string& caption, uint64_t seed) const;
@@ -179,9 +182,44 @@ Result<CellClip> StudioArtist::cells_of(const std::string& picture,
   return encode_clip(eyes, studio_.config(), clip);
 }
 
-Result<std::vector<int64_t>> StudioArtist::looking_at(const std::string& picture) {
+// All frames of the part, as `hadal generate --video` does, unless a rate is asked for.
+Result<CellClip> StudioArtist::cells_of_clip(const std::string& file, const ClipPart& part,
+                                             const VisualTokenizer& eyes) const {
+  constexpr const char* kName = "the clip";
+  const VisualVocabulary& visual = studio_.config().visual;
+  TRY(const MediaInfo info, read_media_info_bytes(file, kName));
+  const double seconds = info.fps > 0 ? static_cast<double>(info.frames) / info.fps : 0;
+  if (part.start > 0 && part.start >= seconds)
+    return fail("start: ", part.start, " s, but the clip is ", seconds, " s long");
+  ReadRequest request{.frames = info.frames};
+  if (!part.is_whole() && info.fps > 0) {
+    const double end = part.end > 0 ? std::min(part.end, seconds) : seconds;
+    request.fps = part.fps > 0 ? part.fps : info.fps;
+    request.start = part.start;
+    request.frames = std::max<int64_t>(1, std::llround((end - part.start) * request.fps));
+  }
+  FrameSize size{info.width, info.height};
+  if (eyes.cells(size.width) * eyes.cells(size.height) > visual.max_frame_cells) {
+    const double side = std::sqrt(static_cast<double>(visual.max_frame_cells));
+    size.width = size.height = static_cast<int64_t>(side) * eyes.config().spatial;
+    request.width = size.width;
+    request.height = size.height;
+  }
+  const int64_t positions =
+      eyes.latent_frames(request.frames) * (eyes.cells(size.width) * eyes.cells(size.height) + 1);
+  if (positions > studio_.config().max_positions)
+    return fail(request.frames, " frames take ", positions, " positions, the context has ",
+                studio_.config().max_positions, "; show less of the clip, or with a lower fps");
+  TRY(const Clip clip, read_media_bytes(file, kName, request));
+  if (clip.frames.empty()) return fail(kName, ": there is no frame in the file");
+  return encode_clip(eyes, studio_.config(), clip);
+}
+
+Result<std::vector<int64_t>> StudioArtist::looking_at(const std::string& file,
+                                                      const std::optional<ClipPart>& part) {
   const std::lock_guard lock(looking_);
-  TRY(const CellClip cells, cells_of(picture, *eyes_.tokenizer));
+  TRY(const CellClip cells,
+      part ? cells_of_clip(file, *part, *eyes_.tokenizer) : cells_of(file, *eyes_.tokenizer));
   return studio_.prompts().describe(cells);
 }
 

@@ -19,19 +19,6 @@ namespace {
 
 constexpr uint8_t kGround = 127;  // around a picture whose shape is not the grid's (§7.2)
 
-// Which frames of a video are read: so many a second that the whole fits the limits.
-Result<Clip> read_frames(const std::string& path) {
-  const ReadLimits limits;
-  TRY(const MediaInfo info, read_media_info(path));
-  const double seconds = info.fps > 0 ? static_cast<double>(info.frames) / info.fps : 0;
-  const int64_t pixels = std::max<int64_t>(1, info.width * info.height);
-  const int64_t most = std::clamp<int64_t>(limits.total_pixels / pixels, 1, kVideoFrames);
-  ReadRequest request;
-  request.fps = std::min(kVideoFps, seconds > 0 ? static_cast<double>(most) / seconds : kVideoFps);
-  request.frames = most;
-  return read_media(path, request, limits);
-}
-
 // A frame at the smallest size that the model is made for, if it is larger.
 Picture smallest(const Picture& frame, const VisionConfig& config) {
   const double pixels = static_cast<double>(frame.width * frame.height);
@@ -65,11 +52,35 @@ Result<Shown::Item> shown_picture(const Picture& picture, std::string label,
   return Shown::Item{std::move(label), plan, fitted(picture, plan.width, plan.height, kGround), {}};
 }
 
-Result<std::vector<Shown::Item>> shown_clip(const Clip& clip, const VisionConfig& config) {
+// So many a second that the whole part fits the limits.
+Result<ReadRequest> frames_to_show(const MediaInfo& info, const ClipPart& part) {
+  const ReadLimits limits;
+  const double seconds = info.fps > 0 ? static_cast<double>(info.frames) / info.fps : 0;
+  if (part.start > 0 && part.start >= seconds)
+    return fail("start: ", part.start, " s, but the clip is ", seconds, " s long");
+  const double length =
+      (part.end > 0 ? std::min(part.end, std::max(seconds, part.start)) : seconds) - part.start;
+  const int64_t pixels = std::max<int64_t>(1, info.width * info.height);
+  const int64_t most = std::clamp<int64_t>(limits.total_pixels / pixels, 1, kVideoFrames);
+  const auto frames_at = [&](double fps) { return std::max(1.0, std::round(length * fps)); };
+  if (part.fps > 0 && frames_at(part.fps) > static_cast<double>(most))
+    return fail("fps: ", part.fps, " a second are ", frames_at(part.fps), " frames in ", length,
+                " s, expected at most ", most, " frames");
+  ReadRequest request;
+  request.start = part.start;
+  request.fps = std::min(kVideoFps, length > 0 ? static_cast<double>(most) / length : kVideoFps);
+  if (part.fps > 0) request.fps = part.fps;
+  request.frames = most;
+  if (part.end > 0) request.frames = std::min(most, static_cast<int64_t>(frames_at(request.fps)));
+  return request;
+}
+
+Result<std::vector<Shown::Item>> shown_clip(const Clip& clip, double start,
+                                            const VisionConfig& config) {
   std::vector<Shown::Item> items;
   for (int64_t frame : changed_frames(clip)) {
     const Picture& picture = clip.frames[static_cast<size_t>(frame)];
-    const double seconds = clip.fps > 0 ? static_cast<double>(frame) / clip.fps : 0;
+    const double seconds = start + (clip.fps > 0 ? static_cast<double>(frame) / clip.fps : 0);
     TRY(Shown::Item item, shown_picture(smallest(picture, config), time_label(seconds), config));
     items.push_back(std::move(item));
   }
@@ -85,8 +96,10 @@ Result<Shown> read_shown(const ShownFiles& files, const VisionConfig& config) {
     shown.items.push_back(std::move(item));
   }
   for (const std::string& path : files.videos) {
-    TRY(const Clip clip, read_frames(path));
-    TRY(std::vector<Shown::Item> items, shown_clip(clip, config));
+    TRY(const MediaInfo info, read_media_info(path));
+    TRY(const ReadRequest request, frames_to_show(info, {}));
+    TRY(const Clip clip, read_media(path, request));
+    TRY(std::vector<Shown::Item> items, shown_clip(clip, 0, config));
     std::move(items.begin(), items.end(), std::back_inserter(shown.items));
   }
   return shown;

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "media/picture.h"
+#include "media/read.h"
 #include "model/cache.h"
 #include "model/vision.h"
 #include "text/message.h"
@@ -48,8 +49,12 @@ struct Shown {
 // A still, or a frame, made ready for a model.
 Result<Shown::Item> shown_picture(const Picture& picture, std::string label,
                                   const VisionConfig& config);
-// The new frames of a clip, under their times ("[1:02.5]").
-Result<std::vector<Shown::Item>> shown_clip(const Clip& clip, const VisionConfig& config);
+// What is read of a clip so that it can be shown; refuses a part that the clip does not have, and
+// a rate that takes more than kVideoFrames.
+Result<ReadRequest> frames_to_show(const MediaInfo& info, const ClipPart& part);
+// The new frames of a clip that begins at `start` seconds, under their times ("[1:02.5]").
+Result<std::vector<Shown::Item>> shown_clip(const Clip& clip, double start,
+                                            const VisionConfig& config);
 
 // Images first, then videos, each in the order given.
 Result<Shown> read_shown(const ShownFiles& files, const VisionConfig& config);

@@ -100,6 +100,14 @@ TEST(ReadMedia, FramesArePickedByTime) {
             (std::vector<int>{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7}));
   const Clip begun = read_file_of("film.mp4", {.fps = 8, .frames = 3});
   EXPECT_EQ(frame_numbers(begun), (std::vector<int>{0, 1, 2}));
+  for (const char* name : {"film.mp4", "vp9.webm", "grey.gif"}) {
+    SCOPED_TRACE(name);
+    const Clip part = read_file_of(name, {.fps = 4, .frames = 2, .start = 0.25});
+    EXPECT_EQ(frame_numbers(part), (std::vector<int>{2, 4}));
+  }
+  EXPECT_EQ(frame_numbers(read_file_of("film.mp4", {.fps = 8, .start = 9})), (std::vector<int>{7}));
+  const Clip later = read_file_of("film.mp4", {.fps = 8, .start = 0.5});
+  EXPECT_EQ(frame_numbers(later), (std::vector<int>{4, 5, 6, 7}));
   const Clip spread = read_file_of("film.mp4", {.frames = 2});
   EXPECT_EQ(frame_numbers(spread), (std::vector<int>{2, 6}));
   EXPECT_EQ(spread.fps, 2);
@@ -201,7 +209,8 @@ TEST(ReadMediaRefuses, RequestsThatMeanNothing) {
   const std::string film = media_file("film.mp4");
   for (const ReadRequest& request :
        {ReadRequest{.width = 8}, ReadRequest{.width = -8, .height = -8}, ReadRequest{.fps = -1},
-        ReadRequest{.frames = -1}, ReadRequest{.width = 1 << 20, .height = 1 << 20}})
+        ReadRequest{.frames = -1}, ReadRequest{.start = 1}, ReadRequest{.fps = 1, .start = -1},
+        ReadRequest{.width = 1 << 20, .height = 1 << 20}})
     EXPECT_FALSE(read_media(film, request));
 }
 

@@ -389,10 +389,54 @@ TEST_F(ChatApi, UnknownFieldsWithinAreLetThroughAndNamed) {
   EXPECT_EQ(
       ignored("/v1/responses", {{"input", "Hello"}},
               {{"reasoning", {{"effort", "none"}, {"summary", "auto"}}}, {"text", {{"d", 1}}}}),
-      "reasoning.summary, text.d");
+      "text.d");
   EXPECT_EQ(ignored("/v1/messages", {{"max_tokens", 9}, {"messages", kHello}},
                     {{"output_config", {{"e", 1}}}}),
             "output_config.e");
+}
+
+TEST_F(ChatApi, StrictlyWhatWasThoughtBeforeACallComesBack) {
+  const auto asked = [&](const json& thought, json fields) {
+    json turn = {{"role", "assistant"},
+                 {"content", nullptr},
+                 {"tool_calls",
+                  {{{"id", "c1"},
+                    {"type", "function"},
+                    {"function", {{"name", "weather"}, {"arguments", "{}"}}}}}}};
+    turn.update(thought);
+    fields["messages"] = {{{"role", "user"}, {"content", "Weather?"}},
+                          turn,
+                          {{"role", "tool"}, {"tool_call_id", "c1"}, {"content", "Rain"}}};
+    const auto exchange = post("/v1/chat/completions", fields);
+    exchange->wait();
+    return exchange;
+  };
+  const json thinking = {{"thinking", {{"type", "enabled"}}}};
+  script("x</think>y");
+  EXPECT_EQ(asked(json::object(), thinking)->answer.status, 200) << "lenient unless told";
+  ApiOptions options;
+  options.strict_reasoning = true;
+  api_ = std::make_unique<Api>(*model_, *accounts_, options);
+  for (const json& thought : {json::object(), json{{"reasoning_content", nullptr}}}) {
+    const auto refused = asked(thought, thinking);
+    EXPECT_EQ(refused->answer.status, 400) << refused->answer.body;
+    EXPECT_TRUE(refused->json()["error"]["message"].get<std::string>().starts_with(
+        "The `reasoning_content` in the thinking mode must be passed back to the API."));
+    EXPECT_EQ(refused->json()["error"]["param"], "messages[1].reasoning_content");
+  }
+  for (const char* word : {"reasoning_content", "reasoning"})
+    EXPECT_EQ(asked({{word, "I look"}}, thinking)->answer.status, 200) << word;
+  EXPECT_EQ(asked({{"reasoning_content", ""}}, thinking)->answer.status, 200) << "of nothing";
+  EXPECT_EQ(asked({{"tool_calls", json::array()}}, thinking)->json()["error"]["param"], nullptr)
+      << "a turn that called nothing";
+  script("y");
+  EXPECT_EQ(asked(json::object(), json::object())->answer.status, 200) << "it does not think";
+  // An answer that thought of nothing says so, and can be sent back as it is.
+  script("</think>" + kCall + kCallsEnd);
+  json with_tools = thinking;
+  with_tools["tools"] = {{{"type", "function"}, {"function", {{"name", "weather"}}}}};
+  const json made = asked({{"reasoning_content", ""}}, with_tools)->json();
+  EXPECT_EQ(made["choices"][0]["message"]["reasoning_content"], "") << made;
 }
 
 TEST_F(ChatApi, HostileJsonIsRefused) {

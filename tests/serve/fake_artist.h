@@ -48,8 +48,10 @@ class FakeArtist : public Artist {
   }
 
   bool looks() const override { return eyes; }
-  Result<std::vector<int64_t>> looking_at(const std::string& picture) override {
+  Result<std::vector<int64_t>> looking_at(const std::string& picture,
+                                          const std::optional<ClipPart>& part) override {
     if (picture.ends_with("bad")) return fail("not a picture");
+    seen_part = part;
     // Cells are ids beyond the vocabulary.
     return std::vector<int64_t>{1, 1 << 20, static_cast<int64_t>(picture.size())};
   }
@@ -72,6 +74,7 @@ class FakeArtist : public Artist {
   }
 
   bool eyes = false;
+  std::optional<ClipPart> seen_part;  // of what was looked at last
   Error failure;
   std::vector<ArtOrder> orders;
 

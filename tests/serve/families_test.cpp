@@ -215,6 +215,56 @@ TEST_F(Families, ResponsesStreamIsNumberedAndComplete) {
     }
 }
 
+TEST_F(Families, ThinkingIsItsOwnSummaryWhereOneIsAskedFor) {
+  script("thought</think>Good day.");
+  json ask = {{"input", "Hello"}, {"reasoning", {{"effort", "low"}, {"summary", "auto"}}}};
+  const json summary = {{{"type", "summary_text"}, {"text", "thought"}}};
+  const json item = post("/v1/responses", ask)->json()["output"][0];
+  EXPECT_EQ(item["summary"], summary);
+  EXPECT_EQ(item["content"][0]["text"], "thought") << "what comes back with the next request";
+  ask["stream"] = true;
+  const std::vector<json> events = post("/v1/responses", ask)->events();
+  for (size_t i = 0; i < events.size(); ++i) EXPECT_EQ(events[i]["sequence_number"], i);
+  const std::vector<std::string> names = types(events);
+  const std::vector<std::string> expected = {"response.output_item.added",
+                                             "response.reasoning_summary_part.added",
+                                             "response.reasoning_summary_text.delta",
+                                             "response.reasoning_summary_text.done",
+                                             "response.reasoning_summary_part.done",
+                                             "response.output_item.done"};
+  ASSERT_GT(names.size(), 8U);
+  EXPECT_EQ(std::vector<std::string>(names.begin() + 2, names.begin() + 8), expected);
+  std::string told;
+  for (const json& event : events) {
+    const std::string type = event["type"];
+    if (type == "response.reasoning_summary_text.delta") told += event["delta"];
+    if (type == "response.reasoning_summary_text.done") {
+      EXPECT_EQ(event["text"], "thought");
+    }
+    if (type == "response.reasoning_summary_part.done") {
+      EXPECT_EQ(event["part"], summary[0]);
+    }
+    if (type.find("reasoning_summary") == std::string::npos) continue;
+    EXPECT_EQ(event["summary_index"], 0);
+    EXPECT_EQ(event["output_index"], 0);
+    EXPECT_EQ(event["item_id"], events[2]["item"]["id"]);
+    EXPECT_FALSE(event.contains("content_index"));
+  }
+  EXPECT_EQ(told, "thought");
+  EXPECT_EQ(events.back()["response"]["output"][0]["summary"], summary);
+  // Nobody makes it shorter.
+  ask["stream"] = false;
+  ask["reasoning"]["summary"] = "concise";
+  const auto concise = post("/v1/responses", ask);
+  concise->wait();
+  EXPECT_EQ(concise->header("x-hadal-ignored-fields"), "reasoning.summary");
+  EXPECT_EQ(concise->json()["output"][0]["summary"], summary);
+  ask["reasoning"]["summary"] = "none";
+  EXPECT_EQ(post("/v1/responses", ask)->json()["output"][0]["summary"], json::array());
+  ask["reasoning"]["summary"] = "loud";
+  EXPECT_EQ(post("/v1/responses", ask)->json()["error"]["param"], "reasoning.summary");
+}
+
 TEST_F(Families, ResponsesRememberNothingAndPairCalls) {
   script("x");
   for (const json& field :

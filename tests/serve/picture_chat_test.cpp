@@ -197,7 +197,51 @@ TEST_F(PictureChat, AModelThatLooksSaysWhatItSees) {
   EXPECT_EQ(said({file, file})->json()["error"]["param"], "messages[0].content");
   EXPECT_EQ(said(json::array({picture(data_url(kPng + "bad"))}))->answer.status, 400);
   const auto models = ask("GET", "/v1/models", "")->json();
-  EXPECT_EQ(models["data"][0]["modalities"], (json{"text", "image"}));
+  EXPECT_EQ(models["data"][0]["modalities"], (json{"text", "image", "video"}));
+}
+
+TEST_F(PictureChat, AModelThatLooksSaysWhatAClipShows) {
+  const std::string gif = "GIF89a, a clip", url = "data:image/gif;base64," + to_base64(gif);
+  const auto clip = [](const json& inside) {
+    return json{{"type", "video_url"}, {"video_url", inside}};
+  };
+  const auto blamed = [&](const json& parts) { return said(parts)->json()["error"]["param"]; };
+  EXPECT_EQ(blamed(json::array({clip({{"url", url}})})), "messages[0].content[0]")
+      << "it reads text";
+  artist_.eyes = true;
+  script("a red circle that moves");
+  const json words = {{"type", "text"}, {"text", "Describe it."}};
+  const auto exchange =
+      said({clip({{"url", url}, {"fps", 4}, {"start", 1}, {"end", 2.5}, {"x", 1}}), words});
+  ASSERT_EQ(exchange->answer.status, 200) << exchange->answer.body;
+  EXPECT_EQ(exchange->json()["choices"][0]["message"]["content"], "a red circle that moves");
+  EXPECT_EQ(worker_.last.prompt, (std::vector<int64_t>{1, 1 << 20, int64_t(gif.size())}));
+  ASSERT_TRUE(artist_.seen_part);
+  EXPECT_EQ(artist_.seen_part->fps, 4);
+  EXPECT_EQ(artist_.seen_part->start, 1);
+  EXPECT_EQ(artist_.seen_part->end, 2.5);
+  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "messages[0].content[0].video_url.x");
+  for (const char* text : {"Describe this video", "What happens in the clip?", ""})
+    EXPECT_EQ(said({clip({{"url", url}}), {{"type", "text"}, {"text", text}}})->answer.status, 200)
+        << text;
+  const std::string bad = "data:;base64," + to_base64(gif + " bad");
+  EXPECT_EQ(blamed(json::array({clip({{"url", bad}})})), "messages[0].content[0].video_url");
+  ASSERT_EQ(said(json::array({clip({{"file_id", keep(gif)}})}))->answer.status, 200);
+  EXPECT_TRUE(artist_.seen_part->is_whole());
+  EXPECT_EQ(blamed({clip({{"url", url}}), picture(data_url(kPng))}), "messages[0].content");
+  EXPECT_EQ(blamed(json::array({clip({{"url", "http://x.example/"}})})),
+            "messages[0].content[0].video_url.url");
+  // A later question is answered from what was said of it.
+  const json shown = {{"role", "user"}, {"content", json::array({clip({{"url", url}})})}};
+  const json told = {{"role", "assistant"}, {"content", "a red circle that moves"}};
+  const json asked = {{"role", "user"}, {"content", "Where to?"}};
+  const auto later = chat({{"messages", {shown, told, asked}}});
+  ASSERT_EQ(later->answer.status, 200) << later->answer.body;
+  EXPECT_EQ(later->header("x-hadal-ignored-fields"), "messages[0].content");
+  // Nothing is drawn from a clip.
+  json fields = kImage;
+  EXPECT_EQ(said({clip({{"url", url}}), words}, fields)->json()["error"]["param"],
+            "messages[0].content[0].video_url");
 }
 
 // A model that can do no more than describe does not answer other questions with a description.

@@ -220,6 +220,17 @@ TEST_F(PicturesTest, EditsThatCannotBeDoneAreRefused) {
   EXPECT_EQ(blamed_part({prompt, file("image", kPng), file("mask", kPng), field("strength", "0")}),
             "strength");
   EXPECT_EQ(blamed_part({prompt, file("image[]", kPng), file("image[]", kPng)}), "image");
+  EXPECT_EQ(blamed_part({prompt, file("image", kPng), file("images", kPng)}), "images");
+  EXPECT_EQ(blamed_part({prompt, file("images[]", kPng), file("images[]", kPng)}), "images");
+  const json one = {{"image_url", data_url(kPng)}};
+  for (const json& given :
+       {json{{"images", {one, one}}}, json{{"images", json::array({one})}, {"image", one}}}) {
+    json body = {{"prompt", "x"}};
+    body.update(given);
+    const json error = post("/v1/images/edits", body)->json()["error"];
+    EXPECT_EQ(error["param"], "images");
+    EXPECT_NE(error["message"].get<std::string>().find("expected one"), std::string::npos);
+  }
   EXPECT_EQ(blamed_part({prompt, file("image", "no picture")}), "image");
   for (const char* url : {"http://example.com/a.png", "data:image/png;base64,?", "file:///etc"}) {
     const auto exchange = post("/v1/images/edits", {{"prompt", "x"}, {"image", url}});

@@ -14,8 +14,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using namespace nlohmann::literals;
 
-// 8 × 6 pixels, all of one size and none like another.
-std::string picture(int number) {
+Picture drawn(int number) {
   Picture drawn(8, 6);
   for (int64_t y = 0; y < drawn.height; ++y)
     for (int64_t x = 0; x < drawn.width; ++x) {
@@ -23,8 +22,24 @@ std::string picture(int number) {
       rgb[number % 3] = static_cast<uint8_t>(x * 36);
       rgb[(number + 1) % 3] = static_cast<uint8_t>(y * 50);
     }
+  return drawn;
+}
+
+// A GIF of four seconds; each shows something else.
+std::string film() {
+  Clip clip;
+  clip.fps = 2;
+  for (int frame = 0; frame < 8; ++frame) clip.frames.push_back(drawn(frame / 2));
+  for (int frame = 6; frame < 8; ++frame) clip.frames[static_cast<size_t>(frame)] = Picture(8, 6);
+  Result<std::string> gif = encode_media(clip, FileKind::gif, {});
+  EXPECT_TRUE(gif);
+  return gif ? *gif : "";
+}
+
+// 8 × 6 pixels, all of one size and none like another.
+std::string picture(int number) {
   Clip still;
-  still.frames.push_back(std::move(drawn));
+  still.frames.push_back(drawn(number));
   Result<std::string> png = encode_media(still, FileKind::png, {});
   EXPECT_TRUE(png);
   return png ? *png : "";
@@ -40,6 +55,10 @@ json image(const std::string& url) {
 
 json shown(const std::string& png) {
   return image("data:image/png;base64," + to_base64(png));
+}
+
+json clip(json inside) {
+  return {{"type", "video_url"}, {"video_url", std::move(inside)}};
 }
 
 json user(const std::string& content) {
@@ -89,13 +108,13 @@ class Seeing : public ServeProgram {
   static int64_t hits(const json& answer) {
     return answer.value("/usage/prompt_cache_hit_tokens"_json_pointer, int64_t{-1});
   }
-  // What the program itself says of a picture.
-  json generated(const std::string& png) const {
-    const std::string file = folder_.file("shown.png");
-    std::ofstream(file, std::ios::binary) << png;
+  // What the program itself says of a picture or clip.
+  json generated(const std::string& bytes, const std::string& option = "--image") const {
+    const std::string file = folder_.file("shown");
+    std::ofstream(file, std::ios::binary) << bytes;
     const Child child =
-        start_program({"generate", "--model", model_, "--chat", "--prompt", "a red", "--image",
-                       file, "--max-tokens", "8", "--temperature", "0", "--json"},
+        start_program({"generate", "--model", model_, "--chat", "--prompt", "a red", option, file,
+                       "--max-tokens", "8", "--temperature", "0", "--json"},
                       folder_.file("log"));
     std::string text;
     for (char c = 0; read(child.out, &c, 1) == 1;) text += c;
@@ -143,7 +162,8 @@ TEST_F(Seeing, AnswersAsTheEngineDoesInEveryLanguage) {
   ASSERT_TRUE(response.contains("output")) << response;
   EXPECT_EQ(response.value("/output/0/content/0/text"_json_pointer, "nothing"), said(whole))
       << response;
-  EXPECT_EQ(answer(get_text("/v1/models"))["data"][0]["modalities"], (json{"text", "image"}));
+  EXPECT_EQ(answer(get_text("/v1/models"))["data"][0]["modalities"],
+            (json{"text", "image", "video"}));
 }
 
 TEST_F(Seeing, APictureIsReadOnceAndNeverTakenForAnother) {
@@ -188,6 +208,80 @@ TEST_F(Seeing, AFileIsShownByItsId) {
             sureness(chat({user(std::vector<json>{shown(png), words("what")})})));
 }
 
+// One frame takes 10 positions, as a picture of its size does.
+TEST_F(Seeing, AClipIsShownAsTheEngineShowsIt) {
+  const std::string gif = film(), url = "data:image/gif;base64," + to_base64(gif);
+  start();
+  const json engine = generated(gif, "--video");
+  const json whole = chat({user(std::vector<json>{clip({{"url", url}}), words("a red")})});
+  ASSERT_TRUE(whole.contains("choices")) << whole << log();
+  EXPECT_EQ(said(whole), engine["text"]);
+  EXPECT_EQ(whole["usage"]["prompt_tokens"], engine["usage"]["prompt_tokens"]);
+  EXPECT_EQ(whole["usage"]["prompt_tokens_details"]["image_tokens"], 40) << "four of eight frames";
+
+  // A file that was sent before, in either API, and what was seen is found again.
+  const json file = answer(upload_text("/v1/files", gif));
+  ASSERT_TRUE(file.contains("id")) << file;
+  const json named =
+      chat({user(std::vector<json>{clip({{"file_id", file["id"]}}), words("a red")})});
+  EXPECT_EQ(sureness(named), sureness(whole));
+  EXPECT_GT(hits(named), 40);
+  const std::vector<json> parts = {{{"type", "input_video"}, {"video_url", url}},
+                                   {{"type", "input_text"}, {"text", "a red"}}};
+  const json response =
+      post("/v1/responses", {{"input", json::array({user(parts)})}, {"max_output_tokens", 8}});
+  EXPECT_EQ(response.value("/output/0/content/0/text"_json_pointer, "nothing"), said(whole))
+      << response;
+}
+
+TEST_F(Seeing, APartOfAClipIsShownUnderItsTimes) {
+  const std::string url = "data:image/gif;base64," + to_base64(film());
+  start();
+  const auto prompt = [&](json inside) {
+    inside["url"] = url;
+    const json told = post("/apply-template",
+                           {{"messages", {user(std::vector<json>{clip(inside), words("what")})}}});
+    const std::string text = told.value("prompt", told.dump());
+    std::string times;
+    for (size_t at = text.find('['); at != std::string::npos; at = text.find('[', at + 1))
+      times += text.substr(at, text.find(']', at) + 1 - at);
+    return times;
+  };
+  EXPECT_EQ(prompt({}), "[0:00.0][0:01.0][0:02.0][0:03.0]") << log();
+  EXPECT_EQ(prompt({{"start", 1.5}}), "[0:01.5][0:02.0][0:03.0]");
+  EXPECT_EQ(prompt({{"start", 1}, {"end", 2.5}}), "[0:01.0][0:02.0]");
+  EXPECT_EQ(prompt({{"end", 9}, {"fps", 0.5}}), "[0:00.0][0:02.0]");
+}
+
+TEST_F(Seeing, ClipsThatCannotBeShownAreRefusedByTheirPlace) {
+  const std::string gif = film(), url = "data:image/gif;base64," + to_base64(gif);
+  start();
+  const auto blamed = [&](const json& inside) {
+    const json body = chat({user(std::vector<json>{words("what"), clip(inside)})});
+    const std::string start = "messages[0].content[1].video_url";
+    const std::string param = body.value("/error/param"_json_pointer, body.dump());
+    EXPECT_TRUE(param.starts_with(start)) << param;
+    EXPECT_TRUE(body.value("/error/message"_json_pointer, "").starts_with(param)) << body;
+    return param.substr(std::min(param.size(), start.size()));
+  };
+  EXPECT_EQ(blamed({{"url", "https://x.example/a.mp4"}}), ".url");
+  EXPECT_EQ(blamed({{"url", "data:video/mp4;base64," + to_base64("no clip")}}), ".url");
+  EXPECT_EQ(blamed({{"url", "data:;base64," + to_base64(picture(0))}}), ".url");
+  EXPECT_EQ(blamed({{"url", "data:;base64," + to_base64(gif.substr(0, 40))}}), "");
+  EXPECT_EQ(blamed({{"file_id", "file-0"}}), ".file_id");
+  EXPECT_EQ(blamed({{"start", 1}}), ".url");
+  EXPECT_EQ(blamed({{"url", url}, {"fps", 0}}), ".fps");
+  EXPECT_EQ(blamed({{"url", url}, {"fps", "2"}}), ".fps");
+  EXPECT_EQ(blamed({{"url", url}, {"start", -1}}), ".start");
+  EXPECT_EQ(blamed({{"url", url}, {"start", 2}, {"end", 2}}), ".end");
+  EXPECT_EQ(blamed({{"url", url}, {"start", 4}}), "") << "behind its end";
+  EXPECT_EQ(blamed({{"url", url}, {"fps", 30}}), "") << "more frames than are shown";
+  std::vector<json> many(9, clip({{"url", url}, {"end", 0.5}}));
+  EXPECT_EQ(chat({user(many)}).value("/error/param"_json_pointer, "none"),
+            "messages[0].content[8].video_url");
+  EXPECT_TRUE(chat({user(std::vector<json>{clip({{"url", url}})})}).contains("choices"));
+}
+
 TEST_F(Seeing, HostilePicturesAreRefusedByTheirPlace) {
   start();
   const auto refused = [&](const json& part) {
@@ -205,7 +299,7 @@ TEST_F(Seeing, HostilePicturesAreRefusedByTheirPlace) {
   bomb.replace(16, 8, std::string("\0\1\x86\xa0\0\1\x86\xa0", 8));  // 100,000 × 100,000
   EXPECT_FALSE(refused(shown(bomb)).empty());
   EXPECT_FALSE(refused({{"type", "image_url"}}).empty());
-  EXPECT_FALSE(refused({{"type", "video_url"}, {"video_url", {{"url", "x"}}}}).empty());
+  EXPECT_FALSE(refused({{"type", "audio"}}).empty());
   std::vector<json> many;
   for (int i = 0; i < 101; ++i) many.push_back(shown(png));
   EXPECT_EQ(chat({user(many)}).value("/error/param"_json_pointer, "none"),
