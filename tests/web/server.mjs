@@ -4,6 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after } from "node:test";
 import { createInterface } from "node:readline";
 
 const PROGRAM = process.env.HADAL_PROGRAM;
@@ -11,6 +12,10 @@ const MODEL = new URL("../../models/nano", import.meta.url).pathname;
 
 // At temperature 0 nano answers this until its context ends: for tests that stop it.
 export const ENDLESS = "1 2 3 4 5 6 7 8 9 10 11 12 13 14";
+
+// A test that fails leaves its server behind, and node would wait for it.
+const children = [];
+after(() => children.forEach((child) => child.kill("SIGKILL")));
 
 export class Server {
   #child;
@@ -49,6 +54,7 @@ export class Server {
     ];
     if (!more.includes("--port")) words.push("--port", "0");
     this.#child = spawn(PROGRAM, [...words, ...more], { stdio: ["ignore", "pipe", "pipe"] });
+    children.push(this.#child);
     this.#child.stderr.on("data", (text) => (this.#log += text));
     const lines = createInterface({ input: this.#child.stdout });
     for await (const line of lines) {

@@ -185,6 +185,7 @@ export function key_dialog(why: string, given: (key: string) => void): void {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     box.close();
+    box.remove(); // now: "close" comes later, and the server may ask for another key before
     given(input.value.trim());
   });
   input.focus();
