@@ -4,7 +4,6 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
 import { createInterface } from "node:readline";
 
 const PROGRAM = process.env.HADAL_PROGRAM;
@@ -13,9 +12,9 @@ const MODEL = new URL("../../models/nano", import.meta.url).pathname;
 // At temperature 0 nano answers this until its context ends: for tests that stop it.
 export const ENDLESS = "1 2 3 4 5 6 7 8 9 10 11 12 13 14";
 
-// A test that fails leaves its server behind, and node would wait for it.
+// A test that fails leaves its server behind: node does not wait for it, and it goes with node.
 const children = [];
-after(() => children.forEach((child) => child.kill("SIGKILL")));
+process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")));
 
 export class Server {
   #child;
@@ -62,6 +61,7 @@ export class Server {
       if (!chat) continue;
       this.url = chat[1];
       this.port = chat[2];
+      for (const held of [this.#child, this.#child.stdout, this.#child.stderr]) held.unref();
       return;
     }
     throw new Error(`hadal serve did not start: ${this.#log}`);
@@ -76,6 +76,7 @@ export class Server {
 
   // Resolves with the exit code.
   async stop() {
+    this.#child.ref();
     const ended = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.kill("SIGTERM");
     const code = await ended;
