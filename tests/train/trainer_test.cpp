@@ -44,7 +44,8 @@ TEST(TrainerTest, LearnsABatchByHeart) {
   EXPECT_GT(reports.front().loss, 5);
   Result<HeldOut> held_out = trainer->validate(1 << 20);
   ASSERT_TRUE(held_out);
-  double guess = std::log(testing::kDocuments) * testing::kDocuments / static_cast<double>(held_out->tokens);
+  double guess =
+      std::log(testing::kDocuments) * testing::kDocuments / static_cast<double>(held_out->tokens);
   EXPECT_LT(held_out->loss() - guess, 0.1) << "last step " << reports.back().loss;
 }
 
