@@ -19,7 +19,7 @@ namespace hadal {
 struct Senses {
   bool looks = false, draws = false, films = false;
 
-  OrderedJson input() const;   // ["text", "image"]
+  OrderedJson input() const;   // ["text", "image", "video"]
   OrderedJson output() const;  // ["text", "image", "video"]
 };
 
