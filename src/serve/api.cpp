@@ -122,10 +122,8 @@ Api::Api(const ServedModel& model, Accounts& accounts, ApiOptions options)
             options_.log("ledger: " + error.message + "; the entry is kept and tried again");
           },
           [this](const Bill& bill) { metrics_.charged(bill); }) {
-  if (model_.viewer) {
-    views_ = std::make_unique<ViewCache>(*model_.viewer, kViewBytes);
-    viewing_ = std::make_unique<ViewQueue>(kViewQueue);
-  }
+  if (model_.viewer) views_ = std::make_unique<ViewCache>(*model_.viewer, kViewBytes);
+  if (model_.viewer || options_.artist) viewing_ = std::make_unique<ViewQueue>(kViewQueue);
   if (!options_.artist) return;
   pictures_ = std::make_unique<Pictures>(*options_.artist, options_.videos,
                                          VideoJobsHost{.accounts = accounts_,

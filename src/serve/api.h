@@ -170,6 +170,9 @@ class Api : public HttpHandler {
   using Seen = std::function<ApiStatus(const SeenPictures& seen)>;
   ApiStatus look_first(const Asked& asked, const std::shared_ptr<const ChatCall>& call,
                        ErrorFamily family, Seen seen);
+  // What reads foreign pictures and clips, which takes its time, on the thread for it.
+  ApiStatus in_turn(const Asked& asked, const std::string& user, ErrorFamily family,
+                    std::function<ApiStatus()> look);
   using PromptTeller = std::function<OrderedJson(const Prompt& prompt, const SeenIds& read)>;
   ApiStatus tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family, PromptTeller tell);
   ApiStatus check_balance(const Asked& asked);
@@ -181,6 +184,8 @@ class Api : public HttpHandler {
   ApiStatus draw_in_chat(const Asked& asked, const OrderedJson& body, ChatArt art);
   ApiStatus film_in_chat(const Asked& asked, PictureChatCall call, const ReplyFacts& facts);
   ApiStatus look_in_chat(const Asked& asked, OrderedJson body);
+  ApiStatus describe_in_chat(const Asked& asked, CompletionCall completion,
+                             std::vector<int64_t> prompt);
   ApiStatus draw_in_response(const Asked& asked, const OrderedJson& body);
   // `job`: what it is made from, if from anything.
   ApiResult<VideoJob> add_video(const Asked& asked, ArtOrder order, const std::string& user,
@@ -214,6 +219,7 @@ class Api : public HttpHandler {
   ApiResult<VideoJob> source_video(const Asked& asked, VideoJobs& videos, const Form& form);
   ApiStatus extend_video(const Asked& asked, VideoJobs& videos);
   ApiStatus edit_video(const Asked& asked, VideoJobs& videos);
+  ApiStatus edit_sent_clip(const Asked& asked, const Form& form, std::string clip);
   ApiStatus make_from_video(const Asked& asked, VideoJobs& videos, VideoCall call, VideoJob from);
   ApiStatus check_finished(const VideoJob& job) const;
   ApiResult<FileStore*> files_or_refusal();
@@ -240,7 +246,7 @@ class Api : public HttpHandler {
   Bookkeeper bookkeeper_;
   std::unique_ptr<Pictures> pictures_;  // null: the model does not draw
   std::unique_ptr<ViewCache> views_;    // null: the model reads text only
-  std::unique_ptr<ViewQueue> viewing_;  // last: its thread uses all of the above
+  std::unique_ptr<ViewQueue> viewing_;  // null as both; last: its thread uses all of the above
 };
 
 }  // namespace hadal

@@ -78,7 +78,7 @@ ApiStatus Api::draw_in_response(const Asked& asked, const OrderedJson& body) {
 ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   OrderedJson& messages = body.at("messages");
   const std::string where = "messages[" + std::to_string(messages.size() - 1) + "]";
-  TRY(const ShownMessage shown, read_shown_message(messages.back(), where));
+  TRY(ShownMessage shown, read_shown_message(messages.back(), where));
   const size_t count = shown.pictures.size() + shown.clips.size();
   if (count != 1)
     return bad_field(where + ".content", count,
@@ -91,29 +91,37 @@ ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   messages = OrderedJson::array({{{"role", "user"}, {"content", ""}}});
   TRY(ChatCall call, read_chat_call(body, Sees::text));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  const bool clip = !shown.clips.empty();
-  Result<std::vector<int64_t>> prompt =
-      pictures_->artist().looking_at(clip ? shown.clips.front().bytes : shown.pictures.front(),
-                                     clip ? shown.clips.front().part : std::nullopt);
-  if (!prompt)
-    return bad_field(clip ? shown.clips.front().where : where + ".content", prompt.error().message);
   CompletionCall completion;
   static_cast<TextCall&>(completion) = call;
-  // Planned by its length: cells are ids beyond those that a request may name.
-  completion.prompts.emplace_back(std::vector<int64_t>(prompt->size()));
   if (!alone) completion.ignored.emplace_back("messages");
   completion.ignored.insert(completion.ignored.end(), shown.ignored.begin(), shown.ignored.end());
+  TRY_STATUS(check_balance(asked));
+  const auto look = [this, asked, shown = std::move(shown), where, completion]() -> ApiStatus {
+    const bool clip = !shown.clips.empty();
+    Result<std::vector<int64_t>> prompt =
+        pictures_->artist().looking_at(clip ? shown.clips.front().bytes : shown.pictures.front(),
+                                       clip ? shown.clips.front().part : std::nullopt);
+    if (prompt) return describe_in_chat(asked, completion, prompt.take());
+    return bad_field(clip ? shown.clips.front().where : where + ".content", prompt.error().message);
+  };
+  return in_turn(asked, call.user, ErrorFamily::openai, look);
+}
+
+ApiStatus Api::describe_in_chat(const Asked& asked, CompletionCall completion,
+                                std::vector<int64_t> prompt) {
+  // Planned by its length: cells are ids beyond those that a request may name.
+  completion.prompts.emplace_back(std::vector<int64_t>(prompt.size()));
   TRY(std::vector<ReplyPlan> plans, plan_completion(model_, completion));
   ReplyPlan& plan = plans.front();
-  plan.generation.prompt = prompt.take();
+  plan.generation.prompt = std::move(prompt);
   plan.picture_tokens = std::count_if(plan.generation.prompt.begin(), plan.generation.prompt.end(),
                                       [this](int64_t id) { return id >= model_.worker.vocab(); });
-  ReplyFacts facts = facts_for(call, plans, make_id("chatcmpl-"));
+  ReplyFacts facts = facts_for(completion, plans, make_id("chatcmpl-"));
   return answer_text(asked, {.plans = std::move(plans),
-                             .answers = call.answers,
-                             .user = call.user,
-                             .cache_salt = call.cache_salt,
-                             .stream = call.stream,
+                             .answers = completion.answers,
+                             .user = completion.user,
+                             .cache_salt = completion.cache_salt,
+                             .stream = completion.stream,
                              .call_prefix = "call_",
                              .family = ErrorFamily::openai,
                              .writer = make_chat_writer,

@@ -236,12 +236,35 @@ ApiStatus Api::extend_video(const Asked& asked, VideoJobs& videos) {
 
 // All its frames, painted over.
 ApiStatus Api::edit_video(const Asked& asked, VideoJobs& videos) {
-  TRY(const Form form, read_form(asked.exchange->request()));
+  TRY(Form form, read_form(asked.exchange->request()));
+  TRY(std::optional<std::string> sent, read_sent_clip(form, file_reader(asked)));
+  if (sent) return edit_sent_clip(asked, form, std::move(*sent));
   TRY(const VideoJob job, source_video(asked, videos, form));
   TRY(VideoCall call, read_video_edit(form, pictures_->artist().limits(), job));
   VideoJob from;
   from.made_from = job.id;
   return make_from_video(asked, videos, std::move(call), std::move(from));
+}
+
+// How long the clip is, is known once it was looked into.
+ApiStatus Api::edit_sent_clip(const Asked& asked, const Form& form, std::string clip) {
+  TRY_STATUS(check_balance(asked));
+  TRY(const std::string user, [&] {
+    JsonFields fields(form.fields, "");
+    return read_user(fields);
+  }());
+  const auto look = [this, asked, fields = form.fields, clip = std::move(clip)]() -> ApiStatus {
+    Result<MediaInfo> info = read_media_info_bytes(clip, "video");
+    if (!info) return bad_field("video", info.error().message);
+    TRY(VideoCall call, read_clip_edit({fields, {}}, pictures_->artist().limits(), *info));
+    TRY_STATUS(check_picture_model(call.model));
+    TRY_STATUS(check_order(pictures_->artist(), call.order));
+    call.order.first_frame = clip;
+    TRY(const VideoJob made, add_video(asked, std::move(call.order), call.user, {}));
+    reply_json(*asked.exchange, video_json(made, model_.id, 0), ignored_headers(call.ignored));
+    return Ok{};
+  };
+  return in_turn(asked, user, ErrorFamily::openai, look);
 }
 
 ApiStatus Api::make_from_video(const Asked& asked, VideoJobs& videos, VideoCall call,

@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 13> kNumbers = {
     "fps",   "partial_images", "strength"};
 constexpr std::string_view kFlag = "stream";
 // Larger pictures than any camera's; the sandbox that decodes them has limits of its own.
-constexpr size_t kMostPictureBytes = 32 << 20;
+constexpr size_t kMostMediaBytes = 32 << 20;
 
 template <typename Number>
 bool read_whole(std::string_view text, OrderedJson& value) {
@@ -69,11 +69,21 @@ ApiResult<Form> form_of_parts(const std::vector<FormPart>& parts) {
   return form;
 }
 
-ApiResult<std::string> picture_of(const OrderedJson& value, const std::string& where,
-                                  const FileReader& files) {
+ApiStatus check_kind(const std::string& bytes, const std::string& name,
+                     std::initializer_list<FileKind> kinds, std::string_view otherwise) {
+  const FileKind kind =
+      kind_of_bytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) return bad_field(name, otherwise);
+  if (bytes.size() > kMostMediaBytes)
+    return bad_field(name, "has ", bytes.size(), " bytes, at most ", kMostMediaBytes);
+  return Ok{};
+}
+
+ApiResult<std::string> media_of(const OrderedJson& value, const std::string& where,
+                                const FileReader& files) {
   if (value.is_array()) {
-    if (value.size() != 1) return bad_field(where, value.size(), " pictures, expected one");
-    return picture_of(value[0], where + "[0]", files);
+    if (value.size() != 1) return bad_field(where, value.size(), " files, expected one");
+    return media_of(value[0], where + "[0]", files);
   }
   if (value.is_object()) {
     JsonFields fields(value, where);
@@ -82,32 +92,44 @@ ApiResult<std::string> picture_of(const OrderedJson& value, const std::string& w
       TRY(NamedFile file, files(*id, where + ".file_id"));
       return std::move(file.bytes);
     }
-    if (value.contains("url")) return picture_of(value["url"], where + ".url", files);
+    if (value.contains("url")) return media_of(value["url"], where + ".url", files);
     if (!value.contains("image_url"))
       return bad_field(where, "expected {\"image_url\": …} or {\"file_id\": …}");
-    return picture_of(value["image_url"], where + ".image_url", files);
+    return media_of(value["image_url"], where + ".image_url", files);
   }
   if (!value.is_string())
     return bad_field(where, "found ", json_kind(value), ", expected a data URL");
   std::optional<std::string> bytes = from_data_url(value.get_ref<const std::string&>());
   if (!bytes)
     return bad_field(where,
-                     "expected a URL that holds the picture, data:image/png;base64,…; nothing "
-                     "is fetched from addresses");
+                     "expected a URL that holds the file, data:…;base64,…; nothing is fetched from "
+                     "addresses");
   return std::move(*bytes);
+}
+
+ApiResult<std::optional<std::string>> read_media(const Form& form, JsonFields& fields,
+                                                 const std::string& name, const FileReader& files) {
+  const OrderedJson& value = fields.any(name);
+  if (const auto sent = form.files.find(name); sent != form.files.end()) {
+    if (sent->second.size() > 1)
+      return bad_field(name, sent->second.size(), " files, expected one");
+    return std::optional(sent->second.front());
+  }
+  if (value.is_null()) return std::optional<std::string>();
+  TRY(std::string bytes, media_of(value, name, files));
+  return std::optional(std::move(bytes));
 }
 
 }  // namespace
 
 ApiStatus check_picture(const std::string& bytes, const std::string& name) {
-  const FileKind kind =
-      kind_of_bytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
-  const bool still = kind == FileKind::png || kind == FileKind::jpeg || kind == FileKind::webp ||
-                     kind == FileKind::gif;
-  if (!still) return bad_field(name, "is no PNG, JPEG, WebP or GIF");
-  if (bytes.size() > kMostPictureBytes)
-    return bad_field(name, "has ", bytes.size(), " bytes, at most ", kMostPictureBytes);
-  return Ok{};
+  return check_kind(bytes, name, {FileKind::png, FileKind::jpeg, FileKind::webp, FileKind::gif},
+                    "is no PNG, JPEG, WebP or GIF");
+}
+
+ApiStatus check_clip(const std::string& bytes, const std::string& name) {
+  return check_kind(bytes, name, {FileKind::mp4, FileKind::webm, FileKind::gif},
+                    "is no MP4, WebM or GIF");
 }
 
 ApiResult<Form> read_form(const HttpRequest& request) {
@@ -124,19 +146,20 @@ ApiResult<Form> read_form(const HttpRequest& request) {
 ApiResult<std::optional<std::string>> read_picture(const Form& form, JsonFields& fields,
                                                    const std::string& name,
                                                    const FileReader& files) {
-  std::optional<std::string> picture;
-  const OrderedJson& value = fields.any(name);
-  if (const auto sent = form.files.find(name); sent != form.files.end()) {
-    if (sent->second.size() > 1)
-      return bad_field(name, sent->second.size(), " pictures, expected one");
-    picture = sent->second.front();
-  } else if (!value.is_null()) {
-    TRY(picture, picture_of(value, name, files));
-  }
+  TRY(std::optional<std::string> picture, read_media(form, fields, name, files));
   if (picture) {
     TRY_STATUS(check_picture(*picture, name));
   }
   return picture;
+}
+
+ApiResult<std::optional<std::string>> read_clip(const Form& form, JsonFields& fields,
+                                                const std::string& name, const FileReader& files) {
+  TRY(std::optional<std::string> clip, read_media(form, fields, name, files));
+  if (clip) {
+    TRY_STATUS(check_clip(*clip, name));
+  }
+  return clip;
 }
 
 FileReader no_files(std::string_view why) {

@@ -48,8 +48,14 @@ ApiResult<std::optional<std::string>> read_picture(const Form& form, JsonFields&
                                                    const std::string& name,
                                                    const FileReader& files);
 
-// A still of a kind that can be read, and not too large; `name` begins the message if not.
+// The same for a clip.
+ApiResult<std::optional<std::string>> read_clip(const Form& form, JsonFields& fields,
+                                                const std::string& name, const FileReader& files);
+
+// A still, or a clip, of a kind that can be read, and not too large; `name` begins the message if
+// not.
 ApiStatus check_picture(const std::string& bytes, const std::string& name);
+ApiStatus check_clip(const std::string& bytes, const std::string& name);
 
 // Both numbers of "64x48".
 struct FormSize {

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "media/kind.h"
 #include "serve/base64.h"
 #include "serve/form.h"
 
@@ -53,10 +52,7 @@ ApiResult<std::string> read_clip_url(const std::string& url, const std::string& 
     return bad_field(where,
                      "expected a URL that holds the clip, data:video/mp4;base64,…, or a file_id; "
                      "nothing is fetched from addresses");
-  const FileKind kind =
-      kind_of_bytes({reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()});
-  if (kind != FileKind::mp4 && kind != FileKind::webm && kind != FileKind::gif)
-    return bad_field(where, "is no MP4, WebM or GIF");
+  TRY_STATUS(check_clip(*bytes, where));
   return std::move(*bytes);
 }
 

@@ -161,7 +161,9 @@ ApiResult<VideoCall> read_remix(const Form& form, const ArtLimits& limits, const
 
 ApiResult<std::string> read_source_id(const Form& form) {
   if (form.has_file("video"))
-    return bad_field("video", "a file, expected {\"id\": …} of a video that was made here");
+    return bad_field("video",
+                     "a file, expected {\"id\": …} of a video that was made here; edits "
+                     "take files");
   JsonFields fields(form.fields, "");
   if (fields.any("video").is_string()) return fields.needed_text("video");
   TRY(const OrderedJson* const video, fields.object("video"));
@@ -184,18 +186,64 @@ ApiResult<VideoCall> read_extension(const Form& form, const ArtLimits& limits,
   return call;
 }
 
-ApiResult<VideoCall> read_video_edit(const Form& form, const ArtLimits& limits,
-                                     const VideoJob& source) {
+namespace {
+
+ApiResult<VideoCall> read_painted_over(Form form, const ArtLimits& limits) {
   constexpr double kUsualStrength = 0.6;  // what is there shines through
-  TRY_STATUS(keep_own(
-      form, {"size", "width", "height", "fps", "num_frames", "seconds", "input_reference"}));
   JsonFields fields(form.fields, "");
   TRY(const std::optional<double> strength, fields.number("strength", 0, 1));
+  form.fields.erase("strength");
+  TRY(VideoCall call, read_video_call(form, limits, no_files(kVideoBegins)));
+  TRY_STATUS(paint_over(strength.value_or(kUsualStrength), limits, call.order));
+  return call;
+}
+
+}  // namespace
+
+ApiResult<VideoCall> read_video_edit(const Form& form, const ArtLimits& limits,
+                                     const VideoJob& source) {
+  TRY_STATUS(keep_own(
+      form, {"size", "width", "height", "fps", "num_frames", "seconds", "input_reference"}));
   Form own = form_like(form, source);
   own.fields["num_frames"] = all_frames(source);
-  own.fields.erase("strength");
-  TRY(VideoCall call, read_video_call(own, limits, no_files(kVideoBegins)));
-  TRY_STATUS(paint_over(strength.value_or(kUsualStrength), limits, call.order));
+  return read_painted_over(std::move(own), limits);
+}
+
+ApiResult<std::optional<std::string>> read_sent_clip(const Form& form, const FileReader& files) {
+  JsonFields fields(form.fields, "");
+  const OrderedJson& video = fields.any("video");
+  const bool names_one =
+      (video.is_object() && video.contains("id")) ||
+      (video.is_string() && !video.get_ref<const std::string&>().starts_with("data:"));
+  if (names_one && !form.has_file("video")) return std::optional<std::string>();
+  return read_clip(form, fields, "video", files);
+}
+
+ApiResult<VideoCall> read_clip_edit(const Form& form, const ArtLimits& limits,
+                                    const MediaInfo& clip) {
+  if (clip.frames < 2 || clip.fps <= 0)
+    return bad_field("video", "has ", clip.frames, " frames, expected a clip of 2 or more");
+  TRY_STATUS(keep_own(form, {"input_reference"}));
+  const double seconds = static_cast<double>(clip.frames) / clip.fps;
+  Form own{.fields = form.fields, .files = {}};
+  own.fields.erase("video");
+  JsonFields fields(form.fields, "");
+  TRY(const std::optional<double> fps, fields.number("fps", 1, kMostRate));
+  TRY(const std::optional<int64_t> frames, fields.integer("num_frames", 2, 1 << 16));
+  const bool timed = fields.has("seconds");
+  // The clip keeps its pace: what is not asked for follows from its length.
+  if (!fps)
+    own.fields["fps"] =
+        std::clamp(frames ? static_cast<double>(*frames) / seconds : clip.fps, 1.0, kMostRate);
+  if (!frames && !timed)
+    own.fields["num_frames"] =
+        fps ? std::max<int64_t>(2, std::llround(*fps * seconds)) : clip.frames;
+  TRY(VideoCall call, read_painted_over(std::move(own), limits));
+  if (call.order.frames > clip.frames)
+    return bad_field(timed    ? "seconds"
+                     : frames ? "num_frames"
+                              : "fps",
+                     "asks for ", call.order.frames, " frames, the clip has ", clip.frames);
   return call;
 }
 

@@ -5,6 +5,7 @@
 //   OrderedJson body = video_json(job, "nano", 0.4);
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,13 @@ ApiResult<VideoCall> read_extension(const Form& form, const ArtLimits& limits,
 // A finished video painted over: {"video": {"id"}, "prompt", "strength"}.
 ApiResult<VideoCall> read_video_edit(const Form& form, const ArtLimits& limits,
                                      const VideoJob& source);
+// A clip that the client brought, as {"video": {"file_id"}}, a data URL or a file of the form; none
+// if a finished video is named.
+ApiResult<std::optional<std::string>> read_sent_clip(const Form& form, const FileReader& files);
+// The same as an edit of a finished video, but for size, num_frames (or seconds) and fps, which may
+// be asked for: so many frames, evenly over the whole clip.  Its bytes are for who has them.
+ApiResult<VideoCall> read_clip_edit(const Form& form, const ArtLimits& limits,
+                                    const MediaInfo& clip);
 
 // Of the whole video, with those of the one that it extends.
 int64_t all_frames(const VideoJob& job);

@@ -253,7 +253,7 @@ Result<StudioArtist::Given> StudioArtist::given_of(const ArtOrder& order) {
 Result<StudioArtist::Given> StudioArtist::paper_of(const ArtOrder& order) const {
   const ReadRequest one{.width = order.width, .height = order.height, .frames = 1};
   ReadRequest asked = one;
-  if (order.frames > 1) asked.frames = 0;
+  asked.frames = order.frames;
   TRY(const Clip clip, read_media_bytes(order.first_frame, "the given picture", asked));
   if (static_cast<int64_t>(clip.frames.size()) != order.frames)
     return fail("the given picture: has ", clip.frames.size(), " frames, expected ", order.frames);

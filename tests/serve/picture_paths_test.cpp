@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "fake_artist.h"
+#include "media/write.h"
 #include "serve/base64.h"
 
 namespace hadal {
@@ -32,6 +33,18 @@ class PicturePaths : public PictureApiTest {
       return now["status"] == "completed" || now["status"] == "failed";
     }));
     return now;
+  }
+  // A GIF.
+  static std::string film(int64_t frames, double fps) {
+    Clip clip{.frames = {}, .fps = fps};
+    for (int64_t i = 0; i < frames; ++i) {
+      Picture picture(32, 32);
+      std::fill_n(picture.pixel(0, i), 3 * picture.width, uint8_t{255});
+      clip.frames.push_back(std::move(picture));
+    }
+    Result<std::string> gif = encode_media(clip, FileKind::gif, {});
+    EXPECT_TRUE(gif);
+    return gif ? *gif : "";
   }
   static std::string data_url(const std::string& bytes) {
     return "data:image/png;base64," + to_base64(bytes);
@@ -163,6 +176,54 @@ TEST_F(PicturePaths, AnEditPaintsOverTheWholeVideo) {
   EXPECT_EQ(
       asked("/v1/videos/edits", {{"video", {{"id", "video_0"}}}, {"prompt", "x"}})->answer.status,
       404);
+}
+
+TEST_F(PicturePaths, AClipThatAClientBringsIsPaintedOver) {
+  const std::string gif = film(6, 4), url = "data:image/gif;base64," + to_base64(gif);
+  const auto edit = [&](json fields) {
+    if (!fields.contains("video")) fields["video"] = url;
+    fields["prompt"] = "at night";
+    return asked("/v1/videos/edits", fields);
+  };
+  const json edited = edit({{"seed", 4}})->json();
+  ASSERT_TRUE(edited.contains("id")) << edited;
+  EXPECT_EQ(edited["num_frames"], 6);
+  EXPECT_EQ(edited["fps"], 4);
+  EXPECT_EQ(edited["size"], "64x64");
+  EXPECT_TRUE(edited["edited_from_video_id"].is_null());
+  ArtOrder order = artist_.begun(1);
+  EXPECT_EQ(order.first_frame, gif);
+  EXPECT_EQ(order.paint_over, 0.6);
+  EXPECT_EQ(order.frames, 6);
+  ASSERT_EQ(finished(edited["id"])["status"], "completed");
+
+  // It keeps its pace, whichever of the two is asked for.
+  const json fewer = edit({{"num_frames", 3}, {"size", "32x16"}, {"strength", 0.5}})->json();
+  EXPECT_EQ(fewer["fps"], 2);
+  EXPECT_EQ(fewer["size"], "32x16");
+  EXPECT_EQ(edit({{"fps", 2}})->json()["num_frames"], 3);
+  EXPECT_EQ(edit({{"seconds", "0.5"}})->json()["num_frames"], 2);
+  const auto form = post_form("/v1/videos/edits", {file("video", gif), field("prompt", "at night"),
+                                                   field("num_frames", "2")});
+  form->wait();
+  EXPECT_EQ(form->json()["num_frames"], 2) << form->answer.body;
+
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<std::string, json>>{{"num_frames", 7},
+                                                           {"seconds", 9},
+                                                           {"fps", 30},
+                                                           {"strength", 0},
+                                                           {"size", "512x512"},
+                                                           {"input_reference", data_url(kPng)}}) {
+    const auto exchange = edit({{name, value}});
+    EXPECT_EQ(exchange->answer.status, 400) << name << exchange->answer.body;
+    EXPECT_EQ(exchange->json()["error"]["param"], name);
+  }
+  for (const std::string& bad : {gif.substr(0, 12), film(1, 4), kPng, std::string("text")})
+    EXPECT_EQ(edit({{"video", "data:;base64," + to_base64(bad)}})->json()["error"]["param"],
+              "video");
+  EXPECT_EQ(edit({{"video", {{"url", "http://x.example/a.mp4"}}}})->json()["error"]["param"],
+            "video.url");
 }
 
 TEST_F(PicturePaths, AWaitingEditSurvivesTheServer) {
