@@ -266,10 +266,7 @@ Status write_plot(const std::string& path, const std::vector<Row>& rows) {
     step.points.emplace_back(static_cast<double>(row.context), row.step.processor_ms);
     chunk.points.emplace_back(static_cast<double>(row.context), row.chunk.processor_ms);
   }
-  TRY(AtomicFile file, AtomicFile::create(path));
-  const std::string svg = curves_svg({step, chunk});
-  TRY_STATUS(file.write(svg.data(), static_cast<int64_t>(svg.size())));
-  return file.commit();
+  return write_curves(path, {step, chunk});
 }
 
 Result<int> bench_context(ContextChoice choice) {

@@ -158,9 +158,17 @@ std::string curves_svg(const std::vector<Curve>& curves) {
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
       "font-family=\"sans-serif\" font-size=\"11\">\n",
       kWide * static_cast<double>(curves.size()), kHigh);
+  svg += "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";  // for readers on dark pages
   double left = 0;
   for (const Curve& curve : curves) svg += curve_svg(curve, std::exchange(left, left + kWide));
   return svg + "</svg>\n";
+}
+
+Status write_curves(const std::string& path, const std::vector<Curve>& curves) {
+  TRY(AtomicFile file, AtomicFile::create(path));
+  const std::string svg = curves_svg(curves);
+  TRY_STATUS(file.write(svg.data(), static_cast<int64_t>(svg.size())));
+  return file.commit();
 }
 
 Result<BenchFigures> read_bench(const std::string& path) {

@@ -22,13 +22,14 @@ std::string bench_table(const BenchFigures& figures, const BenchFigures* old);
 std::string bench_json(const BenchFigures& figures);
 std::string bench_svg(const BenchFigures& figures);
 
-// One series over a logarithmic axis of tokens, from 0 upwards.
+// One series over a logarithmic axis of tokens, or of streams, from 0 upwards.
 struct Curve {
   std::string title;
   std::vector<std::pair<double, double>> points;  // tokens, and what is measured
 };
 // Side by side, as one SVG.
 std::string curves_svg(const std::vector<Curve>& curves);
+Status write_curves(const std::string& path, const std::vector<Curve>& curves);
 
 Result<BenchFigures> read_bench(const std::string& path);
 

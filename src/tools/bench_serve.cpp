@@ -19,6 +19,7 @@
 
 #include "base/random.h"
 #include "serve/slot_worker.h"
+#include "tools/bench_report.h"
 #include "tools/machine.h"
 #include "tools/open_model.h"
 #include "tools/options.h"
@@ -41,6 +42,7 @@ struct BenchServeChoice {
   int64_t long_prompt = 0, pace_streams = 8;
   uint64_t seed = 1;
   bool json = false;
+  std::string svg;
 };
 
 double seconds_between(SteadyClock::time_point from, SteadyClock::time_point to) {
@@ -303,6 +305,21 @@ OrderedJson json_row(const Row& row) {
           {"gap_seconds", row.gap}};
 }
 
+Status write_plot(const std::string& path, const std::vector<Row>& rows) {
+  Curve together{"answers side by side, tokens a second", {}};
+  Curve open{"open loop, tokens a second", {}};
+  Curve first{"open loop, first token after (p95), ms", {}};
+  Curve gap{"open loop, between tokens (p95), ms", {}};
+  for (const Row& row : rows) {
+    const double streams = static_cast<double>(row.streams);
+    together.points.emplace_back(streams, row.together);
+    open.points.emplace_back(streams, row.output);
+    first.points.emplace_back(streams, 1e3 * row.first[1]);
+    gap.points.emplace_back(streams, 1e3 * row.gap[1]);
+  }
+  return write_curves(path, {together, open, first, gap});
+}
+
 Result<int> bench_serve(const BenchServeChoice& choice) {
   ModelChoice model = choice.model;
   if (model.context == 0) model.context = 16;  // the caches are made for each row
@@ -314,15 +331,18 @@ Result<int> bench_serve(const BenchServeChoice& choice) {
                 open.config().max_positions);
   Output out;
   Bench bench(choice, open);
-  OrderedJson rows = OrderedJson::array();
+  OrderedJson told = OrderedJson::array();
+  std::vector<Row> rows;
   double alone_seconds = 0, one = 0;
   if (!choice.json) out.write(table_head());
   for (const int64_t streams : choice.streams) {
     const Row row = bench.row(streams, alone_seconds);
     if (one == 0) one = row.together / static_cast<double>(streams);
     if (!choice.json) out.write(table_row(row, one));
-    rows.push_back(json_row(row));
+    told.push_back(json_row(row));
+    rows.push_back(row);
   }
+  if (!choice.svg.empty()) TRY_STATUS(write_plot(choice.svg, rows));
   OrderedJson object = {
       {"model", open.folder},
       {"backend", open.ops->name()},
@@ -331,7 +351,7 @@ Result<int> bench_serve(const BenchServeChoice& choice) {
       {"prompt_tokens", choice.prompt_tokens},
       {"tokens", choice.tokens},
       {"percentiles", {50, 95, 99}},
-      {"rows", std::move(rows)}};
+      {"rows", std::move(told)}};
   if (choice.long_prompt > 0) {
     const Pace pace = bench.pace();
     object["pace"] = {{"streams", choice.pace_streams},
@@ -385,6 +405,7 @@ void add_bench_serve(CLI::App& bench, Command& chosen) {
       ->capture_default_str();
   command->add_option("--seed", choice->seed, "Of lengths and arrivals")->capture_default_str();
   command->add_flag("--json", choice->json, "One JSON object, for programs");
+  command->add_option("--svg", choice->svg, "File for a plot");
   add_model_options(*command, choice->model);
   command->footer(
       "Examples:\n"

@@ -50,6 +50,19 @@ TEST(BenchServe, PrintsATable) {
   EXPECT_NE(ran.out.find("\n      2 "), std::string::npos) << ran.out;
 }
 
+TEST(BenchServe, DrawsAPlot) {
+  const std::string file = scratch_file("");
+  const Ran ran = bench_serve({"--streams", "1,2", "--prompt-tokens", "8", "--tokens", "4",
+                               "--requests", "1", "--svg", file});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const std::string svg = read_whole(file);
+  EXPECT_EQ(svg.rfind("<svg ", 0), 0U) << svg;
+  size_t points = 0;
+  for (size_t at = svg.find("<circle"); at != std::string::npos; at = svg.find("<circle", at + 1))
+    ++points;
+  EXPECT_EQ(points, 8U) << svg;
+}
+
 TEST(BenchServe, RefusesWhatTheModelWasNotMadeFor) {
   const Ran ran = bench_serve({"--long-prompt", "1000000"});
   EXPECT_NE(ran.code, 0);
