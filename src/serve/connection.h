@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "serve/http_server.h"
 #include "serve/request_reader.h"
@@ -52,7 +53,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // What exchanges post here.  A serial that is not the current one comes too late.
   void answer(int64_t serial, const HttpReply& reply);
-  void expect_long_wait(int64_t serial);
+  void expect_long_wait(int64_t serial, std::vector<HttpHeader> headers);
   void begin_stream(int64_t serial, const std::vector<HttpHeader>& headers);
   void stream(int64_t serial, std::string bytes);
   void end_stream(int64_t serial);
@@ -114,6 +115,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::function<void()> gone_;
   std::function<void(bool)> behind_changed_;
   std::string comment_, note_;
+  std::vector<HttpHeader> early_headers_;  // of a reply that may take long
 };
 
 }  // namespace hadal

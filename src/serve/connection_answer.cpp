@@ -70,8 +70,10 @@ void Connection::answer(int64_t serial, const HttpReply& reply) {
   finish_answer();
 }
 
-void Connection::expect_long_wait(int64_t serial) {
-  if (is_current(serial)) long_wait_ = true;
+void Connection::expect_long_wait(int64_t serial, std::vector<HttpHeader> headers) {
+  if (!is_current(serial)) return;
+  long_wait_ = true;
+  early_headers_ = std::move(headers);
 }
 
 void Connection::begin_stream(int64_t serial, const std::vector<HttpHeader>& headers) {
@@ -206,7 +208,7 @@ void Connection::keep_silence_short(Clock::time_point now) {
   if (form_ == Form::none) {
     form_ = Form::early;
     status_ = 200;
-    send(header_text(200, "application/json", {}, kUnknownLength));
+    send(header_text(200, "application/json", early_headers_, kUnknownLength));
   }
   send(framed("\n"));
 }

@@ -29,8 +29,9 @@ class Exchange {
   // The whole answer.
   virtual void reply(HttpReply reply) = 0;
   // A reply may take long: empty lines are sent before it, which JSON allows, so that nobody in
-  // between takes the silence for death.  The status is then 200 whatever comes.
-  virtual void expect_long_wait() = 0;
+  // between takes the silence for death.  The status is then 200 whatever comes, and the headers
+  // are these, not those of the reply.
+  virtual void expect_long_wait(std::vector<HttpHeader> headers) = 0;
 
   // Server-sent events, with the headers that keep proxies from collecting them.
   virtual void begin_stream(std::vector<HttpHeader> headers) = 0;

@@ -37,7 +37,7 @@ Pushed PictureReply::enqueue(PictureQueue& queue, const std::string& owner) {
     if (std::string first = parts_.writer->begin(); !first.empty())
       exchange.write(std::move(first));
   } else if (parts_.json) {
-    exchange.expect_long_wait();
+    exchange.expect_long_wait(parts_.headers);
   }
   exchange.comment("queued");
   return pushed;

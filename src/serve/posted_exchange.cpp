@@ -30,8 +30,10 @@ void PostedExchange::reply(HttpReply reply) {
   post([serial = serial_, reply = std::move(reply)](Connection& c) { c.answer(serial, reply); });
 }
 
-void PostedExchange::expect_long_wait() {
-  post([serial = serial_](Connection& c) { c.expect_long_wait(serial); });
+void PostedExchange::expect_long_wait(std::vector<HttpHeader> headers) {
+  post([serial = serial_, headers = std::move(headers)](Connection& c) mutable {
+    c.expect_long_wait(serial, std::move(headers));
+  });
 }
 
 void PostedExchange::begin_stream(std::vector<HttpHeader> headers) {

@@ -18,7 +18,7 @@ class PostedExchange : public Exchange {
 
   const HttpRequest& request() const override { return request_; }
   void reply(HttpReply reply) override;
-  void expect_long_wait() override;
+  void expect_long_wait(std::vector<HttpHeader> headers) override;
   void begin_stream(std::vector<HttpHeader> headers) override;
   void write(std::string bytes) override;
   void end() override;

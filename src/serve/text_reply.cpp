@@ -101,7 +101,7 @@ Submitted TextReply::start() {
       exchange.write(std::exchange(early_, {}));
       if (over_) exchange.end();
     } else if (!over_) {
-      exchange.expect_long_wait();
+      exchange.expect_long_wait(parts_.headers);
     }
     started_ = true;
   }

@@ -176,8 +176,11 @@ TEST_F(HttpServerTest, SilenceIsBrokenByComments) {
   HttpClient other = client();
   other.send(get_text("/held"));
   const std::shared_ptr<Exchange> exchange = echo_.held();
-  exchange->expect_long_wait();
-  EXPECT_NE(other.until("1\r\n\n\r\n").find("1\r\n\n\r\n"), std::string::npos);
+  exchange->expect_long_wait({{"x-said", "early"}});
+  const std::string head = other.until("1\r\n\n\r\n");
+  EXPECT_NE(head.find("1\r\n\n\r\n"), std::string::npos);
+  EXPECT_NE(head.find("\r\nx-said: early\r\n"), std::string::npos)
+      << "the reply's own headers come too late";
   exchange->reply({.status = 200, .body = "{}"});
   const std::string body = dechunked(other.until("0\r\n\r\n"));
   EXPECT_EQ(body.substr(body.find_first_not_of('\n')), "{}");

@@ -97,7 +97,7 @@ class RecordedExchange : public Exchange {
     over_ = true;
     changed_.notify_all();
   }
-  void expect_long_wait() override {}
+  void expect_long_wait(std::vector<HttpHeader>) override {}
   void begin_stream(std::vector<HttpHeader> headers) override {
     const std::lock_guard lock(mutex_);
     EXPECT_FALSE(over_ || streaming);
