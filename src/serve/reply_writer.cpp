@@ -61,7 +61,7 @@ OrderedJson openai_usage(const ReplyEnd& end) {
                        {"prompt_tokens_details",
                         {{"cached_tokens", tokens.hit},
                          {"image_tokens", end.pictures},
-                         {"cache_write_tokens", tokens.miss}}},
+                         {"cache_write_tokens", tokens.kept ? tokens.miss : 0}}},
                        {"completion_tokens_details",
                         {{"reasoning_tokens", end.reasoning},
                          {"accepted_prediction_tokens", 0},

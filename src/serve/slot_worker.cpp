@@ -238,6 +238,7 @@ SlotWorker::Slot& SlotWorker::choose_slot(const GenerationRequest& request) {
 
 void SlotWorker::finish(Running& running, GenerationFinish why) {
   running.end.finish = why;
+  running.end.kept = prefixes_.enabled() || store_ != nullptr;
   (running.reading ? running.end.prefill_seconds : running.end.decode_seconds) =
       seconds_since(running.since);
   running.slot->busy = false;

@@ -316,7 +316,7 @@ ReplyEnd TextReply::whole_end() const {
     if (!choice->told_end) whole = choice->end;
   whole.reasoning = 0;
   GenerationEnd& run = whole.generation;
-  run = {.finish = run.finish};
+  run = {.finish = run.finish, .kept = run.kept};
   for (size_t i = 0; i < choices_.size(); ++i) {
     const GenerationEnd& one = choices_[i]->end.generation;
     run.output += one.output;

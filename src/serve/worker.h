@@ -67,6 +67,7 @@ struct GenerationEnd {
   int64_t hit = 0;     // tokens of the prompt that were in the cache
   int64_t miss = 0;    // … and that were read
   int64_t output = 0;  // tokens sampled
+  bool kept = true;    // what was read is kept for prompts that begin alike
   double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;
 };
 

@@ -37,6 +37,7 @@ class ScriptedWorker : public GenerationWorker {
     GenerationEnd end;
     end.hit = std::min<int64_t>(hit, static_cast<int64_t>(request.prompt.size()));
     end.miss = static_cast<int64_t>(request.prompt.size()) - end.hit;
+    end.kept = keeps;
     for (size_t i = 1; request.tells_prompt && i < request.prompt.size(); ++i) {
       const Sample told{request.prompt[i], -static_cast<float>(i)};
       sink->prompt_token({told, std::vector<Sample>(static_cast<size_t>(request.likeliest), told)});
@@ -77,6 +78,7 @@ class ScriptedWorker : public GenerationWorker {
   std::vector<int64_t> script;
   GenerationFinish finish = GenerationFinish::length;
   int64_t hit = 0;
+  bool keeps = true;  // what it reads
   Submitted refusal = Submitted::yes;
   GenerationRequest last;
   std::vector<GenerationRequest> requests;  // all of them

@@ -403,6 +403,15 @@ TEST_F(SlotWorkerTest, WhatWasReadIsSharedWithinAPartitionOnly) {
   EXPECT_EQ(ask("bob"), 40);
 }
 
+TEST_F(SlotWorkerTest, WhetherWhatWasReadIsKeptIsSaid) {
+  for (const int64_t budget : {int64_t{0}, int64_t{1} << 20}) {
+    start(1, 16, {.queue = {}, .prefixes = {.budget_bytes = budget}});
+    const auto sink = std::make_shared<Recorder>("");
+    submit(request(20, 1), sink);
+    EXPECT_EQ(sink->wait().kept, budget > 0);
+  }
+}
+
 TEST_F(SlotWorkerTest, ACancelledPromptIsNotReadTwice) {
   start(1);
   const auto first = std::make_shared<Recorder>("first");
