@@ -12,6 +12,21 @@
 #include "serve/random_id.h"
 
 namespace hadal {
+namespace {
+
+// What is said of tools and of thinking beside a picture changes nothing in its description.
+std::vector<std::string> not_heeded(const OrderedJson& body, const ChatCall& call) {
+  std::vector<std::string> names;
+  if (!call.tools.tools.empty()) names = {"tools", "tool_choice", "parallel_tool_calls"};
+  if (call.thinking.value_or(false))
+    names.insert(names.end(), {"thinking", "reasoning_effort", "chat_template_kwargs"});
+  std::erase_if(names, [&](const std::string& name) {
+    return !body.contains(name) || body.at(name).is_null();
+  });
+  return names;
+}
+
+}  // namespace
 
 // The last user message says what is drawn, as images/generations would have it.
 ApiStatus Api::draw_in_chat(const Asked& asked, const OrderedJson& body, ChatArt art) {
@@ -90,9 +105,13 @@ ApiStatus Api::look_in_chat(const Asked& asked, OrderedJson body) {
   const bool alone = messages.size() == 1;
   messages = OrderedJson::array({{{"role", "user"}, {"content", ""}}});
   TRY(ChatCall call, read_chat_call(body, Sees::text));
+  if (call.tools.required)
+    return bad_field("tool_choice", "no tool is called by a model that says what a picture shows");
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   CompletionCall completion;
   static_cast<TextCall&>(completion) = call;
+  const std::vector<std::string> aside = not_heeded(body, call);
+  completion.ignored.insert(completion.ignored.end(), aside.begin(), aside.end());
   if (!alone) completion.ignored.emplace_back("messages");
   completion.ignored.insert(completion.ignored.end(), shown.ignored.begin(), shown.ignored.end());
   TRY_STATUS(check_balance(asked));

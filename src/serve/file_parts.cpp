@@ -171,10 +171,14 @@ ApiStatus open_file_parts(OrderedJson& body, const FileReader& files) {
     for (size_t i = 0; i < messages->size(); ++i) {
       OrderedJson& message = (*messages)[i];
       if (!message.is_object()) continue;
-      const auto content = message.find("content");
-      if (content == message.end()) continue;
-      const std::string where = std::string(list) + "[" + std::to_string(i) + "].content";
-      TRY_STATUS(open_parts(*content, where, std::string_view(list) == "messages", files));
+      const bool chat = std::string_view(list) == "messages";
+      // The output of a tool that an item of a response brings has parts as a message has.
+      for (const char* name : {"content", "output"}) {
+        const auto parts = message.find(name);
+        if (parts == message.end() || (chat && std::string_view(name) == "output")) continue;
+        const std::string where = std::string(list) + "[" + std::to_string(i) + "]." + name;
+        TRY_STATUS(open_parts(*parts, where, chat, files));
+      }
     }
   }
   return Ok{};

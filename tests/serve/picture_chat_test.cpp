@@ -262,6 +262,33 @@ TEST_F(PictureChat, AQuestionThatADescriptionDoesNotAnswerIsRefused) {
   }
 }
 
+TEST_F(PictureChat, ADescriptionCallsNoToolsAndThinksOfNothing) {
+  artist_.eyes = true;
+  script("a red circle");
+  const json shown = {picture(data_url(kPng))};
+  const json tool = {{"type", "function"}, {"function", {{"name", "look"}}}};
+  const json named = {{"type", "function"}, {"function", {{"name", "look"}}}};
+  for (const json& choice : {json("required"), named})
+    EXPECT_EQ(said(shown, {{"tools", {tool}}, {"tool_choice", choice}})->json()["error"]["param"],
+              "tool_choice");
+  const auto ignored = [&](const json& fields) {
+    const auto exchange = said(shown, fields);
+    EXPECT_EQ(exchange->answer.status, 200) << exchange->answer.body;
+    return exchange->header("x-hadal-ignored-fields");
+  };
+  EXPECT_EQ(ignored({{"tools", {tool}},
+                     {"tool_choice", "auto"},
+                     {"parallel_tool_calls", false},
+                     {"thinking", {{"type", "enabled"}}},
+                     {"reasoning_effort", "high"}}),
+            "tools, tool_choice, parallel_tool_calls, thinking, reasoning_effort");
+  EXPECT_EQ(ignored({{"tools", {tool}}, {"tool_choice", "none"}}), "");
+  EXPECT_EQ(ignored({{"thinking", {{"type", "disabled"}}}}), "");
+  script("{}");
+  EXPECT_EQ(ignored({{"response_format", {{"type", "json_object"}}}}), "");
+  EXPECT_TRUE(worker_.last.constraint) << "it is held to the form";
+}
+
 // Later in the conversation the description stands for the picture.
 TEST_F(PictureChat, QuestionsAfterADescriptionAreAnswered) {
   const json shown = {{"role", "user"}, {"content", {picture(data_url(kPng))}}};
@@ -305,10 +332,19 @@ TEST_F(PictureChat, TextFilesAreReadAsText) {
   EXPECT_NE(prompt_text().find(inside), std::string::npos) << prompt_text();
 
   const json item = {{"role", "user"}, {"content", {{{"type", "input_file"}, {"file_id", id}}}}};
-  const auto response = post("/v1/responses", {{"input", {item}}});
-  response->wait();
-  ASSERT_EQ(response->answer.status, 200) << response->answer.body;
-  EXPECT_NE(prompt_text().find(inside), std::string::npos) << prompt_text();
+  // A tool may give one back.
+  const json call = {
+      {"type", "function_call"}, {"call_id", "c"}, {"name", "look"}, {"arguments", "{}"}};
+  const json output = {{"type", "function_call_output"},
+                       {"call_id", "c"},
+                       {"output", {{{"type", "input_file"}, {"file_id", id}}}}};
+  const json asks = {{"role", "user"}, {"content", "Look"}};
+  for (const json& items : {json{item}, json{asks, call, output}}) {
+    const auto response = post("/v1/responses", {{"input", items}});
+    response->wait();
+    ASSERT_EQ(response->answer.status, 200) << response->answer.body;
+    EXPECT_NE(prompt_text().find(inside), std::string::npos) << prompt_text();
+  }
 }
 
 TEST_F(PictureChat, FilesThatCannotBeReadAreRefusedByName) {
