@@ -144,6 +144,7 @@ class Api : public HttpHandler {
   ApiStatus metrics_page(const Asked& asked);
   ApiStatus page(const Asked& asked);
 
+  using MakeWriter = std::function<std::unique_ptr<ReplyWriter>(ReplyFacts facts)>;
   struct TextJob {
     std::vector<ReplyPlan> plans;  // one a prompt
     int64_t answers = 1;           // to each
@@ -151,7 +152,7 @@ class Api : public HttpHandler {
     bool stream = false;
     std::string call_prefix;
     ErrorFamily family = ErrorFamily::openai;
-    std::function<std::unique_ptr<ReplyWriter>(ReplyFacts facts)> writer;
+    MakeWriter writer;
     ReplyFacts facts;
   };
   ReplyFacts facts_for(const TextCall& call, const std::vector<ReplyPlan>& plans,
@@ -161,7 +162,7 @@ class Api : public HttpHandler {
     std::shared_ptr<const ChatCall> call;
     std::string id_prefix, call_prefix;
     ErrorFamily family = ErrorFamily::openai;
-    std::function<std::unique_ptr<ReplyWriter>(ReplyFacts facts)> writer;
+    MakeWriter writer;
   };
   Sees sees() const { return views_ ? Sees::pictures : Sees::text; }
   ApiStatus answer_chat(const Asked& asked, const ChatJob& job);
@@ -176,7 +177,7 @@ class Api : public HttpHandler {
   using PromptTeller = std::function<OrderedJson(const Prompt& prompt, const SeenIds& read)>;
   ApiStatus tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family, PromptTeller tell);
   ApiStatus check_balance(const Asked& asked);
-  ApiStatus complete(const Asked& asked, CompletionCall call);
+  ApiStatus complete(const Asked& asked, CompletionCall call, MakeWriter writer);
   ApiStatus answer_text(const Asked& asked, TextJob job);
   // Why the worker did not take a request.
   static ApiError queue_error(Submitted state);

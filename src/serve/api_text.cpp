@@ -81,7 +81,7 @@ ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job, const Se
                              .facts = std::move(facts)});
 }
 
-ApiStatus Api::complete(const Asked& asked, CompletionCall call) {
+ApiStatus Api::complete(const Asked& asked, CompletionCall call, MakeWriter writer) {
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
   TRY(std::vector<ReplyPlan> plans, plan_completion(model_, call));
   ReplyFacts facts = facts_for(call, plans, make_id("cmpl-"));
@@ -92,20 +92,23 @@ ApiStatus Api::complete(const Asked& asked, CompletionCall call) {
                              .stream = call.stream,
                              .call_prefix = "call_",
                              .family = ErrorFamily::openai,
-                             .writer = make_completion_writer,
+                             .writer = std::move(writer),
                              .facts = std::move(facts)});
 }
 
 ApiStatus Api::completions(const Asked& asked) {
   TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
   TRY(CompletionCall call, read_completion_call(body));
-  return complete(asked, std::move(call));
+  return complete(asked, std::move(call), make_completion_writer);
 }
 
 ApiStatus Api::infill(const Asked& asked) {
   TRY(const OrderedJson body, parse_body(asked.exchange->request().body));
-  TRY(CompletionCall call, read_infill_call(body));
-  return complete(asked, std::move(call));
+  TRY(const InfillCall call, read_infill_call(body));
+  const auto writer = [wanted = call.wanted](ReplyFacts known) {
+    return make_infill_writer(std::move(known), wanted);
+  };
+  return complete(asked, call, writer);
 }
 
 ApiStatus Api::messages(const Asked& asked) {

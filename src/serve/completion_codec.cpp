@@ -2,6 +2,8 @@
 // Completions, in and out.
 #include "serve/completion_codec.h"
 
+#include <algorithm>
+
 #include "serve/reply_writer.h"
 #include "text/utf8.h"
 
@@ -12,6 +14,8 @@ namespace {
 constexpr int64_t kAnyVocab = int64_t{1} << 31;
 // Of one request: as evaluations send them, and few enough to be over within its time.
 constexpr int64_t kMostChoices = 128;
+// Several times what an answer has.
+constexpr size_t kMostWanted = 64;
 
 ApiResult<TextPrompt> read_prompt(const OrderedJson& value, const std::string& where) {
   if (value.is_string()) return TextPrompt(value.get<std::string>());
@@ -39,8 +43,10 @@ ApiStatus read_prompts(const OrderedJson& value, CompletionCall& call) {
   return Ok{};
 }
 
-// Where /infill names what else is open in the editor: file after file, before the prompt.
-ApiStatus read_extra(JsonFields& fields, std::string& prefix) {
+// Where /infill names what else is open in the editor: file after file, before the prompt, each
+// under its name as DeepSeek's code models were shown repositories.  No tokenizer of theirs has the
+// tokens that llama.cpp would part files with.
+ApiStatus read_extra(JsonFields& fields, std::string& prefix, std::vector<std::string>& ignored) {
   TRY(const OrderedJson* const extra, fields.array("input_extra"));
   if (!extra) return Ok{};
   std::string before;
@@ -49,10 +55,34 @@ ApiStatus read_extra(JsonFields& fields, std::string& prefix) {
     if (!(*extra)[i].is_object()) return bad_field(where, "expected an object");
     JsonFields file((*extra)[i], where);
     TRY(const std::string text, file.needed_text("text"));
+    TRY(const std::optional<std::string> name, file.text("filename"));
+    if (name && !name->empty()) before += "#" + *name + "\n";
     before += text + "\n";
+    file.tell_unread(ignored);
   }
   prefix.insert(0, before);
   return Ok{};
+}
+
+// llama.cpp's response_fields: paths of what the answer is to hold.
+ApiStatus read_wanted(JsonFields& fields, InfillCall& call) {
+  TRY(const OrderedJson* const wanted, fields.array("response_fields"));
+  if (!wanted) return Ok{};
+  if (wanted->size() > kMostWanted)
+    return bad_field("response_fields", wanted->size(), " paths, expected at most ", kMostWanted);
+  for (size_t i = 0; i < wanted->size(); ++i) {
+    if (!(*wanted)[i].is_string())
+      return bad_field("response_fields[" + std::to_string(i) + "]", "found ",
+                       json_kind((*wanted)[i]), ", expected a string");
+    call.wanted.push_back((*wanted)[i].get<std::string>());
+  }
+  return Ok{};
+}
+
+// A token's characters: those that begin in it.
+int64_t characters_of(const std::string& bytes) {
+  return std::count_if(bytes.begin(), bytes.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
 }
 
 class CompletionWriter : public ReplyWriter {
@@ -65,14 +95,16 @@ class CompletionWriter : public ReplyWriter {
     const bool log = facts_.logprobs && !logprobs.empty();
     if (event.text.empty() && !log) return "";
     int64_t& offset = offsets_[static_cast<size_t>(event.choice)];
-    return part(event.choice, event.text, log ? log_json(logprobs, offset) : OrderedJson(),
-                nullptr);
+    return sse(
+        chunk(event.choice, event.text, log ? log_json(logprobs, offset) : OrderedJson(), nullptr));
   }
   std::string end_of_choice(const ReplyEnd& end) override {
-    return part(end.choice, "", {}, openai_finish(end.finish));
+    return sse(chunk(end.choice, "", {}, openai_finish(end.finish)));
   }
   std::string end(const ReplyEnd& end) override {
-    std::string text = end_of_choice(end);
+    OrderedJson last = chunk(end.choice, "", {}, openai_finish(end.finish));
+    last["timings"] = llama_timings(end);
+    std::string text = sse(last);
     if (facts_.stream_usage) {
       OrderedJson usage = head();
       usage["choices"] = OrderedJson::array();
@@ -108,17 +140,17 @@ class CompletionWriter : public ReplyWriter {
             {"model", facts_.model},
             {"system_fingerprint", facts_.fingerprint}};
   }
-  std::string part(int64_t choice, const std::string& text, OrderedJson logprobs,
-                   OrderedJson finish) const {
+  OrderedJson chunk(int64_t choice, const std::string& text, OrderedJson logprobs,
+                    OrderedJson finish) const {
     OrderedJson body = head();
     body["choices"] = {{{"text", text},
                         {"index", choice},
                         {"logprobs", std::move(logprobs)},
                         {"finish_reason", std::move(finish)}}};
     if (facts_.stream_usage) body["usage"] = nullptr;
-    return sse(body);
+    return body;
   }
-  // `offset`: where the first of them stands in its text, in bytes; moved behind the last.
+  // `offset`: where the first of them stands in its text, in characters; moved behind the last.
   static OrderedJson log_json(const std::vector<TokenLogprob>& tokens, int64_t& offset) {
     OrderedJson log = {{"tokens", OrderedJson::array()},
                        {"token_logprobs", OrderedJson::array()},
@@ -131,13 +163,13 @@ class CompletionWriter : public ReplyWriter {
       for (const auto& [bytes, logprob] : token.likeliest) top[utf8_for_display(bytes)] = logprob;
       log["top_logprobs"].push_back(token.logprob ? std::move(top) : OrderedJson());
       log["text_offset"].push_back(offset);
-      offset += static_cast<int64_t>(token.bytes.size());
+      offset += characters_of(token.bytes);
     }
     return log;
   }
 
   ReplyFacts facts_;
-  std::vector<int64_t> offsets_;  // where each text goes on, in bytes
+  std::vector<int64_t> offsets_;  // where each text goes on, in characters
 };
 
 }  // namespace
@@ -181,19 +213,25 @@ ApiResult<CompletionCall> read_completion_call(const OrderedJson& body) {
   return call;
 }
 
-ApiResult<CompletionCall> read_infill_call(const OrderedJson& body) {
+ApiResult<InfillCall> read_infill_call(const OrderedJson& body) {
   JsonFields fields(body, "");
-  CompletionCall call;
+  InfillCall call;
   TRY_STATUS(read_openai(fields, call));
+  if (call.answers > 1) return bad_field("n", "is ", call.answers, ", a gap is filled in one way");
+  if (call.stream_usage) call.ignored.emplace_back("stream_options.include_usage");
   TRY(std::string prefix, fields.needed_text("input_prefix"));
   TRY(const std::optional<std::string> prompt, fields.text("prompt"));
-  TRY_STATUS(read_extra(fields, prefix));
+  TRY_STATUS(read_extra(fields, prefix, call.ignored));
   call.prompts.emplace_back(prefix + prompt.value_or(""));
   TRY(call.suffix, fields.needed_text("input_suffix"));
   TRY(const std::optional<int64_t> tokens, fields.integer("max_tokens", 1, kMostTokens));
   TRY(const std::optional<int64_t> predict, fields.integer("n_predict", -1, kMostTokens));
   call.max_tokens = tokens;
-  if (!tokens && predict.value_or(-1) > 0) call.max_tokens = predict;
+  // 0: what stands around the gap is read, so that the next request finds it in the cache.
+  if (!tokens && predict.value_or(-1) >= 0) call.max_tokens = predict;
+  TRY_STATUS(read_wanted(fields, call));
+  TRY(const std::optional<bool> cached, fields.flag("cache_prompt"));
+  if (!cached.value_or(true)) call.ignored.emplace_back("cache_prompt");
   fields.tell_unread(call.ignored);
   return call;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Completions, in: the JSON of POST /v1/completions and of llama.cpp's /infill.  Out:
-// make_completion_writer().
+// make_completion_writer() and make_infill_writer().
 //
 // Stateless, any thread.
 #pragma once
@@ -9,8 +9,12 @@
 
 namespace hadal {
 
+struct InfillCall : CompletionCall {
+  std::vector<std::string> wanted;  // of the answer's fields, as paths; empty: all
+};
+
 ApiResult<CompletionCall> read_completion_call(const OrderedJson& body);
-ApiResult<CompletionCall> read_infill_call(const OrderedJson& body);
+ApiResult<InfillCall> read_infill_call(const OrderedJson& body);
 
 // Token ids of an array, within the vocabulary.
 ApiResult<std::vector<int64_t>> read_ids(const OrderedJson& array, const std::string& where,

@@ -97,6 +97,8 @@ class ReplyWriter {
 std::unique_ptr<ReplyWriter> make_chat_writer(ReplyFacts facts);
 std::unique_ptr<ReplyWriter> make_completion_writer(ReplyFacts facts);
 std::unique_ptr<ReplyWriter> make_messages_writer(ReplyFacts facts);
+// `wanted`: paths of the fields that the answer's end is to have, "timings/prompt_n"; empty: all.
+std::unique_ptr<ReplyWriter> make_infill_writer(ReplyFacts facts, std::vector<std::string> wanted);
 
 // How one of OpenAI's responses was asked for.
 struct ResponseManner {

@@ -482,14 +482,6 @@ TEST_F(ChatApi, CompletionsOfTextIdsAndGaps) {
 
   post("/beta/completions", {{"prompt", "a("}, {"suffix", ")b"}})->wait();
   EXPECT_EQ(prompt_text(), "<｜begin▁of▁sentence｜><｜fim▁begin｜>a(<｜fim▁hole｜>)b<｜fim▁end｜>");
-  post("/infill", {{"input_prefix", "p"},
-                   {"input_suffix", "s"},
-                   {"prompt", "q"},
-                   {"input_extra", {{{"filename", "f"}, {"text", "extra"}}}}})
-      ->wait();
-  EXPECT_EQ(prompt_text(),
-            "<｜begin▁of▁sentence｜><｜fim▁begin｜>extra\npq<｜fim▁hole｜>s<｜fim▁end｜>");
-
   std::string text;
   for (const json& event :
        post("/v1/completions", {{"prompt", {"The sea"}}, {"stream", true}, {"logprobs", 1}})
@@ -507,6 +499,44 @@ TEST_F(ChatApi, CompletionsOfTextIdsAndGaps) {
     EXPECT_EQ(post("/v1/completions", {{"prompt", prompt}})->json()["error"]["type"],
               "invalid_request_error")
         << prompt;
+}
+
+TEST_F(ChatApi, OffsetsOfTokensCountCharacters) {
+  script("größer, 大きい");
+  const json body = {{"prompt", "The sea"}, {"logprobs", 0}};
+  const json whole = post("/v1/completions", body)->json()["choices"][0]["logprobs"];
+  std::vector<int64_t> expected = {0};
+  for (const int64_t id : worker_.script)
+    expected.push_back(expected.back() + [&] {
+      const std::string_view bytes = tokenizer_->token_bytes(static_cast<int32_t>(id));
+      return std::count_if(bytes.begin(), bytes.end(), [](char c) { return (c & 0xc0) != 0x80; });
+    }());
+  expected.resize(worker_.script.size() - 1);
+  EXPECT_EQ(whole["text_offset"], json(expected));
+  EXPECT_LE(expected.back(), 11);
+  json streamed = json::array(), stream = body;
+  stream["stream"] = true;
+  for (const json& event : post("/v1/completions", stream)->events())
+    if (event.is_object() && event["choices"][0]["logprobs"].is_object())
+      for (const json& offset : event["choices"][0]["logprobs"]["text_offset"])
+        streamed.push_back(offset);
+  EXPECT_EQ(streamed, json(expected));
+}
+
+TEST_F(ChatApi, UsageSaysWhatTookHowLongAndWhatIsKept) {
+  script("and sand");
+  const json ask = {
+      {"prompt", "The sea"}, {"stream", true}, {"stream_options", {{"include_usage", true}}}};
+  const auto told = [&] {
+    const std::vector<json> events = post("/v1/completions", ask)->events();
+    EXPECT_EQ(events[events.size() - 3]["timings"]["predicted_n"], worker_.script.size());
+    EXPECT_FALSE(events.front().contains("timings"));
+    return events[events.size() - 2]["usage"]["prompt_tokens_details"]["cache_write_tokens"];
+  };
+  const json kept = told();
+  EXPECT_EQ(kept, worker_.last.prompt.size());
+  worker_.keeps = false;
+  EXPECT_EQ(told(), 0);
 }
 
 }  // namespace
