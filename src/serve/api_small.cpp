@@ -47,7 +47,8 @@ ApiStatus Api::tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family
 
 ApiStatus Api::count_tokens(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ChatCall call, read_messages_call(body, MessagesFor::count, sees()));
+  TRY(ChatCall call,
+      read_messages_call(body, MessagesFor::count, {.sees = sees(), .secret = accounts_.secret()}));
   TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
   return tell_prompt(asked, std::move(call), ErrorFamily::anthropic,
                      [](const Prompt&, const SeenIds& read) {
@@ -57,7 +58,8 @@ ApiStatus Api::count_tokens(const Asked& asked) {
 
 ApiStatus Api::response_tokens(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ResponsesCall call, read_responses_call(body, sees()));
+  TRY(ResponsesCall call,
+      read_responses_call(body, {.sees = sees(), .secret = accounts_.secret()}));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   return tell_prompt(
       asked, std::move(call), ErrorFamily::openai, [](const Prompt&, const SeenIds& read) {

@@ -113,7 +113,8 @@ ApiStatus Api::infill(const Asked& asked) {
 
 ApiStatus Api::messages(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ChatCall call, read_messages_call(body, MessagesFor::answer, sees()));
+  TRY(ChatCall call, read_messages_call(body, MessagesFor::answer,
+                                        {.sees = sees(), .secret = accounts_.secret()}));
   TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
   return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
                              .id_prefix = "msg_",
@@ -125,9 +126,10 @@ ApiStatus Api::messages(const Asked& asked) {
 ApiStatus Api::responses(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
   if (pictures_ && asks_for_picture(body)) return draw_in_response(asked, body);
-  TRY(ResponsesCall call, read_responses_call(body, sees()));
+  TRY(ResponsesCall call,
+      read_responses_call(body, {.sees = sees(), .secret = accounts_.secret()}));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
-  const ResponseManner manner{call.echoed, call.free_text, call.summary};
+  const ResponseManner manner{call.echoed, call.free_text, call.summary, call.sealed};
   const auto writer = [manner](ReplyFacts known) {
     return make_responses_writer(std::move(known), manner);
   };
@@ -206,6 +208,7 @@ ApiStatus Api::answer_text(const Asked& asked, TextJob job) {
   }
   TRY_STATUS(admit(asked, job.facts.prompt_tokens));
 
+  job.facts.request_id = asked.exchange->request().id;
   std::vector<HttpHeader> headers = ignored_headers(job.plans.front().ignored);
   const auto reply =
       std::make_shared<TextReply>(*this, TextReplyParts{.id = job.facts.id,

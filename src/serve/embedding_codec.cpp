@@ -54,8 +54,7 @@ ApiResult<EmbeddingCall> read_embedding_call(const OrderedJson& body) {
   EmbeddingCall call;
   TRY(const std::optional<std::string> model, fields.text("model"));
   call.common.model = model.value_or("");
-  TRY(const std::optional<std::string> user, fields.text("user"));
-  call.common.user = user.value_or("").substr(0, 512);
+  TRY_STATUS(read_user(fields, call.common));
   TRY_STATUS(read_inputs(fields.any("input"), call));
   TRY(call.dimensions, fields.integer("dimensions", 1, 1 << 20));
   TRY(const std::optional<std::string> format, fields.text("encoding_format"));

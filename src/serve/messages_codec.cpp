@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "serve/api_key.h"
 #include "serve/shown_pictures.h"
 
 namespace hadal {
@@ -15,9 +16,10 @@ std::string indexed(const std::string& where, size_t i) {
   return where + "[" + std::to_string(i) + "]";
 }
 
-// Who reads: what the model sees, and where its pictures go.
+// Who reads: what the model sees, what its thoughts were signed with, and where its pictures go.
 struct BlockReading {
   Sees sees = Sees::text;
+  std::string_view secret;
   ChatCall& call;
 };
 
@@ -70,7 +72,8 @@ ApiResult<std::vector<Block>> read_blocks(const OrderedJson& value, const std::s
 }
 
 ApiStatus read_system(JsonFields& fields, ChatCall& call) {
-  TRY(std::vector<Block> blocks, read_blocks(fields.any("system"), "system", {Sees::text, call}));
+  TRY(std::vector<Block> blocks,
+      read_blocks(fields.any("system"), "system", {Sees::text, {}, call}));
   std::erase_if(blocks, [](const Block& block) { return block.text.starts_with(kBilling); });
   if (blocks.empty()) return Ok{};
   Message system;
@@ -90,6 +93,37 @@ ApiStatus read_tool_use(JsonFields& block, Message& message) {
   return Ok{};
 }
 
+ApiStatus read_thought(JsonFields& block, const std::string& where, const BlockReading& reading,
+                       Message& message) {
+  TRY(const std::string thinking, block.needed_text("thinking"));
+  TRY(const std::optional<std::string> signature, block.text("signature"));
+  if (same_hash(signature.value_or(""), signature_of(thinking, reading.secret)))
+    message.reasoning += thinking;
+  else
+    reading.call.ignored.push_back(where + ".thinking");
+  return Ok{};
+}
+
+// The prompt has no place for it but the result's own words.
+void say_that_it_failed(std::vector<Block>& parts) {
+  if (parts.empty() || parts.front().kind != Block::Kind::text) {
+    parts.insert(parts.begin(), Block{.text = "Error"});
+    return;
+  }
+  std::string& text = parts.front().text;
+  if (!text.starts_with("Error") && !text.starts_with("error")) text.insert(0, "Error: ");
+}
+
+ApiResult<Block> read_tool_result(JsonFields& block, const std::string& where,
+                                  const BlockReading& reading) {
+  Block result{.kind = Block::Kind::tool_result, .type = "tool_result"};
+  TRY(result.call_id, block.needed_text("tool_use_id"));
+  TRY(result.parts, read_blocks(block.any("content"), where + ".content", reading));
+  TRY(const std::optional<bool> failed, block.flag("is_error"));
+  if (failed.value_or(false)) say_that_it_failed(result.parts);
+  return result;
+}
+
 ApiStatus read_block(const OrderedJson& value, const std::string& where,
                      const BlockReading& reading, Message& message) {
   if (!value.is_object()) return bad_field(where, "found ", json_kind(value));
@@ -105,14 +139,11 @@ ApiStatus read_block(const OrderedJson& value, const std::string& where,
   } else if (type == "tool_use" && assistant) {
     TRY_STATUS(read_tool_use(block, message));
   } else if (type == "thinking" && assistant) {
-    TRY(const std::string thinking, block.needed_text("thinking"));
-    message.reasoning += thinking;
+    TRY_STATUS(read_thought(block, where, reading, message));
   } else if (type == "redacted_thinking" && assistant) {
     return Ok{};  // nobody but its writer can read it
   } else if (type == "tool_result" && !assistant) {
-    Block result{.kind = Block::Kind::tool_result, .type = type};
-    TRY(result.call_id, block.needed_text("tool_use_id"));
-    TRY(result.parts, read_blocks(block.any("content"), where + ".content", reading));
+    TRY(Block result, read_tool_result(block, where, reading));
     message.content.push_back(std::move(result));
   } else {
     return bad_field(where, "a block of type \"", type.substr(0, 40), "\" cannot stand here");
@@ -120,7 +151,7 @@ ApiStatus read_block(const OrderedJson& value, const std::string& where,
   return Ok{};
 }
 
-ApiStatus read_messages(JsonFields& fields, Sees sees, ChatCall& call) {
+ApiStatus read_messages(JsonFields& fields, const ChatReading& reading, ChatCall& call) {
   TRY(const OrderedJson* const messages, fields.array("messages"));
   if (!messages || messages->empty()) return bad_field("messages", "is missing or empty");
   for (size_t i = 0; i < messages->size(); ++i) {
@@ -138,7 +169,8 @@ ApiStatus read_messages(JsonFields& fields, Sees sees, ChatCall& call) {
       message.content.push_back({.text = content.get<std::string>()});
     } else if (content.is_array()) {
       for (size_t j = 0; j < content.size(); ++j)
-        TRY_STATUS(read_block(content[j], indexed(where + ".content", j), {sees, call}, message));
+        TRY_STATUS(read_block(content[j], indexed(where + ".content", j),
+                              {reading.sees, reading.secret, call}, message));
     } else {
       return bad_field(where + ".content", "found ", json_kind(content),
                        ", expected a string or blocks");
@@ -232,7 +264,8 @@ ApiStatus read_thinking(JsonFields& fields, ChatCall& call) {
 
 }  // namespace
 
-ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what, Sees sees) {
+ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what,
+                                       const ChatReading& reading) {
   JsonFields fields(body, "");
   ChatCall call;
   TRY_STATUS(read_common(fields, call));
@@ -240,7 +273,7 @@ ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what
   if (what == MessagesFor::answer && !call.max_tokens)
     return bad_field("max_tokens", "is missing, expected a whole number");
   TRY_STATUS(read_system(fields, call));
-  TRY_STATUS(read_messages(fields, sees, call));
+  TRY_STATUS(read_messages(fields, reading, call));
   TRY_STATUS(read_tools(fields, call));
   TRY_STATUS(read_thinking(fields, call));
   TRY(call.stops, read_stops(fields, "stop_sequences"));
@@ -248,7 +281,8 @@ ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what
   if (metadata) {
     JsonFields inside(*metadata, "metadata");
     TRY(const std::optional<std::string> user, inside.text("user_id"));
-    call.user = user.value_or("").substr(0, 512);
+    call.user = user.value_or("");
+    TRY_STATUS(check_user(call.user, "metadata.user_id"));
   }
   // Anthropic's own service knows them; none of them changes an answer here.
   for (const char* name : {"cache_control", "service_tier", "container", "mcp_servers"})

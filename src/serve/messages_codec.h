@@ -4,6 +4,8 @@
 //
 // System blocks that begin "x-anthropic-billing-header:" are left out: Claude Code writes another
 // one with each request, and a prompt that begins differently is read anew from its first token.
+// Thinking that comes back counts if its signature is this server's; what another wrote must not
+// pass for the model's own thoughts, and is left out and named.
 // Stateless, any thread.
 #pragma once
 
@@ -12,6 +14,7 @@
 namespace hadal {
 
 enum class MessagesFor { answer, count };
-ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what, Sees sees);
+ApiResult<ChatCall> read_messages_call(const OrderedJson& body, MessagesFor what,
+                                       const ChatReading& reading);
 
 }  // namespace hadal

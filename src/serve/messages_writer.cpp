@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Anthropic's messages, out: blocks that begin, grow and end, one after the other.
+#include <utility>
+
 #include "serve/api_key.h"
 #include "serve/reply_writer.h"
 
@@ -62,7 +64,8 @@ class MessagesWriter : public ReplyWriter {
   }
 
   std::string failed(const ApiError& error) override {
-    return "event: error\ndata: " + error_body(error, ErrorFamily::anthropic, facts_.id) + "\n\n";
+    return "event: error\ndata: " + error_body(error, ErrorFamily::anthropic, facts_.request_id) +
+           "\n\n";
   }
 
   std::string whole(const std::vector<WholeReply>& replies, const ReplyEnd& end) override {
@@ -143,8 +146,8 @@ class MessagesWriter : public ReplyWriter {
     if (open_ == Open::nothing) return "";
     std::string text;
     if (open_ == Open::thinking)
-      text = delta(
-          {{"type", "signature_delta"}, {"signature", signature_of(thought_, facts_.secret)}});
+      text = delta({{"type", "signature_delta"},
+                    {"signature", signature_of(std::exchange(thought_, {}), facts_.secret)}});
     text += sse({{"type", "content_block_stop"}, {"index", index_}}, "content_block_stop");
     ++index_;
     open_ = Open::nothing;

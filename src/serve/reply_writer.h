@@ -74,9 +74,10 @@ struct ReplyFacts {
   bool stream_usage = false;
   bool logprobs = false;
   bool thinks = false;
-  int64_t answers = 1;        // that are told side by side
-  int64_t prompt_tokens = 0;  // of all prompts
-  std::string secret;         // for signatures
+  int64_t answers = 1;          // that are told side by side
+  int64_t prompt_tokens = 0;    // of all prompts
+  std::string secret;           // for signatures
+  std::string request_id = {};  // as the reply's headers name it
 };
 
 class ReplyWriter {
@@ -105,6 +106,7 @@ struct ResponseManner {
   OrderedJson echoed;               // fields that it repeats
   std::set<std::string> free_text;  // names of tools that are called with a text, not arguments
   bool summary = false;             // what was thought streams as its own summary
+  bool sealed = false;              // it is told sealed as well, to come back with the next request
 };
 std::unique_ptr<ReplyWriter> make_responses_writer(ReplyFacts facts, ResponseManner manner);
 

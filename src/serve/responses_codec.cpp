@@ -5,6 +5,7 @@
 #include <set>
 
 #include "serve/custom_input.h"
+#include "serve/sealed_text.h"
 #include "serve/shown_pictures.h"
 
 namespace hadal {
@@ -57,7 +58,8 @@ ApiResult<std::vector<Block>> read_parts(const OrderedJson& value, const std::st
 // Items of one turn of the assistant are one message: reasoning, text, calls.
 class ItemReader {
  public:
-  ItemReader(ChatCall& call, Sees sees) : call_(call), messages_(call.messages), sees_(sees) {}
+  ItemReader(ChatCall& call, const ChatReading& reading)
+      : call_(call), messages_(call.messages), sees_(reading.sees), secret_(reading.secret) {}
 
   ApiStatus read(const OrderedJson& value, const std::string& where) {
     if (!value.is_object()) return bad_field(where, "expected an object");
@@ -103,10 +105,22 @@ class ItemReader {
 
   ApiStatus read_reasoning(JsonFields& item, const std::string& where) {
     const OrderedJson& content = item.any("content");
-    if (content.is_null() || content.empty()) return Ok{};  // a summary is not what was thought
+    if (content.is_null() || content.empty()) return read_sealed(item);
     TRY(const std::vector<Block> blocks,
         read_parts(content, where + ".content", Sees::text, call_));
     for (const Block& block : blocks) assistant().reasoning += block.text;
+    return Ok{};
+  }
+
+  // A summary beside it is not what was thought.
+  ApiStatus read_sealed(JsonFields& item) {
+    TRY(const std::optional<std::string> sealed, item.text("encrypted_content"));
+    if (!sealed || sealed->empty()) return Ok{};
+    const std::optional<std::string> thought = open_sealed_text(*sealed, secret_);
+    if (!thought)
+      return bad_field(item.path("encrypted_content"),
+                       "was not made by this server, or was changed since");
+    assistant().reasoning += *thought;
     return Ok{};
   }
 
@@ -145,10 +159,11 @@ class ItemReader {
   ChatCall& call_;
   std::vector<Message>& messages_;
   const Sees sees_;
+  const std::string& secret_;
   std::set<std::string> calls_;
 };
 
-ApiStatus read_input(JsonFields& fields, Sees sees, ChatCall& call) {
+ApiStatus read_input(JsonFields& fields, const ChatReading& reading, ChatCall& call) {
   TRY(const std::optional<std::string> instructions, fields.text("instructions"));
   if (instructions && !instructions->empty())
     call.messages.push_back(text_message(Role::system, *instructions));
@@ -159,7 +174,7 @@ ApiStatus read_input(JsonFields& fields, Sees sees, ChatCall& call) {
   }
   if (!input.is_array() || input.empty())
     return bad_field("input", "found ", json_kind(input), ", expected a string or items");
-  ItemReader items(call, sees);
+  ItemReader items(call, reading);
   for (size_t i = 0; i < input.size(); ++i)
     TRY_STATUS(items.read(input[i], "input[" + std::to_string(i) + "]"));
   if (call.messages.back().role == Role::assistant)
@@ -242,6 +257,22 @@ ApiStatus read_summary(JsonFields& reasoning, ResponsesCall& call) {
   return Ok{};
 }
 
+// {"include": ["reasoning.encrypted_content"]}: what else it may name is not made here.
+ApiStatus read_include(JsonFields& fields, ResponsesCall& call) {
+  TRY(const OrderedJson* const include, fields.array("include"));
+  if (!include) return Ok{};
+  for (size_t i = 0; i < include->size(); ++i) {
+    const std::string where = "include[" + std::to_string(i) + "]";
+    if (!(*include)[i].is_string())
+      return bad_field(where, "found ", json_kind((*include)[i]), ", expected a string");
+    if ((*include)[i] == "reasoning.encrypted_content")
+      call.sealed = true;
+    else
+      call.ignored.push_back(where);
+  }
+  return Ok{};
+}
+
 }  // namespace
 
 ApiStatus refuse_memory(JsonFields& fields) {
@@ -257,14 +288,15 @@ ApiStatus refuse_memory(JsonFields& fields) {
   return Ok{};
 }
 
-ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, Sees sees) {
+ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, const ChatReading& reading) {
   JsonFields fields(body, "");
   ResponsesCall call;
   TRY_STATUS(read_common(fields, call));
   TRY_STATUS(refuse_memory(fields));
-  TRY_STATUS(read_input(fields, sees, call));
+  TRY_STATUS(read_input(fields, reading, call));
   TRY_STATUS(read_tools(fields, call));
   TRY(call.max_tokens, fields.integer("max_output_tokens", 1, kMostTokens));
+  TRY_STATUS(read_include(fields, call));
   TRY(const OrderedJson* const reasoning, fields.object("reasoning"));
   if (reasoning) {
     JsonFields inside(*reasoning, "reasoning");
@@ -279,8 +311,7 @@ ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, Sees sees)
     TRY_STATUS(inside.only("verbosity", {"medium"}, "ask for it in the prompt"));
     inside.tell_unread(call.ignored);
   }
-  TRY(const std::optional<std::string> user, fields.text("user"));
-  call.user = user.value_or("").substr(0, 512);
+  TRY_STATUS(read_user(fields, call));
   call.echoed = OrderedJson::object();
   for (const char* name : {"instructions", "max_output_tokens", "metadata", "parallel_tool_calls",
                            "reasoning", "temperature", "text", "tool_choice", "tools", "top_p"})

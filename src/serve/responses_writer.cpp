@@ -5,6 +5,7 @@
 #include "serve/custom_input.h"
 #include "serve/random_id.h"
 #include "serve/reply_writer.h"
+#include "serve/sealed_text.h"
 
 namespace hadal {
 namespace {
@@ -110,7 +111,7 @@ class ResponsesWriter : public ReplyWriter {
     const WholeReply& reply = replies.front();
     const std::string_view status = end.finish == ReplyFinish::length ? "incomplete" : "completed";
     if (!reply.reasoning.empty())
-      items_.push_back(reasoning_item(make_id("rs_"), reply.reasoning, status, manner_.summary));
+      items_.push_back(thought_item(make_id("rs_"), reply.reasoning, status));
     if (!reply.content.empty() || reply.calls.empty())
       items_.push_back(message_item(make_id("msg_"), reply.content, status));
     for (const ReplyCall& call : reply.calls) {
@@ -166,6 +167,13 @@ class ResponsesWriter : public ReplyWriter {
     return event("response.output_item.added", {{"output_index", items_.size()}, {"item", item}});
   }
 
+  OrderedJson thought_item(const std::string& id, const std::string& text,
+                           std::string_view status) const {
+    OrderedJson item = reasoning_item(id, text, status, manner_.summary);
+    if (manner_.sealed) item["encrypted_content"] = seal_text(text, facts_.secret);
+    return item;
+  }
+
   bool summarises() const { return open_ == Open::reasoning && manner_.summary; }
 
   // Text of a reasoning or message item, which is begun if another one is open.
@@ -209,7 +217,7 @@ class ResponsesWriter : public ReplyWriter {
         } else {
           text = event("response.reasoning_text.done", place({{"text", text_}}));
         }
-        item = reasoning_item(item_id_, text_, status, manner_.summary);
+        item = thought_item(item_id_, text_, status);
         break;
       case Open::message:
         text = event("response.output_text.done", place({{"text", text_}}));

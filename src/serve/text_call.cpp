@@ -2,7 +2,9 @@
 // What requests for text have in common.
 #include "serve/text_call.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
 
 namespace hadal {
 namespace {
@@ -40,7 +42,63 @@ const std::vector<Refused>& refused_fields() {
   return kRefused;
 }
 
+// What more there is than OpenAI's fields; what is refused among them is refused here, too.
+bool is_extension(std::string_view name) {
+  static const std::set<std::string_view> kKnown = {"add_generation_prompt",
+                                                    "cache_salt",
+                                                    "chat_template",
+                                                    "chat_template_kwargs",
+                                                    "continue_final_message",
+                                                    "grammar",
+                                                    "guided_choice",
+                                                    "guided_grammar",
+                                                    "guided_json",
+                                                    "guided_regex",
+                                                    "json_schema",
+                                                    "min_p",
+                                                    "structured_outputs",
+                                                    "thinking",
+                                                    "top_k",
+                                                    "user_id"};
+  const std::vector<Refused>& refused = refused_fields();
+  return kKnown.contains(name) ||
+         std::any_of(refused.begin(), refused.end(),
+                     [&](const Refused& field) { return field.name == name; });
+}
+
 }  // namespace
+
+ApiStatus open_extra(OrderedJson& body) {
+  const auto extra = body.find("extra");
+  if (extra == body.end() || !extra->is_object()) return Ok{};
+  OrderedJson strangers = OrderedJson::object();
+  const OrderedJson given = std::move(*extra);
+  for (const auto& [name, value] : given.items()) {
+    if (!is_extension(name))
+      strangers[name] = value;
+    else if (body.contains(name))
+      return bad_field("extra." + name, "stands at the top, too");
+    else
+      body[name] = value;
+  }
+  if (strangers.empty())
+    body.erase("extra");
+  else
+    body["extra"] = std::move(strangers);
+  return Ok{};
+}
+
+ApiStatus check_user(const std::string& user, const std::string& where) {
+  if (user.size() <= kLongestUser) return Ok{};
+  return bad_field(where, "has ", user.size(), " bytes, expected at most ", kLongestUser);
+}
+
+ApiStatus read_user(JsonFields& fields, TextCall& call) {
+  TRY(const std::optional<std::string> user, fields.text("user_id"));
+  TRY(const std::optional<std::string> old_user, fields.text("user"));
+  call.user = user ? *user : old_user.value_or("");
+  return check_user(call.user, fields.path(user ? "user_id" : "user"));
+}
 
 ApiStatus read_common(JsonFields& fields, TextCall& call) {
   TRY(std::optional<std::string> model, fields.text("model"));
@@ -70,12 +128,7 @@ ApiStatus read_openai(JsonFields& fields, TextCall& call) {
   TRY(const std::optional<double> frequency, fields.number("frequency_penalty", -2, 2));
   call.penalties = {presence.value_or(0), frequency.value_or(0)};
   TRY(call.stops, read_stops(fields, "stop"));
-  TRY(std::optional<std::string> user, fields.text("user_id"));
-  TRY(std::optional<std::string> old_user, fields.text("user"));
-  call.user = user ? *user : old_user.value_or("");
-  if (call.user.size() > kLongestUser)
-    return bad_field(fields.path(user ? "user_id" : "user"), "has ", call.user.size(),
-                     " bytes, expected at most ", kLongestUser);
+  TRY_STATUS(read_user(fields, call));
   TRY(const std::optional<std::string> salt, fields.text("cache_salt"));
   call.cache_salt = salt.value_or("");
   if (call.cache_salt.size() > kLongestUser)

@@ -52,6 +52,12 @@ struct ShownPicture {
 // What the model that is served can be shown.
 enum class Sees { text, pictures };
 
+// How a conversation is read that holds what was thought before.
+struct ChatReading {
+  Sees sees = Sees::text;
+  std::string secret = {};  // that thoughts were signed and sealed with
+};
+
 struct ChatCall : TextCall {
   std::vector<Message> messages;       // with their tools
   std::vector<ShownPicture> pictures;  // blocks of images name one by its number
@@ -74,6 +80,13 @@ struct CompletionCall : TextCall {
 ApiStatus read_common(JsonFields& fields, TextCall& call);
 // … in OpenAI's chat and completions: n, penalties, stop, stream_options; and what is refused.
 ApiStatus read_openai(JsonFields& fields, TextCall& call);
+// user_id, or user, as OpenAI had it before.
+ApiStatus read_user(JsonFields& fields, TextCall& call);
+// Refuses one that is longer than a partition's name may be.
+ApiStatus check_user(const std::string& user, const std::string& where);
+// {"extra": {"top_k": 5, "grammar": …}}: what goes beyond OpenAI's fields moves to the top, where
+// it would stand else; strangers stay.
+ApiStatus open_extra(OrderedJson& body);
 // A string, or up to 16 of them.
 ApiResult<std::vector<std::string>> read_stops(JsonFields& fields, std::string_view name);
 

@@ -27,13 +27,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
       (void)hadal::read_infill_call(*body);
       break;
     case 3: {
-      const auto call =
-          hadal::read_messages_call(*body, hadal::MessagesFor::answer, hadal::Sees::pictures);
+      const auto call = hadal::read_messages_call(*body, hadal::MessagesFor::answer,
+                                                  {.sees = hadal::Sees::pictures});
       if (call) CHECK(call->max_tokens.value_or(0) > 0, "an answer of no length");
       break;
     }
     default: {
-      const auto call = hadal::read_responses_call(*body, hadal::Sees::pictures);
+      const auto call = hadal::read_responses_call(*body, {.sees = hadal::Sees::pictures});
       if (call) CHECK(!call->messages.empty(), "a conversation without messages");
     }
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "api_fixture.h"
+#include "serve/api_key.h"
 #include "serve/base64.h"
 
 namespace hadal {
@@ -123,7 +124,9 @@ TEST_F(Families, MessagesWithToolResultsReachThePrompt) {
       {{"role", "user"}, {"content", "Weather?"}},
       {{"role", "assistant"},
        {"content",
-        {{{"type", "thinking"}, {"thinking", "I must look"}, {"signature", "s"}},
+        {{{"type", "thinking"},
+          {"thinking", "I must look"},
+          {"signature", signature_of("I must look", accounts_->secret())}},
          {{"type", "text"}, {"text", "Looking."}},
          {{"type", "tool_use"},
           {"id", "toolu_1"},
