@@ -193,6 +193,9 @@ class Api : public HttpHandler {
                                 VideoJob job);
   // The body of a conversation, with the files that it names.
   ApiResult<OrderedJson> read_conversation(const Asked& asked);
+  // … and what it says to the model that is served, in the words of chat completions.
+  ApiResult<ChatCall> read_chat(OrderedJson& body);
+  bool describes() const;
   ApiStatus admit(const Asked& asked, int64_t tokens);
   void leave(const Asked& asked);
 

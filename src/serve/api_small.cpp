@@ -4,7 +4,6 @@
 #include <ctime>
 
 #include "serve/api.h"
-#include "serve/chat_codec.h"
 #include "serve/completion_codec.h"
 #include "serve/embedding_codec.h"
 #include "serve/embedding_reply.h"
@@ -36,13 +35,13 @@ OrderedJson balance_json(const Balance& balance) {
 ApiStatus Api::tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family,
                            PromptTeller tell) {
   const auto kept = std::make_shared<const ChatCall>(std::move(call));
-  return look_first(asked, kept, family,
-                    [this, asked, kept, tell](const SeenPictures& seen) -> ApiStatus {
-                      TRY(const Prompt prompt, chat_prompt(model_, *kept, seen));
-                      TRY(const SeenIds read, chat_ids(model_, prompt, seen));
-                      reply_json(*asked.exchange, tell(prompt, read));
-                      return Ok{};
-                    });
+  return look_first(
+      asked, kept, family, [this, asked, kept, tell](const SeenPictures& seen) -> ApiStatus {
+        TRY(const Prompt prompt, chat_prompt(model_, *kept, seen));
+        TRY(const SeenIds read, chat_ids(model_, prompt, seen));
+        reply_json(*asked.exchange, tell(prompt, read), ignored_headers(kept->ignored));
+        return Ok{};
+      });
 }
 
 ApiStatus Api::count_tokens(const Asked& asked) {
@@ -114,7 +113,8 @@ ApiStatus Api::tokenize(const Asked& asked) {
     else
       tokens.push_back(id);
   }
-  reply_json(*asked.exchange, {{"tokens", std::move(tokens)}, {"count", ids.size()}});
+  reply_json(*asked.exchange, {{"tokens", std::move(tokens)}, {"count", ids.size()}},
+             ignored_headers(fields.unread()));
   return Ok{};
 }
 
@@ -125,15 +125,16 @@ ApiStatus Api::detokenize(const Asked& asked) {
   if (!tokens) return bad_field("tokens", "is missing, expected token ids");
   TRY(const std::vector<int64_t> ids, read_ids(*tokens, "tokens", model_.worker.vocab()));
   const std::string text = model_.tokenizer.decode(std::vector<int32_t>(ids.begin(), ids.end()));
-  reply_json(*asked.exchange, {{"content", utf8_for_display(text)}});
+  reply_json(*asked.exchange, {{"content", utf8_for_display(text)}},
+             ignored_headers(fields.unread()));
   return Ok{};
 }
 
+// The same request, read in the same way, would be answered from this prompt.
 ApiStatus Api::apply_template(const Asked& asked) {
-  TRY(const OrderedJson body, read_conversation(asked));
-  JsonFields fields(body, "");
-  ChatCall call;
-  TRY_STATUS(read_chat_prompt(fields, sees(), call));
+  TRY(OrderedJson body, read_conversation(asked));
+  TRY_STATUS(open_extra(body));
+  TRY(ChatCall call, read_chat(body));
   return tell_prompt(asked, std::move(call), ErrorFamily::openai,
                      [](const Prompt& prompt, const SeenIds& read) {
                        return OrderedJson{{"prompt", prompt.render()}, {"tokens", read.ids}};

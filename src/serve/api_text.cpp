@@ -37,21 +37,31 @@ ApiResult<OrderedJson> Api::read_conversation(const Asked& asked) {
   return body;
 }
 
-ApiStatus Api::chat_completions(const Asked& asked) {
-  TRY(OrderedJson body, read_conversation(asked));
-  const ChatArts possible{.pictures = pictures_ != nullptr,
-                          .clips = pictures_ && pictures_->videos()};
-  TRY(const ChatArt art, read_modalities(body, possible));
-  if (art != ChatArt::none) return draw_in_chat(asked, body, art);
-  const bool describes = pictures_ && pictures_->artist().looks() && sees() == Sees::text;
-  if (describes && shows_picture(body)) return look_in_chat(asked, std::move(body));
+// A model that describes pictures is shown them one at a time, and reads nothing but text.
+bool Api::describes() const {
+  return pictures_ && pictures_->artist().looks() && sees() == Sees::text;
+}
+
+ApiResult<ChatCall> Api::read_chat(OrderedJson& body) {
   const std::vector<std::string> taken =
-      describes ? leave_out_described(body) : std::vector<std::string>();
+      describes() ? leave_out_described(body) : std::vector<std::string>();
   TRY(ChatCall call, read_chat_call(body, sees()));
   call.ignored.insert(call.ignored.end(), taken.begin(), taken.end());
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   if (options_.strict_reasoning && call.thinking.value_or(model_.thinks))
     TRY_STATUS(check_reasoning_returned(body));
+  return call;
+}
+
+ApiStatus Api::chat_completions(const Asked& asked) {
+  TRY(OrderedJson body, read_conversation(asked));
+  TRY_STATUS(open_extra(body));
+  const ChatArts possible{.pictures = pictures_ != nullptr,
+                          .clips = pictures_ && pictures_->videos()};
+  TRY(const ChatArt art, read_modalities(body, possible));
+  if (art != ChatArt::none) return draw_in_chat(asked, body, art);
+  if (describes() && shows_picture(body)) return look_in_chat(asked, std::move(body));
+  TRY(ChatCall call, read_chat(body));
   return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
                              .id_prefix = "chatcmpl-",
                              .call_prefix = "call_",
@@ -171,7 +181,8 @@ ApiStatus Api::control(const Asked& asked) {
                     .message = "action: the answer is not thinking, or not any more",
                     .param = "action",
                     .code = "not_reasoning"};
-  reply_json(*asked.exchange, {{"id", id}, {"action", action}, {"success", true}});
+  reply_json(*asked.exchange, {{"id", id}, {"action", action}, {"success", true}},
+             ignored_headers(fields.unread()));
   return Ok{};
 }
 

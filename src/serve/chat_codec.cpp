@@ -3,12 +3,16 @@
 #include "serve/chat_codec.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "serve/shown_pictures.h"
 #include "text/chat.h"
 
 namespace hadal {
 namespace {
+
+// The server has held the body to its limit, of which this is a part.
+constexpr size_t kAnySize = std::numeric_limits<size_t>::max();
 
 ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
   TRY(const OrderedJson* const tools, fields.array("tools"));
@@ -34,7 +38,7 @@ ApiStatus read_tools(JsonFields& fields, ChatCall& call) {
     TRY(CallTool read, read_tool(function_fields, "parameters"));
     offered.push_back(std::move(read));
   }
-  TRY(std::vector<std::string> texts, tools_from_json(tools->dump()));
+  TRY(std::vector<std::string> texts, tools_from_json(tools->dump(), kAnySize));
   attach_tools(call.messages, std::move(texts));
   return choose_tools(choice, fields.path("tool_choice"), std::move(offered), call.tools);
 }
@@ -79,6 +83,13 @@ ApiStatus read_prefix(const OrderedJson& messages, ChatCall& call) {
   return Ok{};
 }
 
+// {"name": "ann"}: the prompt says who speaks by roles alone.
+bool names_speakers(const OrderedJson& messages) {
+  return std::any_of(messages.begin(), messages.end(), [](const OrderedJson& message) {
+    return message.is_object() && !message.value("name", OrderedJson()).is_null();
+  });
+}
+
 // {"image_url": {"url", "detail": "low"}}: pictures are seen at one size.
 bool names_detail(const OrderedJson& messages) {
   const auto detailed = [](const OrderedJson& part) {
@@ -93,13 +104,13 @@ bool names_detail(const OrderedJson& messages) {
   });
 }
 
-}  // namespace
-
-ApiStatus read_chat_prompt(JsonFields& fields, Sees sees, ChatCall& call) {
+// Messages, tools, thinking and what else shapes the prompt.
+ApiStatus read_prompt(JsonFields& fields, Sees sees, ChatCall& call) {
   TRY(const OrderedJson* const messages, fields.array("messages"));
   if (!messages || messages->empty())
     return bad_field(fields.path("messages"), "is missing or empty, expected a conversation");
-  TRY(call.messages, messages_from_json(messages->dump()));
+  TRY(call.messages, messages_from_json(messages->dump(), kAnySize));
+  if (names_speakers(*messages)) call.ignored.emplace_back("messages.name");
   TRY_STATUS(take_pictures(*messages, sees, call));
   TRY_STATUS(read_prefix(*messages, call));
   if (call.messages.back().role == Role::assistant && !call.continues)
@@ -107,6 +118,8 @@ ApiStatus read_chat_prompt(JsonFields& fields, Sees sees, ChatCall& call) {
   TRY_STATUS(read_tools(fields, call));
   return read_thinking(fields, call);
 }
+
+}  // namespace
 
 ApiStatus check_reasoning_returned(const OrderedJson& body) {
   const OrderedJson& messages = body.at("messages");
@@ -132,7 +145,7 @@ ApiResult<ChatCall> read_chat_call(const OrderedJson& body, Sees sees) {
   JsonFields fields(body, "");
   ChatCall call;
   TRY_STATUS(read_openai(fields, call));
-  TRY_STATUS(read_chat_prompt(fields, sees, call));
+  TRY_STATUS(read_prompt(fields, sees, call));
   TRY_STATUS(read_format(fields, "response_format", call));
   TRY(const std::optional<int64_t> newer, fields.integer("max_completion_tokens", 1, kMostTokens));
   TRY(const std::optional<int64_t> older, fields.integer("max_tokens", 1, kMostTokens));
@@ -150,6 +163,9 @@ ApiResult<ChatCall> read_chat_call(const OrderedJson& body, Sees sees) {
   TRY_STATUS(fields.only("add_generation_prompt", {true}, "answers begin where the prompt ends"));
   TRY_STATUS(fields.only("continue_final_message", {false}, "use \"prefix\": true"));
   TRY_STATUS(fields.only("chat_template", {}, "the prompt's form is the model's own"));
+  // What open_extra() left there is known to nobody.
+  TRY(const OrderedJson* const extra, fields.object("extra"));
+  if (extra) JsonFields(*extra, "extra").tell_unread(call.ignored);
   fields.tell_unread(call.ignored);
   if (!call.pictures.empty() && names_detail(body["messages"]))
     call.ignored.emplace_back("messages.detail");

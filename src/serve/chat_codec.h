@@ -16,7 +16,4 @@ ApiResult<ChatCall> read_chat_call(const OrderedJson& body, Sees sees);
 // was thought before.  REQUIRES a body that was read.
 ApiStatus check_reasoning_returned(const OrderedJson& body);
 
-// Shared with /apply-template: messages, tools, thinking and what else shapes the prompt.
-ApiStatus read_chat_prompt(JsonFields& fields, Sees sees, ChatCall& call);
-
 }  // namespace hadal

@@ -3,6 +3,7 @@
 #include "serve/json_fields.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/result.h"
 
@@ -10,7 +11,7 @@ namespace hadal {
 namespace {
 
 constexpr BoundedJsonLimits kBodyLimits = {
-    .max_bytes = size_t{64} << 20,
+    .max_bytes = std::numeric_limits<size_t>::max(),  // the server has held it to HttpLimits
     .max_depth = 64,
     .max_width = size_t{4} << 20,  // token arrays of the longest context
 };

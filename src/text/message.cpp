@@ -9,11 +9,9 @@
 namespace hadal {
 namespace {
 
-constexpr BoundedJsonLimits kLimits = {
-    .max_bytes = size_t{32} << 20,  // a million tokens of text are about 5 MB; images come inline
-    .max_depth = 64,
-    .max_width = 16384,
-};
+BoundedJsonLimits limits_of(size_t most_bytes) {
+  return {.max_bytes = most_bytes, .max_depth = 64, .max_width = 16384};
+}
 
 const OrderedJson& member(const OrderedJson& object, const char* key) {
   static const OrderedJson missing;
@@ -152,8 +150,8 @@ Message text_message(Role role, std::string text) {
   return message;
 }
 
-Result<std::vector<Message>> messages_from_json(std::string_view json) {
-  TRY(OrderedJson list, parse_ordered_json(json, "messages", kLimits));
+Result<std::vector<Message>> messages_from_json(std::string_view json, size_t most_bytes) {
+  TRY(OrderedJson list, parse_ordered_json(json, "messages", limits_of(most_bytes)));
   if (!list.is_array()) return fail("messages: found ", json_kind(list), ", expected an array");
   std::vector<Message> messages;
   for (size_t i = 0; i < list.size(); ++i) {
@@ -163,8 +161,8 @@ Result<std::vector<Message>> messages_from_json(std::string_view json) {
   return messages;
 }
 
-Result<std::vector<std::string>> tools_from_json(std::string_view json) {
-  TRY(OrderedJson list, parse_ordered_json(json, "tools", kLimits));
+Result<std::vector<std::string>> tools_from_json(std::string_view json, size_t most_bytes) {
+  TRY(OrderedJson list, parse_ordered_json(json, "tools", limits_of(most_bytes)));
   return read_tools(list, "tools");
 }
 

@@ -8,6 +8,7 @@
 // Plain values; the functions are stateless.  All strings are UTF-8.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,12 +50,17 @@ struct Message {
 
 Message text_message(Role role, std::string text);
 
-// An OpenAI-style array of messages.  At most 32 MiB, 16,384 messages.
-Result<std::vector<Message>> messages_from_json(std::string_view json);
+// A million tokens of text are about 5 MB; images come inline.
+inline constexpr size_t kMostMessageBytes = size_t{32} << 20;
+
+// An OpenAI-style array of messages.  At most so many bytes, and 16,384 messages.
+Result<std::vector<Message>> messages_from_json(std::string_view json,
+                                                size_t most_bytes = kMostMessageBytes);
 
 // An OpenAI-style array of tools ({"type": "function", "function": {...}}), each as the prompt
 // will spell it.
-Result<std::vector<std::string>> tools_from_json(std::string_view json);
+Result<std::vector<std::string>> tools_from_json(std::string_view json,
+                                                 size_t most_bytes = kMostMessageBytes);
 
 // Puts tools where the encodings look for them: on the leading system message, which is made
 // if there is none.

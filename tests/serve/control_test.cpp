@@ -96,6 +96,10 @@ TEST_F(ControlTest, AnAnswerThatDoesNotThinkIsNotCutShort) {
   say(tokenizer_->encode("a").front());
   EXPECT_EQ(held_.generation->insisted, -1);
   EXPECT_EQ(enough("chatcmpl-0"), 404);
+  const auto stopped =
+      post("/v1/chat/completions/control", {{"id", id}, {"action", "cancel"}, {"stranger", 1}});
+  EXPECT_EQ(stopped->answer.status, 200);
+  EXPECT_EQ(stopped->header("x-hadal-ignored-fields"), "stranger");
 }
 
 }  // namespace
