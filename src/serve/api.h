@@ -159,12 +159,15 @@ class Api : public HttpHandler {
                        const std::string& id) const;
   // A conversation on its way to an answer, in the words of one of the APIs.
   struct ChatJob {
-    std::shared_ptr<const ChatCall> call;
+    std::shared_ptr<const ChatCall> call = {};
     std::string id_prefix, call_prefix;
     ErrorFamily family = ErrorFamily::openai;
     MakeWriter writer;
   };
   Sees sees() const { return views_ ? Sees::pictures : Sees::text; }
+  // `job` is still without its call.
+  ApiStatus answer_conversation(const Asked& asked, const OrderedJson& body, ChatCall call,
+                                ChatJob job);
   ApiStatus answer_chat(const Asked& asked, const ChatJob& job);
   ApiStatus answer_seen_chat(const Asked& asked, const ChatJob& job, const SeenPictures& seen);
   // With what is seen in the pictures of a call: at once if it shows none, else in its turn.
@@ -176,6 +179,8 @@ class Api : public HttpHandler {
                     std::function<ApiStatus()> look);
   using PromptTeller = std::function<OrderedJson(const Prompt& prompt, const SeenIds& read)>;
   ApiStatus tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family, PromptTeller tell);
+  ApiStatus tell_cells(const Asked& asked, const ChatCall& call, ErrorFamily family,
+                       PromptTeller tell);
   ApiStatus check_balance(const Asked& asked);
   ApiStatus complete(const Asked& asked, CompletionCall call, MakeWriter writer);
   ApiStatus answer_text(const Asked& asked, TextJob job);
@@ -184,8 +189,9 @@ class Api : public HttpHandler {
   // Chats that are answered by a picture or clip, and those that show one.
   ApiStatus draw_in_chat(const Asked& asked, const OrderedJson& body, ChatArt art);
   ApiStatus film_in_chat(const Asked& asked, PictureChatCall call, const ReplyFacts& facts);
-  ApiStatus look_in_chat(const Asked& asked, OrderedJson body);
-  ApiStatus describe_in_chat(const Asked& asked, CompletionCall completion,
+  ApiStatus look_in_chat(const Asked& asked, const OrderedJson& body, const ChatCall& call,
+                         const ChatJob& job);
+  ApiStatus describe_in_chat(const Asked& asked, const ChatJob& job, CompletionCall completion,
                              std::vector<int64_t> prompt);
   ApiStatus draw_in_response(const Asked& asked, const OrderedJson& body);
   // `job`: what it is made from, if from anything.
@@ -194,8 +200,12 @@ class Api : public HttpHandler {
   // The body of a conversation, with the files that it names.
   ApiResult<OrderedJson> read_conversation(const Asked& asked);
   // … and what it says to the model that is served, in the words of chat completions.
-  ApiResult<ChatCall> read_chat(OrderedJson& body);
+  ApiResult<ChatCall> read_chat(const OrderedJson& body);
+  // Whether the model says what pictures show, and reads nothing but text otherwise.
   bool describes() const;
+  ChatReading reading() const {
+    return {.sees = describes() ? Sees::pictures : sees(), .secret = accounts_.secret()};
+  }
   ApiStatus admit(const Asked& asked, int64_t tokens);
   void leave(const Asked& asked);
 

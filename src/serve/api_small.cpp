@@ -5,6 +5,7 @@
 
 #include "serve/api.h"
 #include "serve/completion_codec.h"
+#include "serve/description.h"
 #include "serve/embedding_codec.h"
 #include "serve/embedding_reply.h"
 #include "serve/file_store.h"
@@ -34,6 +35,10 @@ OrderedJson balance_json(const Balance& balance) {
 // What a conversation is for the model, without an answer to it.
 ApiStatus Api::tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family,
                            PromptTeller tell) {
+  if (describes()) {
+    if (shows_picture(call)) return tell_cells(asked, call, family, tell);
+    TRY_STATUS(leave_out_described(call));
+  }
   const auto kept = std::make_shared<const ChatCall>(std::move(call));
   return look_first(
       asked, kept, family, [this, asked, kept, tell](const SeenPictures& seen) -> ApiStatus {
@@ -44,10 +49,22 @@ ApiStatus Api::tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family
       });
 }
 
+// Of a picture that would be described.  Its cells have no text.
+ApiStatus Api::tell_cells(const Asked& asked, const ChatCall& call, ErrorFamily family,
+                          PromptTeller tell) {
+  TRY(ShownPicture shown, read_described(call));
+  const auto look = [this, asked, shown = std::move(shown), tell]() -> ApiStatus {
+    Result<std::vector<int64_t>> ids = pictures_->artist().looking_at(shown.bytes, shown.part);
+    if (!ids) return bad_field(shown.where, ids.error().message);
+    reply_json(*asked.exchange, tell({}, {.ids = ids.take(), .given = {}, .positions = 0}));
+    return Ok{};
+  };
+  return in_turn(asked, call.user, family, look);
+}
+
 ApiStatus Api::count_tokens(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ChatCall call,
-      read_messages_call(body, MessagesFor::count, {.sees = sees(), .secret = accounts_.secret()}));
+  TRY(ChatCall call, read_messages_call(body, MessagesFor::count, reading()));
   TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
   return tell_prompt(asked, std::move(call), ErrorFamily::anthropic,
                      [](const Prompt&, const SeenIds& read) {
@@ -57,8 +74,7 @@ ApiStatus Api::count_tokens(const Asked& asked) {
 
 ApiStatus Api::response_tokens(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ResponsesCall call,
-      read_responses_call(body, {.sees = sees(), .secret = accounts_.secret()}));
+  TRY(ResponsesCall call, read_responses_call(body, reading()));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   return tell_prompt(
       asked, std::move(call), ErrorFamily::openai, [](const Prompt&, const SeenIds& read) {

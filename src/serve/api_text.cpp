@@ -37,16 +37,12 @@ ApiResult<OrderedJson> Api::read_conversation(const Asked& asked) {
   return body;
 }
 
-// A model that describes pictures is shown them one at a time, and reads nothing but text.
 bool Api::describes() const {
   return pictures_ && pictures_->artist().looks() && sees() == Sees::text;
 }
 
-ApiResult<ChatCall> Api::read_chat(OrderedJson& body) {
-  const std::vector<std::string> taken =
-      describes() ? leave_out_described(body) : std::vector<std::string>();
-  TRY(ChatCall call, read_chat_call(body, sees()));
-  call.ignored.insert(call.ignored.end(), taken.begin(), taken.end());
+ApiResult<ChatCall> Api::read_chat(const OrderedJson& body) {
+  TRY(ChatCall call, read_chat_call(body, reading().sees));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   if (options_.strict_reasoning && call.thinking.value_or(model_.thinks))
     TRY_STATUS(check_reasoning_returned(body));
@@ -60,12 +56,10 @@ ApiStatus Api::chat_completions(const Asked& asked) {
                           .clips = pictures_ && pictures_->videos()};
   TRY(const ChatArt art, read_modalities(body, possible));
   if (art != ChatArt::none) return draw_in_chat(asked, body, art);
-  if (describes() && shows_picture(body)) return look_in_chat(asked, std::move(body));
   TRY(ChatCall call, read_chat(body));
-  return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
-                             .id_prefix = "chatcmpl-",
-                             .call_prefix = "call_",
-                             .writer = make_chat_writer});
+  return answer_conversation(
+      asked, body, std::move(call),
+      {.id_prefix = "chatcmpl-", .call_prefix = "call_", .writer = make_chat_writer});
 }
 
 ApiStatus Api::answer_chat(const Asked& asked, const ChatJob& job) {
@@ -123,30 +117,26 @@ ApiStatus Api::infill(const Asked& asked) {
 
 ApiStatus Api::messages(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
-  TRY(ChatCall call, read_messages_call(body, MessagesFor::answer,
-                                        {.sees = sees(), .secret = accounts_.secret()}));
+  TRY(ChatCall call, read_messages_call(body, MessagesFor::answer, reading()));
   TRY_STATUS(choose_model(model_, NamesOf::anthropic, call, &call.thinking));
-  return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
-                             .id_prefix = "msg_",
-                             .call_prefix = "toolu_",
-                             .family = ErrorFamily::anthropic,
-                             .writer = make_messages_writer});
+  return answer_conversation(asked, body, std::move(call),
+                             {.id_prefix = "msg_",
+                              .call_prefix = "toolu_",
+                              .family = ErrorFamily::anthropic,
+                              .writer = make_messages_writer});
 }
 
 ApiStatus Api::responses(const Asked& asked) {
   TRY(const OrderedJson body, read_conversation(asked));
   if (pictures_ && asks_for_picture(body)) return draw_in_response(asked, body);
-  TRY(ResponsesCall call,
-      read_responses_call(body, {.sees = sees(), .secret = accounts_.secret()}));
+  TRY(ResponsesCall call, read_responses_call(body, reading()));
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, &call.thinking));
   const ResponseManner manner{call.echoed, call.free_text, call.summary, call.sealed};
   const auto writer = [manner](ReplyFacts known) {
     return make_responses_writer(std::move(known), manner);
   };
-  return answer_chat(asked, {.call = std::make_shared<const ChatCall>(std::move(call)),
-                             .id_prefix = "resp_",
-                             .call_prefix = "call_",
-                             .writer = writer});
+  return answer_conversation(asked, body, std::move(call),
+                             {.id_prefix = "resp_", .call_prefix = "call_", .writer = writer});
 }
 
 // llama.cpp's way to reach into an answer that is being written.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <utility>
 
 #include "serve/accounts.h"
@@ -27,6 +26,49 @@ ApiStatus refuse_text_forms(JsonFields& fields) {
   TRY_STATUS(fields.only("tool_choice", {"none", "auto"}, kDrawn));
   TRY_STATUS(fields.only("logprobs", {false}, kDrawn));
   return fields.only("response_format", {{{"type", "text"}}}, kDrawn);
+}
+
+// What a user's message holds: its text, its pictures' bytes, and its clips.
+struct ShownMessage {
+  std::string text;
+  std::vector<std::string> pictures;
+  std::vector<ShownPicture> clips;
+  std::vector<std::string> ignored;
+};
+
+ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std::string& where) {
+  ShownMessage shown;
+  JsonFields fields(message, where);
+  const OrderedJson& content = fields.any("content");
+  if (content.is_string()) {
+    shown.text = content.get<std::string>();
+    return shown;
+  }
+  if (!content.is_array())
+    return bad_field(where + ".content", "found ", json_kind(content),
+                     ", expected a string or parts");
+  for (size_t i = 0; i < content.size(); ++i) {
+    const std::string here = where + ".content[" + std::to_string(i) + "]";
+    if (!content[i].is_object()) return bad_field(here, "found ", json_kind(content[i]));
+    JsonFields inside(content[i], here);
+    TRY(const std::string type, inside.needed_text("type"));
+    if (type == "text") {
+      TRY(const std::string text, inside.needed_text("text"));
+      shown.text += (shown.text.empty() ? "" : "\n") + text;
+    } else if (type == "image_url") {
+      TRY(std::optional<std::string> picture,
+          read_picture({}, inside, "image_url", no_files(kNameInMessage)));
+      if (!picture) return bad_field(here + ".image_url", "is missing");
+      shown.pictures.push_back(std::move(*picture));
+    } else if (is_clip_part(content[i])) {
+      TRY(ShownPicture clip, read_clip_part(content[i], here, shown.ignored));
+      shown.clips.push_back(std::move(clip));
+    } else {
+      return bad_field(here, "a part of type \"", type.substr(0, 40),
+                       "\", expected text, image_url or video_url");
+    }
+  }
+  return shown;
 }
 
 // The last message, and where it stands.
@@ -136,33 +178,6 @@ OrderedJson clip_json(const std::string& id) {
                               {"video_url", {{"url", "/v1/videos/" + id + "/content"}}}}});
 }
 
-// Its words in small letters, without politeness and without the names of pictures: "Please
-// describe the picture for me." is "describe".
-std::string plain_question(const std::string& text) {
-  static const std::set<std::string, std::less<>> kLeftOut = {
-      "please",     "a",    "an",    "the",       "picture", "image", "photo",
-      "photograph", "clip", "video", "animation", "drawing", "for",   "me",
-      "can",        "you",  "could", "of",        "briefly"};
-  constexpr std::string_view kBetween = " \n\r\t.,:;?!\"";
-  std::string plain;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find_first_of(kBetween, at), text.size());
-    std::string word = text.substr(at, end - at);
-    at = end + 1;
-    for (char& c : word)
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    if (word == "what's") word = "what is";
-    if (word.empty() || kLeftOut.contains(word)) continue;
-    plain += (plain.empty() ? "" : " ") + word;
-  }
-  return plain;
-}
-
-bool is_shown(const OrderedJson& part) {
-  return is_clip_part(part) ||
-         (part.is_object() && part.value("type", OrderedJson()) == "image_url");
-}
-
 class PictureChatWriter : public PictureWriter {
  public:
   explicit PictureChatWriter(ReplyFacts facts) : facts_(std::move(facts)) {}
@@ -220,126 +235,6 @@ ApiResult<ChatArt> read_modalities(const OrderedJson& body, const ChatArts& poss
     art = wanted;
   }
   return art;
-}
-
-ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std::string& where) {
-  ShownMessage shown;
-  JsonFields fields(message, where);
-  const OrderedJson& content = fields.any("content");
-  if (content.is_string()) {
-    shown.text = content.get<std::string>();
-    return shown;
-  }
-  if (!content.is_array())
-    return bad_field(where + ".content", "found ", json_kind(content),
-                     ", expected a string or parts");
-  for (size_t i = 0; i < content.size(); ++i) {
-    const std::string here = where + ".content[" + std::to_string(i) + "]";
-    if (!content[i].is_object()) return bad_field(here, "found ", json_kind(content[i]));
-    JsonFields inside(content[i], here);
-    TRY(const std::string type, inside.needed_text("type"));
-    if (type == "text") {
-      TRY(const std::string text, inside.needed_text("text"));
-      shown.text += (shown.text.empty() ? "" : "\n") + text;
-    } else if (type == "image_url") {
-      TRY(std::optional<std::string> picture,
-          read_picture({}, inside, "image_url", no_files(kNameInMessage)));
-      if (!picture) return bad_field(here + ".image_url", "is missing");
-      shown.pictures.push_back(std::move(*picture));
-    } else if (is_clip_part(content[i])) {
-      TRY(ShownPicture clip, read_clip_part(content[i], here, shown.ignored));
-      shown.clips.push_back(std::move(clip));
-    } else {
-      return bad_field(here, "a part of type \"", type.substr(0, 40),
-                       "\", expected text, image_url or video_url");
-    }
-  }
-  return shown;
-}
-
-bool asks_for_description(const std::string& text) {
-  // Whole questions: "what is it" must not take in "what is it worth".
-  static const std::set<std::string, std::less<>> kAsked = {"",
-                                                            "describe",
-                                                            "describe it",
-                                                            "describe this",
-                                                            "caption",
-                                                            "caption it",
-                                                            "caption this",
-                                                            "description",
-                                                            "give description",
-                                                            "give caption",
-                                                            "look",
-                                                            "look at",
-                                                            "look at it",
-                                                            "look at this",
-                                                            "what is",
-                                                            "what is it",
-                                                            "what is this",
-                                                            "what is that",
-                                                            "what is in",
-                                                            "what is in it",
-                                                            "what is in this",
-                                                            "what is on",
-                                                            "what is on it",
-                                                            "what is on this",
-                                                            "what is shown",
-                                                            "what is shown here",
-                                                            "what is shown in",
-                                                            "what is shown in this",
-                                                            "what see",
-                                                            "what do see",
-                                                            "what do see in",
-                                                            "what do see in this",
-                                                            "what do see here",
-                                                            "what does show",
-                                                            "what does it show",
-                                                            "what does this show",
-                                                            "tell what see",
-                                                            "tell what is in",
-                                                            "say what see",
-                                                            "say what it shows",
-                                                            "what happens",
-                                                            "what happens here",
-                                                            "what happens in",
-                                                            "what happens in it",
-                                                            "what happens in this",
-                                                            "what is happening",
-                                                            "what is happening here",
-                                                            "what is happening in",
-                                                            "what is happening in this"};
-  return kAsked.contains(plain_question(text));
-}
-
-std::vector<std::string> leave_out_described(OrderedJson& body) {
-  std::vector<std::string> taken;
-  const auto messages = body.find("messages");
-  if (messages == body.end() || !messages->is_array()) return taken;
-  const auto is_by = [&](size_t i, const char* role) {
-    return (*messages)[i].is_object() && (*messages)[i].value("role", OrderedJson()) == role;
-  };
-  for (size_t i = 0; i + 1 < messages->size(); ++i) {
-    if (!is_by(i, "user") || !is_by(i + 1, "assistant")) continue;
-    const auto content = (*messages)[i].find("content");
-    if (content == (*messages)[i].end() || !content->is_array()) continue;
-    OrderedJson kept = OrderedJson::array();
-    for (const OrderedJson& part : *content)
-      if (!is_shown(part)) kept.push_back(part);
-    if (kept.size() == content->size()) continue;
-    taken.push_back("messages[" + std::to_string(i) + "].content");
-    *content = kept.empty() ? OrderedJson("") : std::move(kept);
-  }
-  return taken;
-}
-
-bool shows_picture(const OrderedJson& body) {
-  const auto messages = body.find("messages");
-  if (messages == body.end() || !messages->is_array() || messages->empty()) return false;
-  const OrderedJson& last = messages->back();
-  if (!last.is_object() || last.value("role", OrderedJson()) != "user") return false;
-  const auto content = last.find("content");
-  return content != last.end() && content->is_array() &&
-         std::any_of(content->begin(), content->end(), is_shown);
 }
 
 ApiResult<PictureChatCall> read_picture_chat(const OrderedJson& body, const ArtLimits& limits,

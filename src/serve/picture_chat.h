@@ -44,23 +44,6 @@ struct PictureChatCall {
 ApiResult<PictureChatCall> read_picture_chat(const OrderedJson& body, const ArtLimits& limits,
                                              ChatArt art);
 
-// What a user's message holds: its text, its pictures' bytes, and its clips.
-struct ShownMessage {
-  std::string text;
-  std::vector<std::string> pictures;
-  std::vector<ShownPicture> clips;
-  std::vector<std::string> ignored;
-};
-ApiResult<ShownMessage> read_shown_message(const OrderedJson& message, const std::string& where);
-// Whether words beside a picture ask for no more than what it shows: none at all, "Describe it",
-// "What is in this picture?".
-bool asks_for_description(const std::string& text);
-// Takes pictures and clips away that an answer was given to: to a model that describes one and does
-// nothing else with it, its answer says all that it knows.  Names what was taken.
-std::vector<std::string> leave_out_described(OrderedJson& body);
-// Whether the last message, the user's, has a picture or clip in it.
-bool shows_picture(const OrderedJson& body);
-
 std::unique_ptr<PictureWriter> make_picture_chat_writer(ReplyFacts facts);
 // The answer that names a job: its id, and where its file will be.
 std::string clip_chat_whole(const ReplyFacts& facts, const std::string& id);

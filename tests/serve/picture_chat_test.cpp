@@ -194,7 +194,7 @@ TEST_F(PictureChat, AModelThatLooksSaysWhatItSees) {
   const json file = {{"type", "file"}, {"file", {{"file_id", keep(kPng)}}}};
   const json words = {{"type", "text"}, {"text", "What is it?"}};
   EXPECT_EQ(said({file, words})->header("x-hadal-ignored-fields"), "") << "it was done";
-  EXPECT_EQ(said({file, file})->json()["error"]["param"], "messages[0].content");
+  EXPECT_EQ(said({file, file})->json()["error"]["param"], "messages[0].content[1]");
   EXPECT_EQ(said(json::array({picture(data_url(kPng + "bad"))}))->answer.status, 400);
   const auto models = ask("GET", "/v1/models", "")->json();
   EXPECT_EQ(models["data"][0]["modalities"], (json{"text", "image", "video"}));
@@ -228,7 +228,7 @@ TEST_F(PictureChat, AModelThatLooksSaysWhatAClipShows) {
   EXPECT_EQ(blamed(json::array({clip({{"url", bad}})})), "messages[0].content[0].video_url");
   ASSERT_EQ(said(json::array({clip({{"file_id", keep(gif)}})}))->answer.status, 200);
   EXPECT_TRUE(artist_.seen_part->is_whole());
-  EXPECT_EQ(blamed({clip({{"url", url}}), picture(data_url(kPng))}), "messages[0].content");
+  EXPECT_EQ(blamed({clip({{"url", url}}), picture(data_url(kPng))}), "messages[0].content[1]");
   EXPECT_EQ(blamed(json::array({clip({{"url", "http://x.example/"}})})),
             "messages[0].content[0].video_url.url");
   // A later question is answered from what was said of it.
@@ -237,7 +237,7 @@ TEST_F(PictureChat, AModelThatLooksSaysWhatAClipShows) {
   const json asked = {{"role", "user"}, {"content", "Where to?"}};
   const auto later = chat({{"messages", {shown, told, asked}}});
   ASSERT_EQ(later->answer.status, 200) << later->answer.body;
-  EXPECT_EQ(later->header("x-hadal-ignored-fields"), "messages[0].content");
+  EXPECT_EQ(later->header("x-hadal-ignored-fields"), "messages[0].content[0].video_url");
   // Nothing is drawn from a clip.
   json fields = kImage;
   EXPECT_EQ(said({clip({{"url", url}}), words}, fields)->json()["error"]["param"],
@@ -307,11 +307,53 @@ TEST_F(PictureChat, QuestionsAfterADescriptionAreAnswered) {
   EXPECT_EQ(exchange->json()["choices"][0]["message"]["content"], "Many.");
   EXPECT_NE(prompt_text().find("a red circle"), std::string::npos);
   EXPECT_NE(prompt_text().find("What colours are there?"), std::string::npos);
-  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "messages[0].content");
+  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "messages[0].content[0]");
   // A picture that nobody described is not passed over in silence.
   const json mixed = {{"role", "user"},
                       {"content", {picture(data_url(kPng)), {{"type", "text"}, {"text", "Hm?"}}}}};
   EXPECT_EQ(ask_all({mixed, asked})->answer.status, 400);
+}
+
+TEST_F(PictureChat, PicturesAreDescribedInTheWordsOfOtherApis) {
+  artist_.eyes = true;
+  script("a red circle");
+  const std::vector<int64_t> shown = {1, 1 << 20, int64_t(kPng.size())};
+  const json source = {{"type", "base64"}, {"media_type", "image/png"}, {"data", to_base64(kPng)}};
+  const json image = {{"type", "image"}, {"source", source}};
+  const json question = {{"type", "text"}, {"text", "What is in this image?"}};
+  json message = {{"max_tokens", 20},
+                  {"system", "Be brief."},
+                  {"messages", {{{"role", "user"}, {"content", {image, question}}}}}};
+  const auto claude = post("/v1/messages", message);
+  claude->wait();
+  ASSERT_EQ(claude->answer.status, 200) << claude->answer.body;
+  EXPECT_EQ(claude->json()["content"][0]["text"], "a red circle");
+  EXPECT_TRUE(claude->json()["id"].get<std::string>().starts_with("msg_"));
+  EXPECT_EQ(worker_.last.prompt, shown);
+  EXPECT_EQ(claude->header("x-hadal-ignored-fields"), "system");
+  const auto counted = post("/v1/messages/count_tokens", message);
+  counted->wait();
+  EXPECT_EQ(counted->json()["input_tokens"], 3) << counted->answer.body;
+  message["messages"][0]["content"][1]["text"] = "Count them.";
+  const auto refused = post("/v1/messages", message);
+  refused->wait();
+  EXPECT_EQ(refused->json()["error"]["type"], "invalid_request_error");
+
+  const json part = {{"type", "input_image"}, {"image_url", data_url(kPng)}};
+  const auto response =
+      post("/v1/responses", {{"input", {{{"role", "user"}, {"content", {part}}}}}});
+  response->wait();
+  ASSERT_EQ(response->answer.status, 200) << response->answer.body;
+  EXPECT_EQ(response->json()["output"][0]["content"][0]["text"], "a red circle");
+  EXPECT_EQ(worker_.last.prompt, shown);
+  // What an answer was given to is left out later.
+  const json later = {{{"role", "user"}, {"content", {part}}},
+                      {{"role", "assistant"}, {"content", "a red circle"}},
+                      {{"role", "user"}, {"content", "Why?"}}};
+  const auto next = post("/v1/responses", {{"input", later}});
+  next->wait();
+  ASSERT_EQ(next->answer.status, 200) << next->answer.body;
+  EXPECT_EQ(next->header("x-hadal-ignored-fields"), "input[0].content[0].image_url");
 }
 
 TEST_F(PictureChat, TextFilesAreReadAsText) {
