@@ -50,7 +50,7 @@ ApiStatus read_format(JsonFields& fields, ImageCall& call) {
 }
 
 // What may be asked for, but means nothing here; named in the reply's header.
-ApiResult<std::vector<std::string>> read_manners(JsonFields& fields) {
+ApiResult<std::vector<std::string>> read_manners(JsonFields& fields, ImageCall& call) {
   std::vector<std::string> ignored;
   for (const std::string name : {"quality", "style", "moderation", "input_fidelity"}) {
     TRY(const std::optional<std::string> manner, fields.text(name));
@@ -59,8 +59,9 @@ ApiResult<std::vector<std::string>> read_manners(JsonFields& fields) {
   TRY(const std::optional<std::string> form, fields.text("response_format"));
   if (form && *form != "b64_json" && *form != "url")
     return bad_field("response_format", "expected b64_json, or url");
-  // Nothing is kept that an address could lead to: the picture itself comes in its place.
-  if (form == "url") ignored.emplace_back("response_format");
+  // Events of a stream have one form.
+  call.facts.by_url = form == "url" && !call.stream;
+  if (form == "url" && call.stream) ignored.emplace_back("response_format");
   TRY_STATUS(fields.only("background", {"auto", "opaque"}, "pictures have no transparent pixels"));
   return ignored;
 }
@@ -130,7 +131,7 @@ class ImageWriter : public PictureWriter {
   HttpReply whole(const Artwork& work, const std::optional<Bill>& bill) override {
     OrderedJson body = {{"created", facts_.created}, {"data", OrderedJson::array()}};
     for (const ArtFile& file : work.files) {
-      body["data"].push_back({{"b64_json", to_base64(file.bytes)}, {"seed", file.seed}});
+      body["data"].push_back(told(file));
       if (!file.caption.empty()) body["data"].back()["revised_prompt"] = file.caption;
     }
     add_look(body);
@@ -140,6 +141,12 @@ class ImageWriter : public PictureWriter {
   }
 
  private:
+  // Nothing is kept that an address could lead to: a URL holds the picture itself.
+  OrderedJson told(const ArtFile& file) const {
+    const std::string bytes = to_base64(file.bytes);
+    if (!facts_.by_url) return {{"b64_json", bytes}, {"seed", file.seed}};
+    return {{"url", "data:image/" + facts_.format + ";base64," + bytes}, {"seed", file.seed}};
+  }
   std::string event_name(const std::string& what) const {
     return (facts_.task == ImageTask::edit ? "image_edit." : "image_generation.") + what;
   }
@@ -271,9 +278,9 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
   TRY(const std::optional<int64_t> count, fields.integer("n", 1, limits.most_count));
   call.order.count = count.value_or(1);
   TRY_STATUS(read_format(fields, call));
-  TRY(call.ignored, read_manners(fields));
   TRY(const std::optional<bool> stream, fields.flag("stream"));
   call.stream = stream.value_or(false);
+  TRY(call.ignored, read_manners(fields, call));
   TRY(const std::optional<int64_t> previews, fields.integer("partial_images", 0, 3));
   call.order.previews = previews.value_or(0);
   if (call.order.previews > 0 && !call.stream)
@@ -284,7 +291,8 @@ ApiResult<ImageCall> read_image_call(const Form& form, const ArtLimits& limits, 
   call.facts = {.task = task,
                 .created = std::time(nullptr),
                 .size = std::to_string(call.order.width) + "x" + std::to_string(call.order.height),
-                .format = call.facts.format};
+                .format = call.facts.format,
+                .by_url = call.facts.by_url};
   fields.tell_unread(call.ignored);
   for (const auto& [name, sent] : form.files)
     if (task == ImageTask::generate || (name != "image" && name != "images" && name != "mask"))

@@ -32,6 +32,7 @@ struct ImageFacts {
   std::string size;  // "64x64"
   std::string format = "png";
   std::string quality = "auto";
+  bool by_url = false;  // of a whole reply: pictures as data URLs
 };
 
 struct ImageCall {

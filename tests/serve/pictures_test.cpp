@@ -145,11 +145,24 @@ TEST_F(PicturesTest, WhatMeansNothingHereIsListed) {
   const auto exchange = drawn({{"quality", "high"},
                                {"style", "vivid"},
                                {"moderation", "auto"},
-                               {"response_format", "url"},
                                {"user", "u"},
                                {"wish", 1}});
   EXPECT_EQ(exchange->answer.status, 200);
-  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "quality, style, response_format, wish");
+  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "quality, style, wish");
+}
+
+TEST_F(PicturesTest, AUrlHoldsThePictureItself) {
+  const json asked = {{"response_format", "url"}, {"seed", 7}, {"output_format", "webp"}};
+  const auto exchange = drawn(asked);
+  const json picture = exchange->json()["data"][0];
+  EXPECT_EQ(picture["url"], "data:image/webp;base64," + to_base64("a sea 7"));
+  EXPECT_FALSE(picture.contains("b64_json"));
+  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "");
+  json streamed = asked;
+  streamed["stream"] = true;
+  const auto stream = draw(streamed);
+  EXPECT_EQ(stream->events().back()["b64_json"], to_base64("a sea 7"));
+  EXPECT_EQ(stream->header("x-hadal-ignored-fields"), "response_format");
 }
 
 TEST_F(PicturesTest, AStreamShowsPicturesAsTheyCome) {
