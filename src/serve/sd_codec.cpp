@@ -30,11 +30,22 @@ ApiStatus refuse_arts(JsonFields& fields) {
   return fields.only("sampler_name", {"", "Automatic", kSampler}, "there is one, named hadal");
 }
 
-ApiStatus check_checkpoint(JsonFields& fields, const std::string& model) {
+// Settings for this request alone; those that mean nothing here are named in `ignored`.
+ApiStatus read_settings(JsonFields& fields, const std::string& model,
+                        std::vector<std::string>& ignored) {
   TRY(const OrderedJson* const settings, fields.object("override_settings"));
   if (!settings) return Ok{};
   JsonFields inside(*settings, "override_settings");
-  return inside.only("sd_model_checkpoint", {"", model}, model + " is what is served");
+  TRY_STATUS(inside.only("sd_model_checkpoint", {"", model}, model + " is what is served"));
+  inside.tell_unread(ignored);
+  return Ok{};
+}
+
+void tell_ignored(const JsonFields& fields, const OrderedJson& body,
+                  const std::vector<std::string>& settings, ImageCall& call) {
+  for (const std::string& name : fields.unread())
+    if (!body[name].is_null()) call.ignored.push_back(name);
+  call.ignored.insert(call.ignored.end(), settings.begin(), settings.end());
 }
 
 // The same order in the words of OpenAI's images API.
@@ -131,11 +142,11 @@ ApiResult<ImageCall> read_txt2img(const OrderedJson& body, const ArtLimits& limi
   JsonFields fields(body, "");
   TRY_STATUS(refuse_arts(fields));
   TRY_STATUS(fields.only("init_images", {OrderedJson::array()}, "use img2img"));
-  TRY_STATUS(check_checkpoint(fields, model));
+  std::vector<std::string> settings;
+  TRY_STATUS(read_settings(fields, model, settings));
   TRY(const Form form, form_of(fields, limits));
   TRY(ImageCall call, read_image_call(form, limits, ImageTask::generate, no_files(kNotNamed)));
-  for (const std::string& name : fields.unread())
-    if (!body[name].is_null()) call.ignored.push_back(name);
+  tell_ignored(fields, body, settings, call);
   return call;
 }
 
@@ -145,7 +156,8 @@ ApiResult<ImageCall> read_img2img(const OrderedJson& body, const ArtLimits& limi
   JsonFields fields(body, "");
   TRY_STATUS(refuse_arts(fields));
   TRY_STATUS(fields.only("resize_mode", {0}, "a picture of another shape is cut to the asked one"));
-  TRY_STATUS(check_checkpoint(fields, model));
+  std::vector<std::string> settings;
+  TRY_STATUS(read_settings(fields, model, settings));
   TRY(Form form, form_of(fields, limits));
   TRY(const OrderedJson* const pictures, fields.array("init_images"));
   const size_t count = pictures ? pictures->size() : 0;
@@ -158,8 +170,7 @@ ApiResult<ImageCall> read_img2img(const OrderedJson& body, const ArtLimits& limi
   form.fields["strength"] = strength.value_or(kUsualStrength);
   TRY(ImageCall call, read_image_call(form, limits, ImageTask::edit, no_files(kNotNamed)));
   TRY(call.order.region, read_region(fields));
-  for (const std::string& name : fields.unread())
-    if (!body[name].is_null()) call.ignored.push_back(name);
+  tell_ignored(fields, body, settings, call);
   return call;
 }
 

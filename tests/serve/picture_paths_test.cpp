@@ -354,11 +354,13 @@ TEST_F(PicturePaths, APictureIsPaintedOverInAutomatic1111sWords) {
                {"mask", "data:image/png;base64," + to_base64(kPng)},
                {"inpainting_mask_invert", 0},
                {"mask_blur", 4},
+               {"override_settings", {{"sd_model_checkpoint", "nano"}, {"sd_vae", "none"}}},
+               {"override_settings_restore_afterwards", nullptr},
                {"seed", 3}};
   const auto exchange = asked(path, body);
   ASSERT_EQ(exchange->answer.status, 200) << exchange->json();
   EXPECT_EQ(exchange->json()["parameters"]["denoising_strength"], 0.25);
-  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "mask_blur");
+  EXPECT_EQ(exchange->header("x-hadal-ignored-fields"), "mask_blur, override_settings.sd_vae");
   const ArtOrder order = artist_.begun(1);
   EXPECT_EQ(order.paint_over, 0.25);
   EXPECT_EQ(order.first_frame, kPng);
@@ -380,6 +382,8 @@ TEST_F(PicturePaths, APictureIsPaintedOverInAutomatic1111sWords) {
   EXPECT_EQ(with("inpainting_mask_invert", 1), "inpainting_mask_invert");
   EXPECT_EQ(with("mask", to_base64("no picture")), "mask");
   EXPECT_EQ(with("resize_mode", 2), "resize_mode");
+  EXPECT_EQ(with("override_settings", {{"sd_model_checkpoint", "sdxl"}}),
+            "override_settings.sd_model_checkpoint");
 }
 
 // The same in OpenAI's words, with the field that other painters have for it.
