@@ -8,6 +8,7 @@
 #include "engine/fingerprint.h"
 #include "media/write.h"
 #include "tools/figures_text.h"
+#include "tools/version.h"
 
 namespace hadal {
 namespace {
@@ -81,6 +82,7 @@ Result<Metadata> AnswerPictures::metadata() {
   return Metadata{{"prompt", options_.prompt},
                   {"seed", std::to_string(options_.seed)},
                   {"model", fingerprint_},
+                  {"engine", engine_name()},
                   {"size", std::to_string(clip_.width()) + "x" + std::to_string(clip_.height())},
                   {"frames", std::to_string(clip_.frames.size())},
                   {"fps", formatted("%g", clip_.fps)},

@@ -24,6 +24,7 @@
 #include "tools/machine.h"
 #include "tools/output.h"
 #include "tools/preview.h"
+#include "tools/version.h"
 
 namespace hadal {
 namespace {
@@ -91,6 +92,7 @@ Metadata metadata_for(const DrawTask& task, const PictureRequest& request, uint6
   return {{"prompt", task.prompt},
           {"seed", std::to_string(seed)},
           {"model", fingerprint},
+          {"engine", engine_name()},
           {"size", task.draw.size},
           {"frames", std::to_string(request.frames)},
           {"fps", formatted("%g", request.fps)},

@@ -28,6 +28,7 @@
 #include "tools/quantize.h"
 #include "tools/serve.h"
 #include "tools/train.h"
+#include "tools/version.h"
 
 namespace hadal {
 namespace {
@@ -116,7 +117,7 @@ int run(int argc, char** argv) {
   keep_freed_memory();
   CLI::App program("Hadal: DeepSeek V4 and V4.1, to generate, chat, train, inspect and measure.",
                    "hadal");
-  program.set_version_flag("--version", "hadal " HADAL_VERSION);
+  program.set_version_flag("--version", engine_name());
   program.require_subcommand(1);
   program.footer(
       "Examples:\n"

@@ -29,6 +29,7 @@
 #include "tools/output.h"
 #include "tools/serve_artist.h"
 #include "tools/serve_viewer.h"
+#include "tools/version.h"
 
 namespace hadal {
 namespace {
@@ -133,7 +134,7 @@ std::unique_ptr<PrefixStore> open_store(const ServeChoice& choice, const OpenMod
   PrefixStoreOptions options;
   options.folder = (std::filesystem::path(accounts).parent_path() / "prefixes").string();
   options.fingerprint =
-      fingerprint + "/" + numerics_of(*open.model, *open.ops) + "/" + HADAL_VERSION;
+      fingerprint + "/" + numerics_of(*open.model, *open.ops) + "/" + program_version();
   options.budget_bytes = choice.disk_mb << 20;
   options.log = [](const std::string& line) { note_line("hadal: " + line); };
   Result<std::unique_ptr<PrefixStore>> store = PrefixStore::open(open.config(), options);

@@ -16,6 +16,7 @@
 #include "media/write.h"
 #include "tools/contact_sheet.h"
 #include "tools/figures_text.h"
+#include "tools/version.h"
 #include "tools/visual_prompts.h"
 
 namespace hadal {
@@ -369,6 +370,7 @@ Metadata StudioArtist::metadata_of(const ArtOrder& order, const std::string& cap
   return {{"prompt", caption},
           {"seed", std::to_string(seed)},
           {"model", fingerprint_},
+          {"engine", engine_name()},
           {"size", std::to_string(order.width) + "x" + std::to_string(order.height)},
           {"frames", std::to_string(order.frames)},
           {"fps", formatted("%g", order.fps)},

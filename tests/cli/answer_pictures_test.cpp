@@ -102,6 +102,7 @@ TEST_F(AnswerPictures, StandWhereTheAnswerHasThem) {
   const Ran inspected = run_program({"inspect", paths[0]});
   EXPECT_NE(inspected.out.find("prompt = " + kPrompt), std::string::npos) << inspected.out;
   EXPECT_NE(inspected.out.find("seed = 5"), std::string::npos) << inspected.out;
+  EXPECT_NE(inspected.out.find("engine = hadal "), std::string::npos) << inspected.out;
 }
 
 TEST_F(AnswerPictures, CanBeSwitchedOff) {

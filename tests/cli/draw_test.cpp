@@ -61,6 +61,8 @@ TEST_F(Draw, APictureIsOfItsPromptAndSeedAlone) {
   const Ran inspected = run_program({"inspect", file("a.png")});
   EXPECT_NE(inspected.out.find("prompt = " + kCircle), std::string::npos) << inspected.out;
   EXPECT_NE(inspected.out.find("seed = 5"), std::string::npos) << inspected.out;
+  const std::string version = run_program({"--version"}).out;  // "hadal 0.1.0"
+  EXPECT_NE(inspected.out.find("engine = " + version), std::string::npos) << inspected.out;
 }
 
 TEST_F(Draw, SeveralPicturesHaveSeedsInARow) {
