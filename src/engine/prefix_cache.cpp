@@ -16,6 +16,10 @@ constexpr int64_t kLeastInterval = 256;
 // A text whose states lie further apart is read again for too long.
 constexpr int64_t kMostInterval = 8192;
 
+double seconds_of(std::chrono::steady_clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
 int64_t bytes_of(const NamedParts& parts) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : parts) bytes += tensor.bytes();
@@ -91,6 +95,7 @@ struct PrefixCache::Node {
   NamedParts rows;  // of the edge's tokens
   std::shared_ptr<const PrefixEnd> state;
   int64_t last_use = 0;
+  std::chrono::steady_clock::time_point kept_at, used_at;  // of the state
   std::map<Token, std::unique_ptr<Node>> children;
 
   int64_t start() const { return end - static_cast<int64_t>(edge.size()); }
@@ -134,6 +139,7 @@ PrefixHit PrefixCache::find(const std::string& partition, const Wanted& wanted) 
   }
   if (best) {
     hit.end = best->state;
+    options_.used_again(seconds_of(options_.now() - best->used_at));
     touch(*best);
   }
   return hit;
@@ -254,6 +260,7 @@ void PrefixCache::give(Node& node, std::shared_ptr<const PrefixEnd> end) {
   const bool had_logits = node.state && node.state->logits_V.defined();
   const bool better = !node.state || (logits && !had_logits) ||
                       (logits == had_logits && end->needed_from < node.state->needed_from);
+  if (!node.state) node.kept_at = options_.now();
   if (better) {
     count(node, -1);
     node.state = std::move(end);
@@ -267,10 +274,13 @@ void PrefixCache::give(Node& node, std::shared_ptr<const PrefixEnd> end) {
 void PrefixCache::touch(Node& node) {
   by_use_.erase(node.last_use);
   node.last_use = ++uses_;
+  node.used_at = options_.now();
   by_use_.emplace(node.last_use, &node);
 }
 
 void PrefixCache::throw_out(Node& node) {
+  const auto now = options_.now();
+  options_.thrown_out(seconds_of(now - node.kept_at), seconds_of(now - node.used_at));
   by_use_.erase(node.last_use);
   count(node, -1);
   node.state = nullptr;

@@ -20,7 +20,9 @@
 // One thread at a time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,6 +39,11 @@ struct PrefixCacheOptions {
   // Tokens from one state of a long text to the next; 0: so many that their states take about as
   // much as their rows.
   int64_t every = 0;
+  // Hear of states, in seconds: since its last use, of one that is used again; since it was kept
+  // and since its last use, of one that is thrown out.
+  std::function<void(double gap)> used_again = [](double) {};
+  std::function<void(double lifetime, double idle)> thrown_out = [](double, double) {};
+  std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
 };
 
 // Parts of a state by their names, as in SequenceState::tensors.

@@ -299,6 +299,11 @@ int64_t PrefixStore::bytes_written() const {
   return written_;
 }
 
+int64_t PrefixStore::rows_written() const {
+  const std::lock_guard lock(mutex_);
+  return rows_written_;
+}
+
 int64_t PrefixStore::skipped() const {
   const std::lock_guard lock(mutex_);
   return skipped_;

@@ -69,6 +69,7 @@ class PrefixStore {
 
   int64_t bytes() const;          // on disk, other models' segments too
   int64_t bytes_written() const;  // since it was opened
+  int64_t rows_written() const;   // of these, bytes of rows that grow with a text
   int64_t skipped() const;        // states that the budget of writing, or its speed, left out
 
  private:
@@ -126,7 +127,7 @@ class PrefixStore {
   std::map<std::string, std::vector<uint64_t>> roots_;  // by partition: records without a parent
   uint64_t next_id_ = 1, open_segment_ = 0;             // 0: none is open for writing
   std::deque<Pending> pending_;
-  int64_t pending_bytes_ = 0, written_ = 0, skipped_ = 0;
+  int64_t pending_bytes_ = 0, written_ = 0, rows_written_ = 0, skipped_ = 0;
   double allowance_ = 0;  // bytes that may be written now
   std::chrono::steady_clock::time_point allowed_at_;
   bool stopping_ = false, writing_ = false, complained_ = false;

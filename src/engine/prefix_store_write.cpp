@@ -115,13 +115,16 @@ void PrefixStore::write(Pending pending) {
     index.tokens.emplace_back(state.ids[static_cast<size_t>(at)],
                               state.marks[static_cast<size_t>(at)]);
   PrefixParts parts = parts_of(config_, state);
-  const std::string bytes =
-      encode_record(index, {rows_from(config_, parts.rows, index.from), std::move(parts.end)});
+  NamedParts rows = rows_from(config_, parts.rows, index.from);
+  int64_t row_bytes = 0;
+  for (const auto& [name, tensor] : rows) row_bytes += tensor.bytes();
+  const std::string bytes = encode_record(index, {std::move(rows), std::move(parts.end)});
   const std::optional<int64_t> at = append(bytes);
   if (!at) return;
   const Result<RecordSizes> sizes = read_record_head(bytes, static_cast<int64_t>(bytes.size()));
   CHECK(sizes, sizes.error().message);
   const std::lock_guard lock(mutex_);
+  rows_written_ += row_bytes;
   add_record({std::move(index),
               open_segment_,
               *at + sizes->tensors_at(),

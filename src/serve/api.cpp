@@ -51,7 +51,8 @@ struct Api::Route {
   std::string_view method;  // or several, "GET, POST"
   std::string_view path;    // one that ends with a slash also means what stands behind it
   ApiStatus (Api::*answer)(const Asked& asked);
-  bool open = false;  // without a key, and while draining
+  // Who is let in: a key while work is taken, the same key until the server ends, or anybody.
+  enum class Door { working, until_end, open } door = Door::working;
 
   bool takes(std::string_view asked) const {
     for (std::string_view rest = method; !rest.empty();) {
@@ -93,12 +94,12 @@ const Api::Route* Api::find_route(const std::string& full_path) {
       Route{"GET", "/models", &Api::models},
       Route{"GET", "/models/", &Api::one_model},
       Route{"GET", "/user/balance", &Api::balance},
-      Route{"GET", "/metrics", &Api::metrics_page},
+      Route{"GET", "/metrics", &Api::metrics_page, Route::Door::until_end},
       Route{"GET", "/props", &Api::props},
       Route{"GET", "/slots", &Api::slots},
-      Route{"GET", "/live", &Api::live, true},
-      Route{"GET", "/health", &Api::health, true},
-      Route{"GET", "/healthz", &Api::health, true},
+      Route{"GET", "/live", &Api::live, Route::Door::open},
+      Route{"GET", "/health", &Api::health, Route::Door::open},
+      Route{"GET", "/healthz", &Api::health, Route::Door::open},
   };
   const std::string_view path = plain_path(full_path);
   for (const Route& route : kRoutes) {
@@ -106,7 +107,7 @@ const Api::Route* Api::find_route(const std::string& full_path) {
     const bool below = path.starts_with(route.path) && path.size() > route.path.size();
     if (means_below ? below : path == route.path) return &route;
   }
-  static constexpr Route kPage{"GET", {}, &Api::page, true};
+  static constexpr Route kPage{"GET", {}, &Api::page, Route::Door::open};
   return find_web_asset(full_path) ? &kPage : nullptr;
 }
 
@@ -191,12 +192,12 @@ std::optional<HttpReply> Api::refuse(const HttpRequest& head) {
     reply.headers.emplace_back("Allow", route->method);
     return reply;
   }
-  if (route->open) return std::nullopt;
-  if (draining_) {
+  if (route->door == Route::Door::open) return std::nullopt;
+  if (draining_ && route->door == Route::Door::working) {
     metrics_.refused("draining");
     return error_reply(
-        {.status = 503, .message = "the server is shutting down", .wait_seconds = 10}, family,
-        head.id);
+        {.status = 503, .message = "the server is shutting down", .wait_seconds = kRestartSeconds},
+        family, head.id);
   }
   if (const auto key = authorise(head); !key) {
     metrics_.refused("key");
@@ -220,7 +221,7 @@ void Api::handle(std::shared_ptr<Exchange> exchange) {
 
 ApiStatus Api::serve(const std::shared_ptr<Exchange>& exchange, const Route& route) {
   Asked asked{exchange, {}};
-  if (!route.open) {
+  if (route.door != Route::Door::open) {
     TRY(asked.key, authorise(exchange->request()));
   }
   if (asked.key) exchange->note("key=" + asked.key->id);

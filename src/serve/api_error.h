@@ -27,6 +27,9 @@ struct ApiError {
   int64_t wait_seconds = 0;  // Retry-After, for 429 and 503
 };
 
+// Until a server that shuts down may be there again.
+inline constexpr int64_t kRestartSeconds = 10;
+
 template <typename T>
 class [[nodiscard]] ApiResult {
  public:

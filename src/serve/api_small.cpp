@@ -237,8 +237,8 @@ ApiStatus Api::health(const Asked& asked) {
   }
   reply_json(
       *asked.exchange,
-      {{"error", {{"code", 503}, {"message", "Shutting down"}, {"type", "unavailable_error"}}}}, {},
-      503);
+      {{"error", {{"code", 503}, {"message", "Shutting down"}, {"type", "unavailable_error"}}}},
+      {{"Retry-After", std::to_string(kRestartSeconds)}}, 503);
   return Ok{};
 }
 

@@ -15,18 +15,28 @@ namespace {
 // Early requests of an impatient client wait here; more stays in the socket.
 constexpr size_t kMostInput = 64 << 10;
 constexpr std::chrono::milliseconds kLingerTime{2000};
+// For the request of a connection that there is no room for.
+constexpr std::chrono::milliseconds kRefusalTime{2000};
+// Bodies are read and connections end within seconds.
+constexpr std::string_view kRetrySeconds = "2";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
 
-Connection::Connection(ConnectionHost& host, std::unique_ptr<Transport> transport, std::string peer)
-    : host_(host), transport_(std::move(transport)), peer_(std::move(peer)) {}
+Connection::Connection(ConnectionHost& host, std::unique_ptr<Transport> transport, std::string peer,
+                       Room room)
+    : host_(host), transport_(std::move(transport)), peer_(std::move(peer)), room_(room) {}
+
+std::chrono::milliseconds Connection::header_time() const {
+  const std::chrono::milliseconds usual = host_.limits().header_time;
+  return room_ == Room::enough ? usual : std::min(usual, kRefusalTime);
+}
 
 void Connection::begin() {
-  set_phase(Phase::handshake, host_.limits().header_time);
+  set_phase(Phase::handshake, header_time());
   transport_->handshake([self = shared_from_this()](bool well, size_t) {
     if (!well || self->phase_ == Phase::closed) return self->close();
-    self->set_phase(Phase::idle, self->host_.limits().header_time);
+    self->set_phase(Phase::idle, self->header_time());
     self->pump();
   });
 }
@@ -57,7 +67,7 @@ void Connection::advance() {
   while (!input_.empty()) {
     if (!reader_) {
       reader_.emplace(host_.limits());
-      set_phase(Phase::header, host_.limits().header_time);
+      set_phase(Phase::header, header_time());
     }
     const bool had_header = reader_->state() != RequestReader::State::header;
     const size_t used = reader_->feed(input_);
@@ -76,6 +86,10 @@ bool Connection::header_came() {
   head_.peer = peer_;
   head_.id = make_id("req_");
   began_ = Clock::now();
+  if (room_ == Room::none) {
+    refuse_for_now("as many connections are open as the server takes");
+    return false;
+  }
   if (const std::optional<HttpReply> refusal = host_.handler().refuse(head_)) {
     refuse(*refusal);
     return false;
@@ -89,7 +103,7 @@ bool Connection::header_came() {
   }
   const int64_t body = reader_->body_bytes().value_or(most);
   if (host_.counts().body_bytes + body > limits.all_bodies_bytes) {
-    refuse_fault({503, "other requests' bodies fill the memory that is set apart for them"});
+    refuse_for_now("other requests' bodies fill the memory that is set apart for them");
     return false;
   }
   reserved_ = body;
@@ -148,6 +162,12 @@ void Connection::refuse_fault(const HttpFault& fault) {
   }
   refuse({.status = fault.status,
           .body = host_.handler().error_body(head_, fault.status, fault.message)});
+}
+
+void Connection::refuse_for_now(const std::string& why) {
+  refuse({.status = 503,
+          .body = host_.handler().error_body(head_, 503, why),
+          .headers = {{"Retry-After", std::string(kRetrySeconds)}}});
 }
 
 void Connection::tick(Clock::time_point now) {

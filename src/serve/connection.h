@@ -44,7 +44,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Connection(ConnectionHost& host, std::unique_ptr<Transport> transport, std::string peer);
+  // Without room its first request is told to come again.
+  enum class Room { enough, none };
+  Connection(ConnectionHost& host, std::unique_ptr<Transport> transport, std::string peer,
+             Room room);
   void begin();
   void tick(Clock::time_point now);
   void close();
@@ -71,6 +74,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void dispatch();
   void refuse(const HttpReply& reply);
   void refuse_fault(const HttpFault& fault);
+  void refuse_for_now(const std::string& why);
+  std::chrono::milliseconds header_time() const;
   void set_phase(Phase phase, std::chrono::milliseconds limit);
   void send(std::string bytes);
   void write_next();
@@ -90,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ConnectionHost& host_;
   std::unique_ptr<Transport> transport_;
   std::string peer_;
+  const Room room_;
   Phase phase_ = Phase::handshake;
   Clock::time_point deadline_;
   std::array<char, 16384> chunk_{};

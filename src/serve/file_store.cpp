@@ -29,6 +29,8 @@ CREATE INDEX IF NOT EXISTS files_of_owner ON files(owner, number);
 constexpr std::string_view kColumns =
     "SELECT id, owner, name, purpose, type, bytes, created FROM files ";
 constexpr std::string_view kPrefix = "file-";
+// Room comes when somebody deletes: a program that asks by itself need not do so more often.
+constexpr int64_t kRetrySeconds = 60;
 
 StoredFile file_of(const Statement& row) {
   return {.id = row.text(0),
@@ -142,13 +144,15 @@ ApiStatus FileStore::check_room(const std::string& owner, int64_t bytes) {
     return ApiError{.status = 429,
                     .message = "you keep " + std::to_string(sum.integer(0)) +
                                " files, the most there may be; delete some",
-                    .code = "too_many_files"};
+                    .code = "too_many_files",
+                    .wait_seconds = kRetrySeconds};
   if (bytes > limits_.bytes_of_one - sum.integer(1))
     return ApiError{.status = 429,
                     .message = "you keep " + std::to_string(sum.integer(1)) +
                                " bytes, together there may be " +
                                std::to_string(limits_.bytes_of_one) + "; delete some",
-                    .code = "too_many_bytes"};
+                    .code = "too_many_bytes",
+                    .wait_seconds = kRetrySeconds};
   return Ok{};
 }
 

@@ -30,6 +30,8 @@ constexpr std::chrono::milliseconds kTick{100};
 // What the system may hold for a reader; left to itself it grows to megabytes, and a reader that
 // is behind would be noticed late.
 constexpr int kSendBuffer = 128 << 10;
+// Connections over the limit that are told so; further ones are closed at once.
+constexpr int64_t kMostRefusals = 64;
 
 Result<std::unique_ptr<asio::ssl::context>> tls_context(const HttpServerOptions& options) {
   auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
@@ -128,19 +130,20 @@ void Server::accept() {
     if (error == asio::error::operation_aborted) return;
     ErrorCode ignored;
     const tcp::endpoint peer = socket.remote_endpoint(ignored);
-    if (!error && static_cast<int64_t>(connections_.size()) < options_.limits.connections) {
-      ++counts_.accepted;
+    const int64_t open = static_cast<int64_t>(connections_.size());
+    const int64_t most = options_.limits.connections;
+    if (!error) ++(open < most ? counts_.accepted : counts_.refused);
+    if (!error && open < most + kMostRefusals) {
       socket.set_option(tcp::no_delay(true), ignored);
       socket.set_option(asio::socket_base::send_buffer_size(kSendBuffer), ignored);
       auto transport = tls_ ? make_tls_transport(std::move(socket), *tls_)
                             : make_plain_transport(std::move(socket));
-      const auto connection =
-          std::make_shared<Connection>(*this, std::move(transport), peer.address().to_string());
+      const auto connection = std::make_shared<Connection>(
+          *this, std::move(transport), peer.address().to_string(),
+          open < most ? Connection::Room::enough : Connection::Room::none);
       connections_.insert(connection);
       counts_.connections = static_cast<int64_t>(connections_.size());
       connection->begin();
-    } else if (!error) {
-      ++counts_.refused;  // the socket closes: its client may try again
     }
     accept();
   });

@@ -3,7 +3,6 @@
 #include "serve/metrics.h"
 
 #include <algorithm>
-#include <cstdio>
 
 namespace hadal {
 namespace {
@@ -21,19 +20,8 @@ const std::vector<double> kTokens = {1,     2,      5,      10,     20,     50, 
                                      200,   500,    1000,   2000,   5000,   10000, 20000,
                                      50000, 100000, 200000, 500000, 1000000};
 
-std::string number(double value) {
-  std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%.9g", value);
-  return text.data();
-}
-
 void head(std::string& text, const std::string& name, const char* type, const char* about) {
   text += "# HELP " + name + " " + about + "\n# TYPE " + name + " " + type + "\n";
-}
-
-// "{a="1"}" and "{b="2"}" to "{a="1",b="2"}".
-std::string join_labels(const std::string& labels, const std::string& more) {
-  return labels.substr(0, labels.size() - 1) + "," + more + "}";
 }
 
 std::string escaped(const std::string& name) {
@@ -56,24 +44,6 @@ std::vector<std::string> prefixes_of(MetricsNames names) {
 }
 
 }  // namespace
-
-void Histogram::add(double value) {
-  const auto bound = std::lower_bound(bounds_.begin(), bounds_.end(), value);
-  ++counts_[static_cast<size_t>(bound - bounds_.begin())];
-  sum_ += value;
-}
-
-void Histogram::write(std::string& text, const std::string& name, const std::string& labels) const {
-  int64_t below = 0;
-  for (size_t i = 0; i < counts_.size(); ++i) {
-    below += counts_[i];
-    const std::string bound = i < bounds_.size() ? number(bounds_[i]) : "+Inf";
-    text += name + "_bucket" + join_labels(labels, "le=\"" + bound + "\"") + " " +
-            std::to_string(below) + "\n";
-  }
-  text += name + "_sum" + labels + " " + number(sum_) + "\n";
-  text += name + "_count" + labels + " " + std::to_string(below) + "\n";
-}
 
 Metrics::Metrics(const std::string& model, MetricsNames names)
     : label_("{model_name=\"" + escaped(model) + "\"}"),
@@ -152,7 +122,7 @@ class Metrics::Page {
   void value(const char* name, const char* type, const char* about, double amount) {
     for (const std::string& prefix : prefixes_) {
       head(text_, prefix + name, type, about);
-      text_ += prefix + name + label_ + " " + number(amount) + "\n";
+      text_ += prefix + name + label_ + " " + metric_number(amount) + "\n";
     }
   }
   void by_label(const char* name, const char* type, const char* about, const char* label,
@@ -167,7 +137,7 @@ class Metrics::Page {
     head(text_, name, type, about);
   }
   void sample(const std::string& name, const std::string& labels, double amount) {
-    text_ += name + join_labels(label_, labels) + " " + number(amount) + "\n";
+    text_ += name + join_labels(label_, labels) + " " + metric_number(amount) + "\n";
   }
   std::string take() { return std::move(text_); }
 
@@ -191,6 +161,7 @@ void Metrics::tell_requests(Page& page, const WorkerGauges& worker) const {
   const double capacity = static_cast<double>(std::max<int64_t>(1, worker.cache_capacity));
   page.gauge("kv_cache_usage_perc", "Part of the cache that running requests hold, 0 to 1",
              static_cast<double>(worker.cached_tokens) / capacity);
+  page.counter("num_preemptions_total", "Running requests that had to give way: none does here", 0);
   page.histogram("time_to_first_token_seconds", "From the request to its first token",
                  first_token_);
   page.histogram("inter_token_latency_seconds", "Between tokens", between_);
@@ -200,6 +171,12 @@ void Metrics::tell_requests(Page& page, const WorkerGauges& worker) const {
   page.histogram("request_decode_time_seconds", "Writing the answer", decode_);
   page.histogram("request_prompt_tokens", "Tokens of a prompt", prompt_length_);
   page.histogram("request_generation_tokens", "Tokens of an answer", output_length_);
+  const PrefixTimes& times = worker.prefix_times;
+  page.histogram("kv_block_lifetime_seconds",
+                 "From keeping what was read up to a place to throwing it out", times.lifetime);
+  page.histogram("kv_block_idle_before_evict_seconds", "From its last use to throwing it out",
+                 times.idle);
+  page.histogram("kv_block_reuse_gap_seconds", "From one use of it to the next", times.gap);
 }
 
 void Metrics::tell_house(Page& page, const MetricsNow& now) const {
@@ -214,16 +191,7 @@ void Metrics::tell_house(Page& page, const MetricsNow& now) const {
                   "currency=\"" + escaped(currency) + "\",class=\"" +
                       std::string(price_class_name(kPriceClasses[i])) + "\"",
                   static_cast<double>(sums[i]) / static_cast<double>(kMoneyUnit));
-  const WorkerGauges& worker = now.worker;
-  page.gauge("slots", "Requests that can be computed at once", static_cast<double>(worker.slots));
-  page.gauge("kv_cache_tokens", "Most tokens that running requests can hold",
-             static_cast<double>(worker.cache_capacity));
-  page.gauge("prefix_cache_tokens", "Tokens of texts that were read before, in memory",
-             static_cast<double>(worker.prefix_tokens));
-  page.by_label("prefix_cache_bytes", "gauge", "What was read before takes", "tier",
-                {{"memory", worker.prefix_bytes}, {"disk", worker.prefix_disk_bytes}});
-  page.counter("kv_disk_bytes_written_total", "What was read before, written to disk",
-               worker.prefix_disk_written);
+  tell_cache(page, now.worker);
   const HttpCounts& http = now.http;
   page.counter("http_requests_total", "Requests of all kinds", http.requests);
   page.counter("http_bad_requests_total", "Requests that were none", http.bad_requests);
@@ -238,6 +206,36 @@ void Metrics::tell_house(Page& page, const MetricsNow& now) const {
   page.gauge("http_answer_bytes", "Answers that wait for their readers",
              static_cast<double>(http.answer_bytes));
   page.gauge("draining", "1 once no new requests are taken", now.draining ? 1 : 0);
+}
+
+// What running requests hold, what was read before, and what they take.
+void Metrics::tell_cache(Page& page, const WorkerGauges& worker) const {
+  page.gauge("slots", "Requests that can be computed at once", static_cast<double>(worker.slots));
+  page.gauge("kv_cache_tokens", "Most tokens that running requests can hold",
+             static_cast<double>(worker.cache_capacity));
+  page.gauge("prefix_cache_tokens", "Tokens of texts that were read before, in memory",
+             static_cast<double>(worker.prefix_tokens));
+  page.by_label("prefix_cache_bytes", "gauge", "What was read before takes", "tier",
+                {{"memory", worker.prefix_bytes}, {"disk", worker.prefix_disk_bytes}});
+  page.counter("kv_disk_bytes_written_total", "What was read before, written to disk",
+               worker.prefix_disk_written);
+  page.gauge("kv_disk_write_amplification", "Bytes written to disk for each byte of a text's rows",
+             per(static_cast<double>(worker.prefix_disk_written),
+                 static_cast<double>(worker.prefix_disk_rows)));
+  const PromptCounts& prompts = worker.prompts;
+  page.by_label("kv_miss_total", "counter", "Tokens of prompts that had to be read, by reason",
+                "reason",
+                {{"absent", prompts.absent},
+                 {"no_state", prompts.no_state},
+                 {"told", prompts.told},
+                 {"disabled", prompts.disabled}});
+  page.by_label("device_mem_bytes", "gauge",
+                "Memory: weights as they are stored, the cache that is reserved for running "
+                "requests, and what was read before",
+                "pool",
+                {{"weights", worker.weight_bytes},
+                 {"kv_cache", worker.cache_bytes},
+                 {"prefix_cache", worker.prefix_bytes}});
 }
 
 // As the dashboards of llama.cpp's server know it.
@@ -256,7 +254,8 @@ void Metrics::tell_llama(Page& page, const WorkerGauges& worker) const {
   page.gauge("requests_processing", "Requests that are computed",
              static_cast<double>(worker.running));
   page.gauge("requests_deferred", "Requests in the queue", static_cast<double>(worker.waiting));
-  page.counter("n_tokens_max", "Tokens of the longest prompt with its answer", longest_);
+  page.gauge("n_tokens_max", "Tokens of the longest prompt with its answer",
+             static_cast<double>(longest_));
   page.counter("n_decode_total", "Forward passes", worker.steps);
   page.gauge("n_busy_slots_per_decode", "Requests in a forward pass, on average",
              per(static_cast<double>(worker.requests_step), static_cast<double>(worker.steps)));
@@ -277,6 +276,12 @@ void Metrics::tell_sglang(Page& page, const WorkerGauges& worker) const {
   const auto aborted = finished_.find("abort");
   page.counter("num_aborted_requests_total", "Requests that were cut",
                aborted == finished_.end() ? 0 : aborted->second);
+  const PromptCounts& prompts = worker.prompts;
+  page.by_label("cached_tokens_total", "counter", "Tokens of prompts that need not be read",
+                "cache_source",
+                {{"device", prompts.from_slot},
+                 {"host", prompts.from_memory},
+                 {"storage_file", prompts.from_disk}});
 }
 
 std::string Metrics::text(const MetricsNow& now) const {

@@ -5,7 +5,8 @@
 //   exchange->reply({.body = metrics.text(now), .type = std::string(kMetricsType)});
 //
 // What vLLM has a name for bears it, under "hadal:", "vllm:" (which dashboards know) or both; the
-// rest is "hadal:".  Nothing is told that does not exist here: no preemptions, no drafts.
+// rest is "hadal:".  Nothing is told of what does not exist here: drafts, a cache of experts or of
+// Engram's rows, links to other machines.  Preemptions do not either, but dashboards ask for them.
 // Any thread.
 #pragma once
 
@@ -20,6 +21,7 @@
 
 #include "serve/accounts.h"
 #include "serve/file_store.h"
+#include "serve/histogram.h"
 #include "serve/http_server.h"
 #include "serve/picture_queue.h"
 #include "serve/worker.h"
@@ -27,19 +29,6 @@
 namespace hadal {
 
 inline constexpr std::string_view kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
-
-class Histogram {
- public:
-  explicit Histogram(std::vector<double> bounds)
-      : bounds_(std::move(bounds)), counts_(bounds_.size() + 1) {}
-  void add(double value);
-  void write(std::string& text, const std::string& name, const std::string& labels) const;
-
- private:
-  std::vector<double> bounds_;  // upper ones, inclusive, rising
-  std::vector<int64_t> counts_;
-  double sum_ = 0;
-};
 
 // One request that reached the model.
 struct RequestMeasures {
@@ -79,6 +68,7 @@ class Metrics {
   class Page;
   void tell_requests(Page& page, const WorkerGauges& worker) const;
   void tell_house(Page& page, const MetricsNow& now) const;
+  void tell_cache(Page& page, const WorkerGauges& worker) const;
   void tell_llama(Page& page, const WorkerGauges& worker) const;
   void tell_sglang(Page& page, const WorkerGauges& worker) const;
 

@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "base/block_cache.h"
+#include "engine/cache_size.h"
 #include "engine/span_grammar.h"
 #include "engine/text_embedding.h"
+#include "model/figures.h"
 #include "serve/slot_job.h"
 #include "serve/token_choice.h"
 
@@ -82,7 +84,7 @@ SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOpt
       scheduler_({.most_rows = cache.options().max_chunk}),
       step_(model, ops, cache),
       words_(word_mask(model.config())),
-      prefixes_(model.config(), options.prefixes),
+      prefixes_(model.config(), timed(options.prefixes)),
       store_(options.store),
       waiting_(options.queue) {
   for (int64_t slot = 0; slot < cache.options().slots; ++slot)
@@ -90,6 +92,9 @@ SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOpt
         Slot{slot, Sequence(model.config(), cache, {.slot = slot}), {}, 0, false}));
   gauges_.slots = static_cast<int64_t>(slots_.size());
   gauges_.cache_capacity = gauges_.slots * context_;
+  gauges_.weight_bytes = count_stored(model.config()).all_bytes();
+  const Holding holding = ops.packs(RowFormat::fp4_32) ? Holding::packed : Holding::floats;
+  gauges_.cache_bytes = cache_bytes(model.config(), cache.options(), holding);
   thread_ = std::thread([this] { work(); });
 }
 
@@ -100,6 +105,15 @@ SlotWorker::~SlotWorker() {
   }
   changed_.notify_all();
   thread_.join();
+}
+
+PrefixCacheOptions SlotWorker::timed(PrefixCacheOptions options) {
+  options.used_again = [this](double gap) { gaps_.push_back(gap); };
+  options.thrown_out = [this](double lifetime, double idle) {
+    lifetimes_.push_back(lifetime);
+    idle_times_.push_back(idle);
+  };
+  return options;
 }
 
 Submission SlotWorker::submit(GenerationRequest request, std::shared_ptr<GenerationSink> sink) {
@@ -205,6 +219,14 @@ void SlotWorker::note_gauges() {
   gauges_.prefix_bytes = prefixes_.bytes();
   gauges_.prefix_disk_bytes = store_ ? store_->bytes() : 0;
   gauges_.prefix_disk_written = store_ ? store_->bytes_written() : 0;
+  gauges_.prefix_disk_rows = store_ ? store_->rows_written() : 0;
+  const auto note = [](std::vector<double>& times, Histogram& histogram) {
+    for (const double seconds : std::exchange(times, {})) histogram.add(seconds);
+  };
+  note(lifetimes_, gauges_.prefix_times.lifetime);
+  note(idle_times_, gauges_.prefix_times.idle);
+  note(gaps_, gauges_.prefix_times.gap);
+  gauges_.prompts = prompts_;
   gauges_.steps = steps_;
   gauges_.requests_step = requests_step_;
   gauges_.cached_tokens = 0;
@@ -373,20 +395,41 @@ void SlotWorker::begin(Running& running) {
   if (request.tells_prompt) {
     sequence.reset();
     wanted->needed_from = 0;  // no row may be skipped
+    prompts_.told += static_cast<int64_t>(request.prompt.size());
     sequence.want(wanted.take());
     running.begun = true;
     return;
   }
   const PrefixHit hit = prefixes_.find(request.partition, *wanted);
   const int64_t held = sequence.reusable(*wanted);
-  if (!begin_from_store(running, *wanted, std::max(held, hit.length)) && hit.length > held) {
+  const bool stored = begin_from_store(running, *wanted, std::max(held, hit.length));
+  const bool remembered = !stored && hit.length > held;
+  if (remembered) {
     const Status loaded = sequence.load(prefixes_.state_of(hit, *wanted));
     CHECK(loaded, loaded.error().message);  // it was saved from this very cache
   }
   running.end.hit = sequence.want(wanted.take());
+  count_prompt(running, hit.common,
+               stored       ? prompts_.from_disk
+               : remembered ? prompts_.from_memory
+                            : prompts_.from_slot);
   running.looked = running.kept = running.end.hit;
   running.parts = hit.common;
   running.begun = true;
+}
+
+// `seen`: tokens of the prompt that the prefix cache knows; `source`: where those came from that
+// need not be read.
+void SlotWorker::count_prompt(const Running& running, int64_t seen, int64_t& source) {
+  const int64_t all = static_cast<int64_t>(running.request().prompt.size());
+  const int64_t found = running.end.hit, known = std::max(found, seen);
+  source += found;
+  if (!prefixes_.enabled() && !store_) {
+    prompts_.disabled += all - found;
+    return;
+  }
+  prompts_.no_state += known - found;
+  prompts_.absent += all - known;
 }
 
 // False: the disk knows no more of the prompt than `known`.  A record that turns out to be damaged

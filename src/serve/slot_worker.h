@@ -66,7 +66,9 @@ class SlotWorker : public GenerationWorker {
   bool choose_token(Running& running);
   void run_step();
   int64_t add_slices(int64_t rows, std::vector<Running*>& readers);
+  PrefixCacheOptions timed(PrefixCacheOptions options);
   void begin(Running& running);
+  void count_prompt(const Running& running, int64_t seen, int64_t& source);
   bool begin_from_store(const Running& running, const Wanted& wanted, int64_t known);
   void note_read(Running& running);
   void keep_read(Running& running);
@@ -80,12 +82,15 @@ class SlotWorker : public GenerationWorker {
   Scheduler scheduler_;
   Step step_;
   std::vector<uint64_t> words_;  // what answers without a form are made of
+  // Since the gauges were last noted, in seconds.
+  std::vector<double> lifetimes_, idle_times_, gaps_;
   PrefixCache prefixes_;
   PrefixStore* const store_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::list<Running> running_;  // of the worker's thread alone
   int64_t admitted_ = 0;        // counts, so that slots know who was used last
   int64_t steps_ = 0, requests_step_ = 0;
+  PromptCounts prompts_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -27,6 +27,7 @@
 #include "engine/sampler.h"
 #include "engine/sequence.h"
 #include "grammar/token_constraint.h"
+#include "serve/histogram.h"
 
 namespace hadal {
 
@@ -107,6 +108,24 @@ struct SlotGauge {
   int64_t tokens = 0;  // that its cache holds
 };
 
+// Tokens of prompts since the start: where they were found, or why they had to be read.
+struct PromptCounts {
+  int64_t from_slot = 0, from_memory = 0, from_disk = 0;
+  int64_t absent = 0;    // not in memory: never seen in their partition, or thrown out since
+  int64_t no_state = 0;  // seen, but nothing was kept behind them that one could go on from
+  int64_t told = 0;      // their probabilities were asked for
+  int64_t disabled = 0;  // nothing is kept here
+};
+
+// How long what was read up to some place was of use.
+struct PrefixTimes {
+  // vLLM's borders of what it tells of its blocks, in seconds.
+  static inline const std::vector<double> kBorders = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
+                                                      0.2,   0.5,   1,     2,    5,    10,   20,
+                                                      30,    60,    120,   300,  600,  1200, 1800};
+  Histogram lifetime{kBorders}, idle{kBorders}, gap{kBorders};
+};
+
 struct WorkerGauges {
   int64_t running = 0, waiting = 0;
   int64_t slots = 0;           // most that can run at once
@@ -115,8 +134,12 @@ struct WorkerGauges {
   int64_t prefix_tokens = 0;   // of texts that were read before, in memory
   int64_t prefix_bytes = 0, prefix_disk_bytes = 0;
   int64_t prefix_disk_written = 0;       // bytes, since the start
+  int64_t prefix_disk_rows = 0;          // … of which rows of texts
   int64_t steps = 0, requests_step = 0;  // forward passes, and requests in all of them together
   std::vector<SlotGauge> each_slot = {};
+  PromptCounts prompts = {};
+  PrefixTimes prefix_times = {};
+  int64_t weight_bytes = 0, cache_bytes = 0;
 };
 
 class GenerationWorker {

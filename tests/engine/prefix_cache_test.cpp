@@ -153,6 +153,30 @@ TEST_P(PrefixCacheTest, BeyondTheBudgetTheLongestUnusedGoesFirst) {
   EXPECT_EQ(prefixes.find("", wanted(TinyModel::ids(100, 2))).common, 0);
 }
 
+TEST_P(PrefixCacheTest, TellsHowLongStatesWereOfUse) {
+  PrefixCache measure(tiny_.model->config(), {.every = 1000});
+  read(&measure, TinyModel::ids(100, 1));
+  auto now = std::chrono::steady_clock::time_point{};
+  std::vector<double> gaps, lifetimes, idle;
+  PrefixCacheOptions options{.budget_bytes = measure.bytes() * 3 / 2, .every = 1000};
+  options.now = [&] { return now; };
+  options.used_again = [&](double seconds) { gaps.push_back(seconds); };
+  options.thrown_out = [&](double seconds, double unused) {
+    lifetimes.push_back(seconds);
+    idle.push_back(unused);
+  };
+  PrefixCache prefixes(tiny_.model->config(), options);
+  read(&prefixes, TinyModel::ids(100, 1));
+  now += std::chrono::seconds(5);
+  EXPECT_EQ(prefixes.find("", wanted(TinyModel::ids(100, 1))).length, 100);
+  EXPECT_EQ(gaps, std::vector<double>{5});
+  EXPECT_TRUE(lifetimes.empty());
+  now += std::chrono::seconds(2);
+  read(&prefixes, TinyModel::ids(100, 2));
+  EXPECT_EQ(lifetimes, std::vector<double>{7});
+  EXPECT_EQ(idle, std::vector<double>{2});
+}
+
 TEST_P(PrefixCacheTest, WhatWasFoundStaysWholeWhenItIsThrownOut) {
   PrefixCache measure(tiny_.model->config(), {.every = 1000});
   read(&measure, TinyModel::ids(100, 1));

@@ -255,6 +255,8 @@ TEST_F(PrefixStoreTest, WritingHasABudgetOfItsOwn) {
   slow.now = [&now] { return now; };
   open();
   keep(TinyModel::ids(60));
+  EXPECT_GT(store_->rows_written(), 0);
+  EXPECT_LT(store_->rows_written(), store_->bytes_written());
   slow.bytes_an_hour = store_->bytes_written() * 3 / 2;
   store_.reset();
   fs::remove_all(folder_);

@@ -183,7 +183,13 @@ TEST_F(Access, DrainingRefusesWorkAndSaysSoInHealth) {
   const auto health = ask("GET", "/v1/health", "");
   EXPECT_EQ(health->json()["error"]["code"], 503);
   EXPECT_EQ(health->answer.status, 503);
+  EXPECT_EQ(health->header("Retry-After"), "10");
   EXPECT_EQ(ask("GET", "/live", "")->json(), (json{{"status", "ok"}}));
+  EXPECT_NE(ask("GET", "/metrics", "")->answer.body.find("hadal:draining{model_name=\"nano\"} 1\n"),
+            std::string::npos);
+  const std::string key = add_key({.name = "ann"}).text;
+  EXPECT_EQ(ask("GET", "/metrics", "")->answer.status, 401) << "still not for everybody";
+  EXPECT_EQ(ask("GET", "/metrics", "", key)->answer.status, 200);
 }
 
 // Reads the text format by its grammar: comments that announce a type, then its samples.
@@ -240,7 +246,12 @@ TEST_F(Access, MetricsAreWhatPrometheusReads) {
   // Nothing of what is not there.
   EXPECT_FALSE(types.contains("hadal:pictures_running"));
   EXPECT_FALSE(types.contains("hadal:files"));
-  EXPECT_FALSE(types.contains("vllm:num_preemptions_total"));
+  EXPECT_FALSE(types.contains("hadal:expert_cache_hits_total"));
+  EXPECT_EQ(samples.at("vllm:num_preemptions_total" + model), 0);
+  EXPECT_EQ(types.at("vllm:kv_block_lifetime_seconds"), "histogram");
+  for (const char* pool : {"weights", "kv_cache", "prefix_cache"})
+    EXPECT_TRUE(samples.contains("hadal:device_mem_bytes{model_name=\"nano\",pool=\"" +
+                                 std::string(pool) + "\"}"));
 }
 
 TEST_F(Access, MetricsUnderThePrefixThatWasChosen) {
@@ -283,6 +294,11 @@ TEST_F(Access, MetricsUnderTheNamesOfOtherServers) {
   for (const char* name : {"token_usage", "num_running_reqs", "num_queue_reqs", "gen_throughput",
                            "num_aborted_requests_total"})
     EXPECT_EQ(value(std::string("sglang:") + name), 0) << name;
+  EXPECT_NE(page.find("# TYPE llamacpp:n_tokens_max gauge"), std::string::npos);
+  for (const char* source : {"device", "host", "storage_file"})
+    EXPECT_NE(page.find("sglang:cached_tokens_total{model_name=\"nano\",cache_source=\"" +
+                        std::string(source) + "\"} 0"),
+              std::string::npos);
 }
 
 TEST_F(Access, MetricsTellWhatWasChargedByClass) {

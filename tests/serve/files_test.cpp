@@ -170,7 +170,9 @@ TEST_F(FilesTest, LimitsHold) {
   EXPECT_EQ(upload(std::string(101, 'x'), ann)->answer.status, 413);
   EXPECT_EQ(upload(kPng + std::string(20, 'x'), ann)->answer.status, 413);
   EXPECT_TRUE(id_of(std::string(100, 'x'), ann).starts_with("file-"));
-  EXPECT_EQ(upload(std::string(51, 'x'), ann)->json()["error"]["code"], "too_many_bytes");
+  const auto refused = upload(std::string(51, 'x'), ann);
+  EXPECT_EQ(refused->json()["error"]["code"], "too_many_bytes");
+  EXPECT_EQ(refused->header("Retry-After"), "60");
   const std::string second = id_of(kPng, ann);
   EXPECT_TRUE(id_of(kPng, ann).starts_with("file-"));
   EXPECT_EQ(upload("x", ann)->json()["error"]["code"], "too_many_files");

@@ -273,12 +273,13 @@ TEST_F(HttpServerTest, BodiesShareALimitedMemory) {
   HttpClient second = client();
   second.send(post_text("/echo", std::string(800, 'x')));
   EXPECT_EQ(status_of(second.until_closed()), 503);
+  EXPECT_NE(second.got().find("\r\nRetry-After: "), std::string::npos);
   first.send(std::string(997, 'y'));
   EXPECT_EQ(status_of(first.answer()), 200);
   EXPECT_TRUE(soon([&] { return server_->counts().body_bytes == 0; }));
 }
 
-TEST_F(HttpServerTest, MoreConnectionsThanAllowedAreClosed) {
+TEST_F(HttpServerTest, MoreConnectionsThanAllowedAreToldToComeAgain) {
   start({.connections = 2});
   HttpClient one = client(), two = client();
   one.send(post_text("/echo", "1"));
@@ -286,9 +287,29 @@ TEST_F(HttpServerTest, MoreConnectionsThanAllowedAreClosed) {
   one.answer();
   two.answer();
   HttpClient three = client();
-  EXPECT_EQ(three.until_closed(), "");
+  three.send(post_text("/echo", "3"));
+  EXPECT_EQ(status_of(three.until_closed()), 503);
+  EXPECT_NE(three.got().find("\r\nRetry-After: "), std::string::npos);
   EXPECT_TRUE(three.closed());
   EXPECT_EQ(server_->counts().refused, 1);
+  EXPECT_EQ(server_->counts().bad_requests, 0);
+  EXPECT_TRUE(soon([&] { return server_->counts().connections == 2; }));
+  two.close_now();
+  EXPECT_TRUE(soon([&] { return server_->counts().connections == 1; }));
+  HttpClient four = client();
+  four.send(post_text("/echo", "4"));
+  EXPECT_EQ(body_of(four.answer()), "4");
+}
+
+TEST_F(HttpServerTest, AFloodOfConnectionsIsClosed) {
+  start({.connections = 1});
+  std::vector<HttpClient> held;
+  for (int i = 0; i < 65; ++i) held.push_back(client());
+  EXPECT_TRUE(soon([&] { return server_->counts().connections == 65; }));
+  HttpClient more = client();
+  EXPECT_EQ(more.until_closed(), "");
+  EXPECT_EQ(server_->counts().refused, 65);
+  EXPECT_TRUE(soon([&] { return server_->counts().connections == 1; })) << "silent, without room";
 }
 
 TEST_F(HttpServerTest, ExpectContinueIsAnsweredBeforeTheBody) {

@@ -468,6 +468,10 @@ TEST_F(SlotWorkerTest, AnotherWorkerGoesOnFromTheDisk) {
     submit(asked, sink);
     const GenerationEnd end = sink->wait();
     EXPECT_EQ(sink->ids(), alone(asked));
+    const PromptCounts prompts = worker_->gauges().prompts;
+    EXPECT_EQ(prompts.from_disk, end.hit);
+    EXPECT_EQ(prompts.from_slot + prompts.from_memory, 0);
+    EXPECT_EQ(prompts.absent, end.miss);
     worker_.reset();  // before its store
     return std::pair{end.hit, sink->ids()};
   };
@@ -492,6 +496,41 @@ TEST_F(SlotWorkerTest, WithoutAPrefixCacheAllIsReadAgain) {
     EXPECT_EQ(sink->wait().hit, 0);
   }
   EXPECT_EQ(worker_->gauges().prefix_bytes, 0);
+  EXPECT_EQ(worker_->gauges().prompts.disabled, 180);
+}
+
+TEST_F(SlotWorkerTest, PromptsAreCountedByWhereTheyWereFound) {
+  start(1, 16, {.queue = {}, .prefixes = {.every = 50}});
+  const auto ask = [&](GenerationRequest asked) {
+    const auto sink = std::make_shared<Recorder>("");
+    submit(asked, sink);
+    return sink->wait();
+  };
+  const auto counts = [&] { return worker_->gauges().prompts; };
+  ask(request(60, 1, 1));
+  EXPECT_EQ(counts().absent, 60);
+  EXPECT_EQ(counts().no_state, 0);
+  ask(request(30, 1, 2));
+  EXPECT_EQ(ask(request(60, 1, 1)).hit, 60);
+  EXPECT_EQ(counts().from_memory, 60);
+  GenerationRequest longer = request(60, 1, 1);
+  longer.prompt.insert(longer.prompt.end(), {1, 2, 3});
+  const int64_t hit = ask(longer).hit;
+  EXPECT_GE(hit, 60);
+  EXPECT_EQ(counts().from_slot, hit);
+  ask(request(30, 1, 3));
+  GenerationRequest other = request(60, 1, 1);
+  other.prompt[55] ^= 1;
+  EXPECT_EQ(ask(other).hit, 50);
+  EXPECT_EQ(counts().no_state, 5) << "tokens 50 to 54 were seen, nothing was kept behind them";
+  GenerationRequest told = request(60, 0, 1);
+  told.tells_prompt = true;
+  ask(told);
+  EXPECT_EQ(counts().told, 60);
+  const WorkerGauges gauges = worker_->gauges();
+  EXPECT_GT(gauges.weight_bytes, 0);
+  EXPECT_GT(gauges.cache_bytes, 0);
+  EXPECT_EQ(gauges.prefix_times.gap.count(), 3) << "found again, be it in the slot as well";
 }
 
 TEST_F(SlotWorkerTest, APausedAnswerWaitsAndGoesOnUnchanged) {

@@ -53,10 +53,10 @@ for (const file of readdirSync(folder).sort())
     }
   });
 
-test("Prometheus reads the metrics", async () => {
-  const response = await fetch(`${server.url}/metrics`, {
-    headers: { Authorization: `Bearer ${server.key}` },
-  });
+// What stands on the page, by name; all of it as the format wants it.
+async function families_of(server) {
+  const headers = server.key ? { Authorization: `Bearer ${server.key}` } : {};
+  const response = await fetch(`${server.url}/metrics`, { headers });
   assert.match(response.headers.get("content-type"), /^text\/plain; version=0\.0\.4/);
   const page = await response.text();
   const families = parsePrometheusTextFormat(page);
@@ -84,6 +84,11 @@ test("Prometheus reads the metrics", async () => {
       assert.equal(counts.at(-1)[1], Number(total.split(" ").at(-1)), family.name);
     }
   }
+  return by_name;
+}
+
+test("Prometheus reads the metrics", async () => {
+  const by_name = await families_of(server);
   for (const name of [
     "vllm:prompt_tokens_total",
     "vllm:generation_tokens_total",
@@ -100,4 +105,18 @@ test("Prometheus reads the metrics", async () => {
     Number(by_name.get("vllm:generation_tokens_total").metrics[0].value) > 0,
     "the transcripts were counted",
   );
+});
+
+test("Prometheus reads them under the names of other servers, too", async () => {
+  const other = await Server.start({ more: ["--metrics", "all"] });
+  const by_name = await families_of(other);
+  for (const name of [
+    "hadal:device_mem_bytes",
+    "hadal:kv_block_lifetime_seconds",
+    "vllm:num_preemptions_total",
+    "llamacpp:n_tokens_max",
+    "sglang:cached_tokens_total",
+  ])
+    assert.ok(by_name.has(name), name);
+  assert.equal(await other.stop(), 0);
 });
