@@ -134,3 +134,90 @@ test("errors are the client's own kinds", async () => {
   );
   assert.equal(await guarded.stop(), 0);
 });
+
+const SCHEMA = {
+  type: "object",
+  properties: {
+    verdict: { type: "string", enum: ["yes", "no"] },
+    points: { type: "array", items: { type: "integer", minimum: 0, maximum: 9 }, maxItems: 3 },
+  },
+  required: ["verdict", "points"],
+  additionalProperties: false,
+};
+const holds = (report) => {
+  assert.ok(["yes", "no"].includes(report.verdict));
+  assert.ok(report.points.length <= 3 && report.points.every((point) => Number.isInteger(point)));
+};
+
+test("an answer keeps to a schema, whole and streamed", async () => {
+  const asked = {
+    ...greedy,
+    max_tokens: 200,
+    messages: hello,
+    output_config: { format: { type: "json_schema", schema: SCHEMA } },
+  };
+  const whole = await client.messages.create(asked);
+  assert.equal(whole.stop_reason, "end_turn");
+  holds(JSON.parse(whole.content[0].text));
+  const final = await client.messages.stream(asked).finalMessage();
+  assert.equal(final.content[0].text, whole.content[0].text);
+});
+
+test("a strict tool's input keeps to its schema, whole and as it is streamed", async () => {
+  const asked = {
+    ...greedy,
+    max_tokens: 300,
+    messages: hello,
+    tools: [{ name: "report", description: "Reports", strict: true, input_schema: SCHEMA }],
+    tool_choice: { type: "tool", name: "report" },
+  };
+  const whole = await client.messages.create(asked);
+  assert.equal(whole.stop_reason, "tool_use");
+  const call = whole.content.find((block) => block.type === "tool_use");
+  assert.match(call.id, /^toolu_/);
+  assert.equal(call.name, "report");
+  holds(call.input);
+  let parts = "";
+  const stream = client.messages.stream(asked);
+  stream.on("inputJson", (part) => (parts += part));
+  const final = await stream.finalMessage();
+  assert.equal(final.stop_reason, "tool_use");
+  assert.deepEqual(JSON.parse(parts), call.input, "the parts are the whole");
+  assert.deepEqual(final.content.find((block) => block.type === "tool_use").input, call.input);
+});
+
+test("what is thought stands in a block of its own, which may come back", async () => {
+  const asked = { ...greedy, messages: hello, thinking: { type: "enabled", budget_tokens: 1024 } };
+  const whole = await client.messages.create(asked);
+  assert.equal(whole.content[0].type, "thinking");
+  assert.ok(whole.content[0].signature.length > 0);
+  let deltas = "";
+  const stream = client.messages.stream(asked);
+  stream.on("thinking", (delta) => (deltas += delta));
+  const [thought] = (await stream.finalMessage()).content;
+  assert.equal(thought.type, "thinking");
+  assert.ok(deltas.length > 0);
+  assert.equal(thought.thinking, deltas);
+  assert.ok(thought.signature.length > 0);
+  const next = await client.messages.create({
+    ...asked,
+    messages: [
+      ...hello,
+      { role: "assistant", content: [thought, { type: "text", text: "Hello to you" }] },
+      { role: "user", content: "And now?" },
+    ],
+  });
+  assert.equal(next.content[0].type, "thinking");
+});
+
+// nano describes pictures in chat completions, and says where it does not.
+test("a picture that cannot be looked at is refused by its place", async () => {
+  const source = { type: "base64", media_type: "image/png", data: "iVBORw0KGgo=" };
+  const shown = [{ role: "user", content: [{ type: "image", source }] }];
+  await assert.rejects(
+    client.messages.create({ ...greedy, messages: shown }),
+    (error) =>
+      error instanceof Anthropic.BadRequestError &&
+      /^messages\[0\]\.content\[0\]: .*image/.test(error.error.error.message),
+  );
+});

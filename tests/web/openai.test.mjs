@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import OpenAI, { toFile } from "openai";
+import { makeParseableResponseFormat } from "openai/lib/parser";
 import { ENDLESS, Server, soon } from "./server.mjs";
 
 let server;
@@ -366,4 +367,125 @@ test("an answer is stopped by its id", async () => {
   assert.equal(finish, "stop");
   assert.ok(parts < 3000, `${parts} parts`);
   await idle();
+});
+
+const REPORT = {
+  type: "object",
+  properties: { verdict: { type: "string", enum: ["yes", "no"] } },
+  required: ["verdict"],
+  additionalProperties: false,
+};
+
+test("the client parses what keeps to a schema", async () => {
+  const parsed = await client.chat.completions.parse({
+    ...greedy,
+    max_tokens: 200,
+    messages: hello,
+    response_format: makeParseableResponseFormat(
+      { type: "json_schema", json_schema: { name: "report", strict: true, schema: REPORT } },
+      JSON.parse,
+    ),
+  });
+  assert.ok(["yes", "no"].includes(parsed.choices[0].message.parsed.verdict));
+});
+
+test("arguments of a tool come in parts", async () => {
+  const asked = {
+    ...greedy,
+    max_tokens: 200,
+    messages: hello,
+    tools: [{ type: "function", function: { name: "report", strict: true, parameters: REPORT } }],
+    tool_choice: "required",
+  };
+  const whole = await client.chat.completions.create(asked);
+  const runner = client.chat.completions.stream(asked);
+  let parts = "";
+  let count = 0;
+  runner.on("tool_calls.function.arguments.delta", ({ arguments_delta }) => {
+    parts += arguments_delta;
+    ++count;
+  });
+  const final = await runner.finalChatCompletion();
+  const [call] = final.choices[0].message.tool_calls;
+  assert.equal(final.choices[0].finish_reason, "tool_calls");
+  assert.match(call.id, /^call_/);
+  assert.equal(parts, whole.choices[0].message.tool_calls[0].function.arguments);
+  assert.equal(call.function.arguments, parts);
+  assert.ok(count > 1, "not all at once");
+});
+
+test("pictures are made and painted over", async () => {
+  const made = await client.images.generate({
+    model: "nano",
+    prompt: "a large red circle, on white",
+    size: "32x32",
+    n: 2,
+  });
+  assert.equal(made.data.length, 2);
+  const png = Buffer.from(made.data[0].b64_json, "base64");
+  assert.equal(png.subarray(1, 4).toString(), "PNG");
+  assert.ok(made.usage.output_tokens > 0);
+  const by_url = await client.images.generate({
+    prompt: "a large red circle, on white",
+    size: "32x32",
+    response_format: "url",
+  });
+  const fetched = await (await fetch(by_url.data[0].url)).arrayBuffer();
+  assert.equal(Buffer.from(fetched).subarray(1, 4).toString(), "PNG");
+  const edited = await client.images.edit({
+    image: await toFile(png, "circle.png", { type: "image/png" }),
+    prompt: "a large blue square, on white",
+    size: "32x32",
+    strength: 0.5,
+  });
+  assert.notEqual(edited.data[0].b64_json, made.data[0].b64_json);
+  const kinds = [];
+  const stream = await client.images.generate({
+    prompt: "a large red circle, on white",
+    size: "32x32",
+    stream: true,
+    partial_images: 1,
+  });
+  for await (const event of stream) kinds.push(event.type);
+  assert.equal(kinds.at(-1), "image_generation.completed");
+});
+
+test("DeepSeek's additions: a gap is filled, an answer is gone on with, thinking is chosen", async () => {
+  const filled = await client.completions.create({
+    ...greedy,
+    max_tokens: 8,
+    prompt: "The sea is ",
+    suffix: " and wide.",
+  });
+  assert.ok(filled.choices[0].text.length > 0);
+  const plain = await client.completions.create({
+    ...greedy,
+    max_tokens: 8,
+    prompt: "The sea is ",
+  });
+  assert.notEqual(filled.choices[0].text, plain.choices[0].text, "what follows makes a difference");
+
+  const beta = new OpenAI({ baseURL: `${server.url}/beta`, apiKey: "any", maxRetries: 0 });
+  const whole = await client.chat.completions.create({ ...greedy, messages: hello });
+  const said = whole.choices[0].message.content;
+  const begin = said.slice(0, said.indexOf(" ", 8));
+  const rest = await beta.chat.completions.create({
+    ...greedy,
+    messages: [...hello, { role: "assistant", content: begin, prefix: true }],
+  });
+  assert.equal(begin + rest.choices[0].message.content, said);
+
+  const thinks = await client.chat.completions.create({
+    ...greedy,
+    messages: hello,
+    thinking: { type: "enabled" },
+  });
+  assert.ok(thinks.choices[0].message.reasoning_content.length > 0);
+  assert.ok(thinks.usage.completion_tokens_details.reasoning_tokens > 0);
+  const not = await client.chat.completions.create({
+    ...greedy,
+    messages: hello,
+    thinking: { type: "disabled" },
+  });
+  assert.equal(not.choices[0].message.reasoning_content ?? null, null);
 });
