@@ -53,6 +53,7 @@ struct ImageCall;
 struct PictureChatCall;
 struct VideoCall;
 struct PictureReplyParts;
+struct SdcppCall;
 struct Senses;
 struct StoredFile;
 struct VideoJob;
@@ -124,6 +125,10 @@ class Api : public HttpHandler {
   ApiStatus sd_samplers(const Asked& asked);
   ApiStatus sd_options(const Asked& asked);
   ApiStatus sd_progress(const Asked& asked);
+  ApiStatus sdcpp_img_gen(const Asked& asked);
+  ApiStatus sdcpp_vid_gen(const Asked& asked);
+  ApiStatus sdcpp_job(const Asked& asked);
+  ApiStatus sdcpp_capabilities(const Asked& asked);
   ApiStatus videos(const Asked& asked);
   ApiStatus one_video(const Asked& asked);
   ApiStatus files(const Asked& asked);
@@ -216,6 +221,9 @@ class Api : public HttpHandler {
   using SdReader = ApiResult<ImageCall> (*)(const OrderedJson& body, const ArtLimits& limits,
                                             const std::string& model);
   ApiStatus answer_sd(const Asked& asked, SdReader read);
+  using SdcppReader = ApiResult<SdcppCall> (*)(const OrderedJson& body, const ArtLimits& limits);
+  ApiStatus add_sdcpp_job(const Asked& asked, SdcppReader read);
+  ApiStatus tell_sdcpp_job(const Asked& asked, VideoJobs& videos, const VideoJob& job);
   ApiStatus answer_picture(const Asked& asked, const std::string& user, PictureReplyParts parts);
   static std::string owner_of(const Asked& asked);
   // Within which what was read and seen is found again.

@@ -24,6 +24,13 @@ ApiError no_such_video(const std::string& id) {
           .code = "video_not_found"};
 }
 
+// Jobs of one picture have paths of their own.
+Result<std::optional<VideoJob>> find_clip(VideoJobs& videos, const std::string& id,
+                                          const std::string& owner) {
+  if (!id.starts_with(kVideoId)) return std::optional<VideoJob>();
+  return videos.store().find(id, owner);
+}
+
 ApiResult<VideoPart> part_of(const std::string& name) {
   if (name.empty() || name == "video") return VideoPart::video;
   if (name == "thumbnail") return VideoPart::thumbnail;
@@ -124,7 +131,7 @@ ApiResult<VideoJob> Api::add_video(const Asked& asked, ArtOrder order, const std
   TRY(VideoJobs* const videos, videos_or_refusal());
   TRY_STATUS(admit(asked, 0));
   leave(asked);  // the answer comes at once; what waits is bounded by the queue
-  job.id = make_id("video_");
+  job.id = make_id(order.is_still() ? kStillId : kVideoId);
   job.owner = owner_of(asked);
   job.key = asked.key ? asked.key->number : 0;
   job.order = std::move(order);
@@ -144,7 +151,7 @@ ApiStatus Api::list_videos(const Asked& asked, VideoJobs& videos) {
       read_page_query(asked.exchange->request().query, kUsualPage, kLargestPage));
   const std::string owner = owner_of(asked);
   if (!query.after.empty()) {
-    TRY(const std::optional<VideoJob> there, videos.store().find(query.after, owner));
+    TRY(const std::optional<VideoJob> there, find_clip(videos, query.after, owner));
     if (!there) return bad_field("after", "names no video");
   }
   TRY_STATUS(videos.store().sweep(std::time(nullptr)));
@@ -177,7 +184,7 @@ ApiStatus Api::one_video(const Asked& asked) {
   if (slash < rest.size() && word != "content" && word != "cancel" && word != "remix")
     return ApiError{.status = 404, .message = "no such path: videos/{id}/" + word.substr(0, 80)};
   TRY_STATUS(videos->store().sweep(std::time(nullptr)));
-  TRY(const std::optional<VideoJob> job, videos->store().find(id, owner_of(asked)));
+  TRY(const std::optional<VideoJob> job, find_clip(*videos, id, owner_of(asked)));
   if (!job) return no_such_video(id);
   if (word == "content" && gets) return video_content(asked, *videos, *job);
   if (word == "cancel" && posts) return cancel_video(asked, *videos, *job);
@@ -217,7 +224,7 @@ ApiStatus Api::remix_video(const Asked& asked, VideoJobs& videos, const VideoJob
 // The finished video that a request names.
 ApiResult<VideoJob> Api::source_video(const Asked& asked, VideoJobs& videos, const Form& form) {
   TRY(const std::string id, read_source_id(form));
-  TRY(std::optional<VideoJob> job, videos.store().find(id, owner_of(asked)));
+  TRY(std::optional<VideoJob> job, find_clip(videos, id, owner_of(asked)));
   if (!job) return no_such_video(id);
   TRY_STATUS(check_finished(*job));
   return std::move(*job);

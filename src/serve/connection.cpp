@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kLingerTime{2000};
 // For the request of a connection that there is no room for.
 constexpr std::chrono::milliseconds kRefusalTime{2000};
 // Bodies are read and connections end within seconds.
-constexpr std::string_view kRetrySeconds = "2";
+constexpr std::string_view kComeAgainSeconds = "2";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
@@ -167,7 +167,7 @@ void Connection::refuse_fault(const HttpFault& fault) {
 void Connection::refuse_for_now(const std::string& why) {
   refuse({.status = 503,
           .body = host_.handler().error_body(head_, 503, why),
-          .headers = {{"Retry-After", std::string(kRetrySeconds)}}});
+          .headers = {{"Retry-After", std::string(kComeAgainSeconds)}}});
 }
 
 void Connection::tick(Clock::time_point now) {

@@ -30,7 +30,7 @@ constexpr std::string_view kColumns =
     "SELECT id, owner, name, purpose, type, bytes, created FROM files ";
 constexpr std::string_view kPrefix = "file-";
 // Room comes when somebody deletes: a program that asks by itself need not do so more often.
-constexpr int64_t kRetrySeconds = 60;
+constexpr int64_t kDeletionSeconds = 60;
 
 StoredFile file_of(const Statement& row) {
   return {.id = row.text(0),
@@ -145,14 +145,14 @@ ApiStatus FileStore::check_room(const std::string& owner, int64_t bytes) {
                     .message = "you keep " + std::to_string(sum.integer(0)) +
                                " files, the most there may be; delete some",
                     .code = "too_many_files",
-                    .wait_seconds = kRetrySeconds};
+                    .wait_seconds = kDeletionSeconds};
   if (bytes > limits_.bytes_of_one - sum.integer(1))
     return ApiError{.status = 429,
                     .message = "you keep " + std::to_string(sum.integer(1)) +
                                " bytes, together there may be " +
                                std::to_string(limits_.bytes_of_one) + "; delete some",
                     .code = "too_many_bytes",
-                    .wait_seconds = kRetrySeconds};
+                    .wait_seconds = kDeletionSeconds};
   return Ok{};
 }
 

@@ -12,7 +12,7 @@ namespace hadal {
 namespace {
 
 // A clip of nano takes seconds, of a large model minutes: who would wait longer is better told.
-constexpr QueueLimits kQueue = {.most = 64, .most_of_one = 16};
+constexpr QueueLimits kQueue = {.most = kMostPictures, .most_of_one = 16};
 
 }  // namespace
 

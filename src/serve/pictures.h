@@ -23,6 +23,8 @@ namespace hadal {
 
 class PictureReply;
 
+inline constexpr int64_t kMostPictures = 64;  // orders that wait
+
 class Pictures {
  public:
   // `videos` may be null: then clips are made for those who wait for them alone.

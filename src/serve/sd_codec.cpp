@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::string_view kNotNamed = "no file is taken here";
 
-constexpr int64_t kMostSeed = (int64_t{1} << 53) - 1;  // that every JSON reader keeps whole
-
 // Arts of that program which would make another picture.
 ApiStatus refuse_arts(JsonFields& fields) {
   constexpr std::string_view kNoArt = "this model has no such art";
@@ -68,11 +66,6 @@ ApiResult<Form> form_of(JsonFields& fields, const ArtLimits& limits) {
   return form;
 }
 
-// Programs send what stands in a data URL with and without its head.
-std::string data_url(const std::string& sent) {
-  return sent.starts_with("data:") ? sent : "data:image/png;base64," + sent;
-}
-
 // White where the picture may change.
 ApiResult<std::string> read_region(JsonFields& fields) {
   TRY(const std::optional<std::string> sent, fields.text("mask"));
@@ -80,7 +73,7 @@ ApiResult<std::string> read_region(JsonFields& fields) {
   constexpr std::string_view kAsItIs = "the mask is white where the picture may change";
   TRY_STATUS(fields.only("inpainting_mask_invert", {0, false}, kAsItIs));
   TRY_STATUS(fields.only("inpaint_full_res", {0, false}, "the picture is painted at its own size"));
-  const OrderedJson wrapped = {{"mask", data_url(*sent)}};
+  const OrderedJson wrapped = {{"mask", as_data_url(*sent)}};
   JsonFields inside(wrapped, "");
   TRY(std::optional<std::string> picture, read_picture({}, inside, "mask", no_files(kNotNamed)));
   return std::move(*picture);
@@ -137,6 +130,10 @@ class SdWriter : public PictureWriter {
 
 }  // namespace
 
+std::string as_data_url(const std::string& sent) {
+  return sent.starts_with("data:") ? sent : "data:image/png;base64," + sent;
+}
+
 ApiResult<ImageCall> read_txt2img(const OrderedJson& body, const ArtLimits& limits,
                                   const std::string& model) {
   JsonFields fields(body, "");
@@ -166,7 +163,7 @@ ApiResult<ImageCall> read_img2img(const OrderedJson& body, const ArtLimits& limi
   TRY(const std::optional<double> strength, fields.number("denoising_strength", 0, 1));
   if (strength == 0.0)
     return bad_field("denoising_strength", "is 0, which would leave the picture as it is");
-  form.fields["image"] = data_url(pictures->front().get<std::string>());
+  form.fields["image"] = as_data_url(pictures->front().get<std::string>());
   form.fields["strength"] = strength.value_or(kUsualStrength);
   TRY(ImageCall call, read_image_call(form, limits, ImageTask::edit, no_files(kNotNamed)));
   TRY(call.order.region, read_region(fields));

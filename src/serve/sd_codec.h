@@ -17,6 +17,10 @@
 namespace hadal {
 
 inline constexpr std::string_view kSampler = "hadal";
+inline constexpr int64_t kMostSeed = (int64_t{1} << 53) - 1;  // that every JSON reader keeps whole
+
+// Programs send what stands in a data URL with and without its head.
+std::string as_data_url(const std::string& sent);
 
 ApiResult<ImageCall> read_txt2img(const OrderedJson& body, const ArtLimits& limits,
                                   const std::string& model);

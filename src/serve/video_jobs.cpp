@@ -56,7 +56,7 @@ class VideoJobs::Run : public PictureJob {
       return std::nullopt;
     }
     deadline_ = Clock::now() + shared_->host.most_time;
-    shared_->note(shared_->store.start(job_.id));
+    shared_->note(shared_->store.start(job_.id, std::time(nullptr)));
     ArtOrder order = job_.order;
     order.first_frame = reference.take();
     return order;
@@ -78,8 +78,8 @@ class VideoJobs::Run : public PictureJob {
       return shared_->forget(job_.id);
     }
     if (Clock::now() >= deadline_)
-      return shared_->fail(job_.id, "deadline", "the video took longer than it may");
-    shared_->fail(job_.id, "cancelled", "the video was cancelled");
+      return shared_->fail(job_.id, "deadline", "the " + what() + " took longer than it may");
+    shared_->fail(job_.id, std::string(kCancelled), "the " + what() + " was cancelled");
   }
 
   double part() const { return part_; }
@@ -87,6 +87,7 @@ class VideoJobs::Run : public PictureJob {
  private:
   using Clock = std::chrono::steady_clock;
 
+  std::string what() const { return job_.order.is_still() ? "picture" : "video"; }
   // Between asking and its turn a key may have been revoked, or its money spent.
   std::optional<ApiError> refusal_of_key() const {
     if (job_.key == 0) return std::nullopt;
@@ -108,7 +109,7 @@ class VideoJobs::Run : public PictureJob {
       return shared_->forget(id);  // deleted
     if (const Status saved = shared_->store.save(id, work.files.at(0)); !saved) {
       shared_->host.log("videos: " + saved.error().message);
-      return shared_->fail(id, "storage", "the server could not keep the video");
+      return shared_->fail(id, "storage", "the server could not keep the " + what());
     }
     std::optional<LedgerEntry> entry;
     if (job_.key != 0)

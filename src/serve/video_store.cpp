@@ -27,12 +27,12 @@ CREATE TABLE IF NOT EXISTS videos(
   key INTEGER NOT NULL, status INTEGER NOT NULL, runs INTEGER NOT NULL, request TEXT NOT NULL,
   reference INTEGER NOT NULL, bytes INTEGER NOT NULL, created INTEGER NOT NULL,
   completed INTEGER NOT NULL, expires INTEGER NOT NULL, error_code TEXT NOT NULL,
-  error_message TEXT NOT NULL) STRICT;
+  error_message TEXT NOT NULL, started INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX IF NOT EXISTS videos_of_owner ON videos(owner, number);
 )";
 constexpr std::string_view kColumns =
     "SELECT id, owner, key, status, request, reference, bytes, created, completed, expires, "
-    "error_code, error_message FROM videos ";
+    "error_code, error_message, started FROM videos ";
 constexpr int64_t kMostRuns = 2;
 constexpr std::string_view kVideo = ".video", kThumbnail = ".thumbnail", kSheet = ".sheet",
                            kReference = ".reference";
@@ -57,6 +57,7 @@ std::string text_of(const VideoJob& job) {
                     {"temperature", order.temperature},
                     {"top_k", order.top_k},
                     {"kind", static_cast<int64_t>(order.kind)},
+                    {"quality", order.quality},
                     {"extends", order.extends},
                     {"paint_over", order.paint_over},
                     {"made_from", job.made_from},
@@ -95,7 +96,9 @@ ApiStatus read_request(const std::string& text, VideoJob& job) {
     return ApiError{.status = 500, .message = "jobs.db: a job of unknown kind"};
   order.seed = static_cast<uint64_t>(seed);
   order.kind = static_cast<FileKind>(kind);
-  order.gallery = true;
+  order.gallery = order.frames > 1;
+  TRY(const std::optional<int64_t> quality, fields.integer("quality", 0, order.quality));
+  order.quality = quality.value_or(order.quality);
   TRY(const std::optional<bool> extends, fields.flag("extends"));
   order.extends = extends.value_or(false);
   TRY(const std::optional<std::string> made_from, fields.text("made_from"));
@@ -118,6 +121,7 @@ Result<VideoJob> job_of(const Statement& row) {
   job.expires = row.integer(9);
   job.error_code = row.text(10);
   job.error_message = row.text(11);
+  job.started = row.integer(12);
   return job;
 }
 
@@ -143,6 +147,7 @@ Result<std::unique_ptr<VideoStore>> VideoStore::open(const std::string& folder,
 
 Status VideoStore::prepare(int64_t now) {
   TRY_STATUS(database_.run(kSchema));
+  TRY_STATUS(add_columns());
   TRY(Statement hopeless,
       database_.prepare("UPDATE videos SET status = 3, completed = ?1, error_code = 'interrupted', "
                         "error_message = 'the server ended twice while it made this video' "
@@ -155,13 +160,22 @@ Status VideoStore::prepare(int64_t now) {
   return sweep(now);
 }
 
+// To a file that was made before they were thought of.
+Status VideoStore::add_columns() {
+  TRY(Statement known,
+      database_.prepare("SELECT 1 FROM pragma_table_info('videos') WHERE name = 'started'"));
+  TRY(const bool there, known.step());
+  if (there) return Ok{};
+  return database_.run("ALTER TABLE videos ADD COLUMN started INTEGER NOT NULL DEFAULT 0");
+}
+
 // What a death left between writing files and telling of them.
 Status VideoStore::remove_strangers() {
   std::error_code error;
   std::vector<std::string> strangers;
   for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
     const std::string id = entry.path().stem().string();
-    if (!id.starts_with("video_")) continue;
+    if (!id.starts_with(kVideoId) && !id.starts_with(kStillId)) continue;
     TRY(Statement select, database_.prepare("SELECT 1 FROM videos WHERE id = ?1 AND (bytes > 0 "
                                             "OR status < 2)"));
     select.bind(1, id);
@@ -227,11 +241,12 @@ Result<VideoStore::Page> VideoStore::list(const std::string& owner, int64_t limi
   TRY(Statement statement,
       database_.prepare(std::string(kColumns) + "WHERE owner = ?1 AND (?2 = '' OR number " + sign +
                         " (SELECT number FROM videos WHERE id = ?2 AND owner = ?1)) "
-                        "ORDER BY number " +
+                        "AND substr(id, 1, length(?4)) = ?4 ORDER BY number " +
                         order + " LIMIT ?3"));
   statement.bind(1, owner);
   statement.bind(2, after);
   statement.bind(3, limit + 1);
+  statement.bind(4, kVideoId);
   Page page;
   TRY(page.jobs, select(std::move(statement)));
   page.more = static_cast<int64_t>(page.jobs.size()) > limit;
@@ -251,8 +266,13 @@ Result<std::string> VideoStore::reference(const VideoJob& job) {
   return read_file(path(job.id, kReference), kMostReference);
 }
 
-Status VideoStore::start(const std::string& id) {
-  return run("UPDATE videos SET status = 1, runs = runs + 1 WHERE id = ?", id);
+Status VideoStore::start(const std::string& id, int64_t now) {
+  const std::lock_guard lock(mutex_);
+  TRY(Statement update, database_.prepare("UPDATE videos SET status = 1, runs = runs + 1, "
+                                          "started = ?2 WHERE id = ?1"));
+  update.bind(1, id);
+  update.bind(2, now);
+  return update.run();
 }
 
 Status VideoStore::put_back(const std::string& id) {

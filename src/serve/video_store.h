@@ -39,15 +39,19 @@ struct VideoStoreLimits {
 
 enum class VideoStatus { queued, running, completed, failed };
 
+// With which ids begin: of clips, and of single pictures, which are in no list.
+inline constexpr std::string_view kVideoId = "video_", kStillId = "still_";
+inline constexpr std::string_view kCancelled = "cancelled";  // of error_code
+
 struct VideoJob {
-  std::string id;     // "video_" and 32 hex digits
+  std::string id;     // one of the above and 32 hex digits
   std::string owner;  // the key's id; empty: there are no keys
   int64_t key = 0;    // its number; 0: nobody pays
   VideoStatus status = VideoStatus::queued;
   ArtOrder order;  // without the bytes of its first frame
   bool has_reference = false;
   bool has_files = false;
-  int64_t created = 0, completed = 0, expires = 0;  // seconds since 1970; 0: not yet
+  int64_t created = 0, started = 0, completed = 0, expires = 0;  // seconds since 1970; 0: not yet
   std::string error_code, error_message;
   std::string made_from;      // the video that it remixes or extends; or empty
   int64_t frames_before = 0;  // that it begins with, the last of them its first own one
@@ -67,14 +71,14 @@ class VideoStore {
     std::vector<VideoJob> jobs;
     bool more = false;
   };
-  // `after` is the id of a job of this owner, or empty.
+  // Clips; `after` is the id of one of this owner, or empty.
   Result<Page> list(const std::string& owner, int64_t limit, const std::string& after,
                     bool oldest_first);
   Result<std::vector<VideoJob>> queued();  // of all owners, oldest first
   // The first frame's bytes, or empty.
   Result<std::string> reference(const VideoJob& job);
 
-  Status start(const std::string& id);
+  Status start(const std::string& id, int64_t now);
   Status put_back(const std::string& id);  // to the queued ones
   // Files first, then complete().
   Status save(const std::string& id, const ArtFile& file);
@@ -93,6 +97,7 @@ class VideoStore {
   VideoStore(std::string folder, const VideoStoreLimits& limits, Database database)
       : folder_(std::move(folder)), limits_(limits), database_(std::move(database)) {}
   Status prepare(int64_t now);
+  Status add_columns();
   Status remove_strangers();
   Status make_room(int64_t bytes);
   Status forget_old(int64_t now);
