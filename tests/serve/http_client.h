@@ -9,9 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace hadal {
@@ -61,6 +63,14 @@ class HttpClient {
   }
   // What is there next; false: nothing came for long.
   bool more() { return read_some(30'000); }
+  // As one who reads a little at a time.
+  const std::string& slowly_until(const std::string& text) {
+    while (got_.find(text) == std::string::npos && read_some(30'000, 256))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return got_;
+  }
+  // No more is sent; what is said can still be heard.
+  void half_close() const { shutdown(socket_, SHUT_WR); }
   // One whole answer with a known length; the next one begins anew.
   std::string answer() {
     const size_t head = until("\r\n\r\n").find("\r\n\r\n");
@@ -81,11 +91,11 @@ class HttpClient {
   bool closed() const { return closed_; }
 
  private:
-  bool read_some(int patience_ms) {
+  bool read_some(int patience_ms, size_t most = 65536) {
     pollfd ready{socket_, POLLIN, 0};
     if (poll(&ready, 1, patience_ms) != 1) return false;
     std::array<char, 65536> bytes{};
-    const ssize_t count = recv(socket_, bytes.data(), bytes.size(), 0);
+    const ssize_t count = recv(socket_, bytes.data(), std::min(most, bytes.size()), 0);
     closed_ = count <= 0;
     if (closed_) return false;
     got_.append(bytes.data(), static_cast<size_t>(count));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// `hadal serve`, killed while a file is on its way into its store.
+// `hadal serve`, killed while a file is on its way into its store, and in the midst of an answer.
 #include <filesystem>
 #include <set>
 
@@ -81,6 +81,38 @@ TEST_F(KilledUpload, WhatWasBeingWrittenIsThereAsAWholeOrNotAtAll) {
   EXPECT_EQ(answer(get_text("/v1/files/file-0123456789abcdef0123456789abcdef"))["error"]["code"],
             "file_not_found");
   EXPECT_EQ(terminate(), 0) << log();
+}
+
+using KilledAnswer = ServeProgram;
+
+TEST_F(KilledAnswer, LosesItselfAndNothingElse) {
+  const std::string key = add_key(), by = bearer(key);
+  start();
+  json messages = {{{"role", "user"}, {"content", "Hello"}}};
+  const auto ask = [&] {
+    const json body = {{"messages", messages}, {"max_tokens", 60}, {"temperature", 0}};
+    return answer(post_text("/v1/chat/completions", body.dump(), by));
+  };
+  const json before = ask();
+  ASSERT_TRUE(before.contains("usage")) << before << log();
+  // It is on disk, and the next answer runs.
+  EXPECT_TRUE(soon([&] { return metric("hadal:kv_disk_bytes_written_total", by) > 0; }));
+  HttpClient one = client();
+  one.send(post_text("/v1/completions",
+                     R"({"prompt":"x=1 x=1 x=1 x=1 x=1 x=1 x=1 x=1 x=1","temperature":0,)"
+                     R"("max_tokens":4000,"stream":true})",
+                     by));
+  EXPECT_NE(one.until("data: {").find("data: {"), std::string::npos);
+  murder();
+  EXPECT_EQ(entries(key), 1) << "what was answered, and not what was not";
+  start();
+  messages.push_back(before["choices"][0]["message"]);
+  messages.push_back({{"role", "user"}, {"content", "What is an oak?"}});
+  const json after = ask();
+  EXPECT_GE(after["usage"]["prompt_cache_hit_tokens"], before["usage"]["prompt_tokens"])
+      << "the conversation is read from the disk";
+  EXPECT_EQ(terminate(), 0) << log();
+  EXPECT_EQ(entries(key), 2);
 }
 
 }  // namespace

@@ -151,12 +151,7 @@ TEST_F(ServeProgram, AskedTwiceItStopsAtOnce) {
 }
 
 TEST_F(ServeProgram, KeysAreMadeRefusedAndCharged) {
-  const Child keys =
-      start_program({"keys", "add", "ann", "--data", folder_.path()}, folder_.file("log"));
-  std::string key;
-  for (char c = 0; read(keys.out, &c, 1) == 1 && c != '\n';) key += c;
-  close(keys.out);
-  ASSERT_EQ(exit_code(keys.pid), 0) << log();
+  const std::string key = add_key();
   start();
   const std::string ask = R"({"prompt":"a","max_tokens":2})";
   EXPECT_EQ(answer(post_text("/v1/completions", ask))["error"]["type"], "authentication_error");

@@ -17,6 +17,7 @@
 
 #include "http_client.h"
 #include "scratch.h"
+#include "serve/accounts.h"
 
 namespace hadal {
 
@@ -54,9 +55,9 @@ inline int exit_code(pid_t pid) {
 class ServeProgram : public testing::Test {
  protected:
   void start(std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {
-        "serve",     "--model", model_,    "--port", "0",         "--data", folder_.path(),
-        "--context", "4096",    "--slots", "3",      "--threads", threads_};
+    std::vector<std::string> arguments = {"serve",  "--model",   model_,      "--port", "0",
+                                          "--data", data_,       "--context", "4096",   "--slots",
+                                          "3",      "--threads", threads_};
     arguments.insert(arguments.end(), more.begin(), more.end());
     child_ = start_program(arguments, folder_.file("log"));
     std::string line;
@@ -65,6 +66,26 @@ class ServeProgram : public testing::Test {
     const std::string id = model_.substr(model_.rfind('/') + 1);
     ASSERT_TRUE(line.starts_with("hadal serves " + id + " at http://127.0.0.1:")) << line << log();
     port_ = static_cast<uint16_t>(std::stoi(line.substr(colon + 1)));
+  }
+  // Of somebody who may ask; before the server starts.
+  std::string add_key() const {
+    const Child keys = start_program({"keys", "add", "ann", "--data", data_}, folder_.file("log"));
+    std::string key;
+    for (char c = 0; read(keys.out, &c, 1) == 1 && c != '\n';) key += c;
+    close(keys.out);
+    EXPECT_EQ(exit_code(keys.pid), 0) << log();
+    return key;
+  }
+  // What stands in the ledger of a key; of a server that has ended.
+  int64_t entries(const std::string& key) const {
+    const auto accounts = Accounts::open(data_ + "/accounts.db");
+    EXPECT_TRUE(accounts) << accounts.error().message;
+    if (!accounts) return -1;
+    const auto record = (*accounts)->find(key);
+    return record && *record ? (*accounts)->entries((*record)->number).take() : -1;
+  }
+  static std::string bearer(const std::string& key) {
+    return "Authorization: Bearer " + key + "\r\n";
   }
   void TearDown() override {
     if (child_.pid > 0) {
@@ -98,9 +119,9 @@ class ServeProgram : public testing::Test {
         chunked ? dechunked(one.until("\r\n0\r\n\r\n", kPatienceMs)) : body_of(one.answer());
     return nlohmann::json::parse(body, nullptr, false);
   }
-  double metric(const std::string& name) const {
+  double metric(const std::string& name, const std::string& headers = "") const {
     HttpClient one = client();
-    one.send(get_text("/metrics"));
+    one.send(get_text("/metrics", headers));
     const std::string page = one.answer();
     const size_t at = page.find("\n" + name + "{");
     return at == std::string::npos ? -1 : std::stod(page.substr(page.find(' ', at + 1)));
@@ -114,6 +135,7 @@ class ServeProgram : public testing::Test {
 
   static constexpr int kPatienceMs = 120'000;
   const ScratchFolder folder_;
+  std::string data_ = folder_.path();
   std::string threads_ = "2";
   std::string model_ = std::string(HADAL_TESTS_DIR) + "/../models/nano";
   Child child_;

@@ -29,7 +29,7 @@ struct Freed {
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
 using Context = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
-using Session = std::unique_ptr<SSL, Freed<SSL_free>>;
+using TlsSession = std::unique_ptr<SSL, Freed<SSL_free>>;
 using File = std::unique_ptr<FILE, Freed<fclose>>;
 
 // A certificate for localhost that signs itself, and its key, as PEM files.
@@ -92,7 +92,7 @@ class TlsClient {
 
  private:
   Context context_;
-  Session session_;
+  TlsSession session_;
   int socket_ = -1;
   bool connected_ = false;
   std::string got_;
