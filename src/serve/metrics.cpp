@@ -229,13 +229,12 @@ void Metrics::tell_cache(Page& page, const WorkerGauges& worker) const {
                  {"no_state", prompts.no_state},
                  {"told", prompts.told},
                  {"disabled", prompts.disabled}});
+  Page::Counts pools = {{"kv_cache", worker.cache_bytes}, {"prefix_cache", worker.prefix_bytes}};
+  if (worker.weight_bytes > 0) pools["weights"] = worker.weight_bytes;
   page.by_label("device_mem_bytes", "gauge",
                 "Memory: weights as they are stored, the cache that is reserved for running "
                 "requests, and what was read before",
-                "pool",
-                {{"weights", worker.weight_bytes},
-                 {"kv_cache", worker.cache_bytes},
-                 {"prefix_cache", worker.prefix_bytes}});
+                "pool", pools);
 }
 
 // As the dashboards of llama.cpp's server know it.

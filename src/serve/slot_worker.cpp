@@ -10,7 +10,6 @@
 #include "engine/cache_size.h"
 #include "engine/span_grammar.h"
 #include "engine/text_embedding.h"
-#include "model/figures.h"
 #include "serve/slot_job.h"
 #include "serve/token_choice.h"
 
@@ -92,7 +91,7 @@ SlotWorker::SlotWorker(Model& model, Ops& ops, Cache& cache, const SlotWorkerOpt
         Slot{slot, Sequence(model.config(), cache, {.slot = slot}), {}, 0, false}));
   gauges_.slots = static_cast<int64_t>(slots_.size());
   gauges_.cache_capacity = gauges_.slots * context_;
-  gauges_.weight_bytes = count_stored(model.config()).all_bytes();
+  gauges_.weight_bytes = options.weight_bytes;
   const Holding holding = ops.packs(RowFormat::fp4_32) ? Holding::packed : Holding::floats;
   gauges_.cache_bytes = cache_bytes(model.config(), cache.options(), holding);
   thread_ = std::thread([this] { work(); });

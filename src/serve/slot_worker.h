@@ -35,6 +35,7 @@ struct SlotWorkerOptions {
   QueueLimits queue;
   PrefixCacheOptions prefixes;
   PrefixStore* store = nullptr;  // on disk; must outlive the worker
+  int64_t weight_bytes = 0;      // of the model, for the gauges; 0: not known
 };
 
 class SlotWorker : public GenerationWorker {

@@ -139,7 +139,8 @@ struct WorkerGauges {
   std::vector<SlotGauge> each_slot = {};
   PromptCounts prompts = {};
   PrefixTimes prefix_times = {};
-  int64_t weight_bytes = 0, cache_bytes = 0;
+  int64_t weight_bytes = 0;  // 0: not known
+  int64_t cache_bytes = 0;   // reserved for running requests
 };
 
 class GenerationWorker {

@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "engine/fingerprint.h"
+#include "model/figures.h"
 #include "serve/api.h"
 #include "serve/file_store.h"
 #include "serve/loading_door.h"
@@ -243,7 +244,8 @@ Result<std::unique_ptr<Behind>> open_behind(const ServeChoice& choice, Accounts&
   behind->prefixes = open_store(choice, open, file, fingerprint);
   const SlotWorkerOptions serving{.queue = choice.queue,
                                   .prefixes = {.budget_bytes = choice.prefix_mb << 20},
-                                  .store = behind->prefixes.get()};
+                                  .store = behind->prefixes.get(),
+                                  .weight_bytes = count_stored(open.config()).all_bytes()};
   behind->worker = std::make_unique<SlotWorker>(*open.model, *open.ops, *open.cache, serving);
   TRY(behind->artist, open_artist(choice.model));
   TRY(behind->viewer, open_viewer(choice.model));

@@ -249,7 +249,7 @@ TEST_F(Access, MetricsAreWhatPrometheusReads) {
   EXPECT_FALSE(types.contains("hadal:expert_cache_hits_total"));
   EXPECT_EQ(samples.at("vllm:num_preemptions_total" + model), 0);
   EXPECT_EQ(types.at("vllm:kv_block_lifetime_seconds"), "histogram");
-  for (const char* pool : {"weights", "kv_cache", "prefix_cache"})
+  for (const char* pool : {"kv_cache", "prefix_cache"})
     EXPECT_TRUE(samples.contains("hadal:device_mem_bytes{model_name=\"nano\",pool=\"" +
                                  std::string(pool) + "\"}"));
 }

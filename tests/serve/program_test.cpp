@@ -264,6 +264,10 @@ TEST_F(ServeProgram, DrawsAndFilms) {
   const json whole = answer(post_text("/v1/images/generations", ask + "}"));
   const std::string picture = whole["data"][0]["b64_json"];
   EXPECT_TRUE(picture.starts_with("iVBORw0KGgo")) << whole;
+  Result<MediaInfo> info = read_media_info_bytes(from_base64(picture).value_or(""), "answer");
+  ASSERT_TRUE(info) << info.error().message;
+  EXPECT_TRUE(info->metadata["engine"].starts_with("hadal 0.")) << info->metadata["engine"];
+  EXPECT_EQ(info->metadata["seed"], "5");
   EXPECT_EQ(answer(post_text("/v1/images/generations", ask + "}"))["data"][0]["b64_json"], picture)
       << "the same seed, the same picture";
   EXPECT_EQ(answer(post_text("/v1/images/generations",

@@ -500,7 +500,7 @@ TEST_F(SlotWorkerTest, WithoutAPrefixCacheAllIsReadAgain) {
 }
 
 TEST_F(SlotWorkerTest, PromptsAreCountedByWhereTheyWereFound) {
-  start(1, 16, {.queue = {}, .prefixes = {.every = 50}});
+  start(1, 16, {.queue = {}, .prefixes = {.every = 50}, .store = nullptr, .weight_bytes = 7});
   const auto ask = [&](GenerationRequest asked) {
     const auto sink = std::make_shared<Recorder>("");
     submit(asked, sink);
@@ -528,7 +528,7 @@ TEST_F(SlotWorkerTest, PromptsAreCountedByWhereTheyWereFound) {
   ask(told);
   EXPECT_EQ(counts().told, 60);
   const WorkerGauges gauges = worker_->gauges();
-  EXPECT_GT(gauges.weight_bytes, 0);
+  EXPECT_EQ(gauges.weight_bytes, 7);
   EXPECT_GT(gauges.cache_bytes, 0);
   EXPECT_EQ(gauges.prefix_times.gap.count(), 3) << "found again, be it in the slot as well";
 }

@@ -118,5 +118,8 @@ test("Prometheus reads them under the names of other servers, too", async () => 
     "sglang:cached_tokens_total",
   ])
     assert.ok(by_name.has(name), name);
+  const pools = by_name.get("hadal:device_mem_bytes").metrics;
+  assert.deepEqual(pools.map((pool) => pool.labels.pool), ["kv_cache", "prefix_cache", "weights"]);
+  assert.ok(Number(pools[2].value) > 1e7, "nano's");
   assert.equal(await other.stop(), 0);
 });
