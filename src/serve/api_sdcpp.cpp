@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "serve/api.h"
+#include "serve/image_codec.h"
 #include "serve/json_reply.h"
 #include "serve/kept_bytes.h"
 #include "serve/pictures.h"

@@ -133,6 +133,7 @@ TEST_F(ServeProgram, DrainsWhatRunsAndCutsWhatRunsTooLong) {
     asks.send(get_text("/health"));
     return status_of(asks.answer()) == 503;
   }));
+  EXPECT_EQ(metric("hadal:draining"), 1);
   HttpClient late = client();
   late.send(post_text("/v1/completions", R"({"prompt":"x"})"));
   EXPECT_EQ(status_of(late.answer()), 503);
