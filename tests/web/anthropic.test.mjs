@@ -210,14 +210,33 @@ test("what is thought stands in a block of its own, which may come back", async 
   assert.equal(next.content[0].type, "thinking");
 });
 
-// nano describes pictures in chat completions, and says where it does not.
-test("a picture that cannot be looked at is refused by its place", async () => {
-  const source = { type: "base64", media_type: "image/png", data: "iVBORw0KGgo=" };
-  const shown = [{ role: "user", content: [{ type: "image", source }] }];
+test("a picture is described, and one that is none is refused by its place", async () => {
+  const drawn = await fetch(`${server.url}/v1/images/generations`, {
+    method: "POST",
+    body: JSON.stringify({ prompt: "a large red circle, middle centre, on white", seed: 1 }),
+  });
+  const show = (data) => ({
+    ...greedy,
+    messages: [
+      {
+        role: "user",
+        content: [{ type: "image", source: { type: "base64", media_type: "image/png", data } }],
+      },
+    ],
+  });
+  const shown = show((await drawn.json()).data[0].b64_json);
+  const said = await client.messages.create(shown);
+  assert.match(said.content[0].text, /circle/);
+  assert.equal(said.stop_reason, "end_turn");
+  const counted = await client.messages.countTokens({
+    model: "nano",
+    messages: shown.messages,
+  });
+  assert.ok(counted.input_tokens > 16, "the cells of 64x64 pixels");
   await assert.rejects(
-    client.messages.create({ ...greedy, messages: shown }),
+    client.messages.create(show("iVBORw0KGgo=")),
     (error) =>
       error instanceof Anthropic.BadRequestError &&
-      /^messages\[0\]\.content\[0\]: .*image/.test(error.error.error.message),
+      error.error.error.message.startsWith("messages[0].content[0]"),
   );
 });
