@@ -14,6 +14,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/memory_placement.h"
+
 namespace hadal {
 namespace {
 
@@ -46,24 +48,88 @@ Result<OpenFile> open_regular(const std::string& path) {
   return OpenFile{descriptor, about.st_size};
 }
 
+constexpr size_t kLargePage = size_t{2} << 20;
+constexpr int64_t kPart = int64_t{64} << 20;  // that is moved at once: what memory it takes twice
+
+void* next_large_page(void* address) {
+  const uintptr_t number = reinterpret_cast<uintptr_t>(address);
+  return reinterpret_cast<void*>((number + kLargePage - 1) / kLargePage * kLargePage);
+}
+
+bool read_whole(int descriptor, int64_t begin, char* to, size_t count) {
+  errno = EIO;  // of a file that ends before
+  while (count > 0) {
+    const ssize_t got = pread(descriptor, to, count, begin);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    to += got;
+    begin += got;
+    count -= static_cast<size_t>(got);
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string& path) {
   TRY(const OpenFile file, open_regular(path));
-  const Descriptor closing{file.descriptor};
-  const char* bytes = nullptr;
-  if (file.size > 0) {
-    void* address =
-        mmap(nullptr, static_cast<size_t>(file.size), PROT_READ, MAP_PRIVATE, file.descriptor, 0);
-    if (address == MAP_FAILED)
-      return fail_machine(path, ": ", file.size, " bytes cannot be mapped: ", reason(errno));
-    bytes = static_cast<const char*>(address);
-  }
-  return std::shared_ptr<MappedFile>(new MappedFile(bytes, file.size));
+  std::shared_ptr<MappedFile> mapped(new MappedFile(path, file.descriptor));
+  if (file.size > 0) TRY_STATUS(mapped->map(file.size));
+  return mapped;
 }
 
 MappedFile::~MappedFile() {
-  if (bytes_) munmap(const_cast<char*>(bytes_), static_cast<size_t>(size_));
+  if (room_.address) munmap(room_.address, room_.bytes);
+  close(descriptor_);
+}
+
+Status MappedFile::map(int64_t size) {
+  room_ = {.address = nullptr, .bytes = static_cast<size_t>(size) + kLargePage};
+  void* const room =
+      mmap(nullptr, room_.bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED)
+    return fail_machine(path_, ": ", size, " bytes cannot be mapped: ", reason(errno));
+  room_.address = room;
+  void* const begin = next_large_page(room);
+  if (mmap(begin, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE | MAP_FIXED, descriptor_, 0) ==
+      MAP_FAILED)
+    return fail_machine(path_, ": ", size, " bytes cannot be mapped: ", reason(errno));
+  bytes_ = static_cast<const char*>(begin);
+  size_ = size;
+  return Ok{};
+}
+
+Status MappedFile::move_into_memory(const std::function<bool(int64_t moved)>& go_on) {
+  const int64_t whole = size_ / static_cast<int64_t>(kLargePage) * static_cast<int64_t>(kLargePage);
+  for (int64_t begin = 0; begin < whole && go_on(begin); begin += kPart)
+    TRY_STATUS(move_part(begin, std::min(kPart, whole - begin)));
+  return Ok{};
+}
+
+// Read beside, then put in the place of the file's pages in one call: the system holds back whoever
+// touches them meanwhile, and large pages between large pages are moved as they are.
+Status MappedFile::move_part(int64_t begin, int64_t count) {
+  const size_t bytes = static_cast<size_t>(count);
+  void* const room = mmap(nullptr, bytes + kLargePage, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED)
+    return fail_machine(path_, ": no memory for ", count, " bytes of it: ", reason(errno));
+  char* const made = static_cast<char*>(next_large_page(room));
+  const size_t before = static_cast<size_t>(made - static_cast<char*>(room));
+  madvise(made, bytes, MADV_HUGEPAGE);
+  machine_placement().spread(made, count);
+  const bool moved = read_whole(descriptor_, begin, made, bytes) &&
+                     mprotect(made, bytes, PROT_READ) == 0 &&
+                     mremap(made, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+                            const_cast<char*>(bytes_) + begin) != MAP_FAILED;
+  const int problem = errno;
+  // Once it is moved its old addresses are anybody's.
+  if (before > 0) munmap(room, before);
+  if (!moved) munmap(made, bytes);
+  munmap(made + bytes, kLargePage - before);
+  if (!moved) return fail_machine(path_, ": cannot be read into memory: ", reason(problem));
+  posix_fadvise(descriptor_, begin, count, POSIX_FADV_DONTNEED);
+  return Ok{};
 }
 
 bool is_file(const std::string& path) {

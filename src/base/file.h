@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,10 +32,28 @@ class MappedFile {
   const char* bytes() const { return bytes_; }
   int64_t size() const { return size_; }
 
+  // Moves the bytes into memory of its own, in pages of 2 MiB instead of 4 KiB, so that a walk over
+  // them misses the processor's table of pages less often.  They stay where they are, and who reads
+  // them meanwhile notices nothing.  Takes as much memory as the file is long, and gives the
+  // system's copy back as it goes.  What is left of a last page stays mapped.
+  // `go_on` is asked between parts, with the bytes that were moved; false ends it.
+  // One caller at a time.  A failure leaves the bytes readable.
+  Status move_into_memory(const std::function<bool(int64_t moved)>& go_on);
+
  private:
-  MappedFile(const char* bytes, int64_t size) : bytes_(bytes), size_(size) {}
-  const char* bytes_;
-  int64_t size_;
+  struct Room {  // of addresses; the file begins at a large page of it
+    void* address = nullptr;
+    size_t bytes = 0;
+  };
+  MappedFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  Status map(int64_t size);
+  Status move_part(int64_t begin, int64_t count);
+
+  std::string path_;
+  int descriptor_;
+  Room room_;
+  const char* bytes_ = nullptr;
+  int64_t size_ = 0;
 };
 
 bool is_file(const std::string& path);

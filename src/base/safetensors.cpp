@@ -255,6 +255,7 @@ Result<Tensor> tensor_at(const Span& span, const char* data, const std::shared_p
 struct File {
   std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> metadata;
+  std::vector<std::shared_ptr<MappedFile>> files;
 };
 
 Result<File> read_file_bytes(const Bytes& bytes, std::string_view name) {
@@ -288,7 +289,9 @@ Result<File> read_file_bytes(const Bytes& bytes, std::string_view name) {
 
 Result<File> read_path(const std::string& path) {
   TRY(std::shared_ptr<MappedFile> mapped, MappedFile::open(path));
-  return read_file_bytes(Bytes{mapped->bytes(), mapped->size(), mapped}, path);
+  TRY(File file, read_file_bytes(Bytes{mapped->bytes(), mapped->size(), mapped}, path));
+  file.files.push_back(std::move(mapped));
+  return file;
 }
 
 // ---- folders of shards
@@ -349,6 +352,7 @@ Status add_shard(File& all, File shard, const std::string& name, const Index& in
   }
   all.tensors.merge(shard.tensors);  // moves them; weight_map names each tensor for one shard
   for (auto& [key, value] : shard.metadata) all.metadata.emplace(key, std::move(value));
+  all.files.insert(all.files.end(), shard.files.begin(), shard.files.end());
   return Ok{};
 }
 
@@ -436,6 +440,7 @@ Result<Safetensors> Safetensors::open(const std::string& path) {
   Safetensors result;
   result.tensors_ = std::move(file.tensors);
   result.metadata_ = std::move(file.metadata);
+  result.files_ = std::move(file.files);
   return result;
 }
 
@@ -450,6 +455,7 @@ Result<Safetensors> Safetensors::open_folder(const std::string& path) {
   Safetensors result;
   result.tensors_ = std::move(file.tensors);
   result.metadata_ = std::move(file.metadata);
+  result.files_ = std::move(file.files);
   return result;
 }
 
@@ -460,6 +466,7 @@ Result<Safetensors> Safetensors::parse(std::string bytes, std::string_view name)
   Safetensors result;
   result.tensors_ = std::move(file.tensors);
   result.metadata_ = std::move(file.metadata);
+  result.files_ = std::move(file.files);
   return result;
 }
 

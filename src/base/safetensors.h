@@ -12,10 +12,12 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "base/result.h"
 #include "base/tensor.h"
 
@@ -36,8 +38,11 @@ class Safetensors {
   const Tensor* find(const std::string& name) const;
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  // Where the tensors lie; none of bytes that were in memory already.
+  const std::vector<std::shared_ptr<MappedFile>>& files() const { return files_; }
 
  private:
+  std::vector<std::shared_ptr<MappedFile>> files_;
   std::map<std::string, Tensor> tensors_;
   std::map<std::string, std::string> metadata_;
 };

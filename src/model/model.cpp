@@ -131,6 +131,13 @@ Status check_compressed_ids(const ModelConfig& config, const std::vector<int32_t
   return Ok{};
 }
 
+Result<WeightSource> checked_source(const std::string& folder, Safetensors file,
+                                    const ModelConfig& config) {
+  const auto source = std::make_shared<CheckpointSource>(folder, std::move(file), config);
+  TRY_STATUS(source->check_names());
+  return WeightSource([source](const TensorSpec& spec) { return (*source)(spec); });
+}
+
 }  // namespace
 
 Model::Model(ModelConfig config, Ops& ops, ModelOptions options)
@@ -140,15 +147,17 @@ Result<std::unique_ptr<Model>> Model::open(const std::string& folder, Ops& ops,
                                            const ModelOptions& options,
                                            const std::vector<int32_t>& compressed_ids) {
   TRY(const ModelConfig config, ModelConfig::open(folder));
-  TRY(const WeightSource source, open_weights(folder, config));
-  return create(config, source, ops, options, compressed_ids);
+  TRY(Safetensors file, Safetensors::open_folder(folder));
+  std::vector<std::shared_ptr<MappedFile>> files = file.files();
+  TRY(const WeightSource source, checked_source(folder, std::move(file), config));
+  TRY(std::unique_ptr<Model> model, create(config, source, ops, options, compressed_ids));
+  model->files_ = std::move(files);
+  return model;
 }
 
 Result<WeightSource> open_weights(const std::string& folder, const ModelConfig& config) {
   TRY(Safetensors file, Safetensors::open_folder(folder));
-  const auto source = std::make_shared<CheckpointSource>(folder, std::move(file), config);
-  TRY_STATUS(source->check_names());
-  return WeightSource([source](const TensorSpec& spec) { return (*source)(spec); });
+  return checked_source(folder, std::move(file), config);
 }
 
 Result<std::unique_ptr<Model>> Model::create(const ModelConfig& config, const WeightSource& source,

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "model/cache.h"
 #include "model/config.h"
 #include "model/vision.h"
@@ -125,6 +126,8 @@ class Model {
   virtual int64_t draft_limit() const { return 0; }
   // Why a head that the configuration speaks of is not bound; empty: it is, or there is none.
   const std::string& draft_problem() const { return draft_problem_; }
+  // Where the weights lie that were opened from a folder.
+  const std::vector<std::shared_ptr<MappedFile>>& files() const { return files_; }
   // Begins a round.  False: what the head needs of the last token is not at hand (it was not of
   // the last forward, or it is part of a picture).  Requires: count up to draft_limit();
   // draft_limit() positions more in the cache, and as many in a chunk.
@@ -168,6 +171,7 @@ class Model {
 
  private:
   std::unique_ptr<Vision> vision_;
+  std::vector<std::shared_ptr<MappedFile>> files_;
 };
 
 }  // namespace hadal

@@ -150,7 +150,8 @@ class CacheFiller {
 Result<Subject> open_subject(const ContextChoice& choice) {
   Subject subject;
   if (choice.config.empty()) {
-    TRY(subject.open, open_model(choice.model, {.needs_tokenizer = false}));
+    TRY(subject.open, open_model(choice.model, {.needs_tokenizer = false, .stays = true}));
+    TRY_STATUS(wait_for_weights(subject.open, choice.model.quiet));
     TRY(subject.active_bytes, active_bytes(subject.open.folder, subject.open.config()));
     subject.open.cache.reset();  // measured with one of its own
     subject.name = subject.open.folder;

@@ -173,9 +173,14 @@ Result<BenchFigures> measure_bench(const BenchChoice& choice) {
   if (model.context < needed)
     return fail("--context is ", model.context, ", prompts and contexts need ", needed);
   const double start = seconds_now(choice.clock);
-  TRY(OpenModel open, open_model(model, {.needs_tokenizer = false}));
+  TRY(OpenModel open, open_model(model, {.needs_tokenizer = false, .stays = true}));
   BenchFigures figures;
   figures.load_seconds = seconds_now(choice.clock) - start;
+  if (open.mover) {
+    const double begun = seconds_now(Clock::wall);
+    TRY_STATUS(wait_for_weights(open, model.quiet));
+    figures.move_seconds = seconds_now(Clock::wall) - begun;
+  }
   figures.model = open.folder;
   figures.backend = open.ops->name();
   figures.processor = processor_name();

@@ -43,6 +43,7 @@ struct BenchFigures {
   int64_t threads = 0;
   Peaks peaks;
   double load_seconds = 0;
+  double move_seconds = 0;  // until the weights lay in memory; 0: they stay in their files
   int64_t resident_bytes = 0;
   int64_t active_bytes = 0;          // of weights, a token
   double operations = 0;             // of products, a token of a prompt

@@ -94,7 +94,8 @@ std::string bench_table(const BenchFigures& f, const BenchFigures* old) {
       line("machine     %s, %lld threads: ", f.processor.c_str(),
            static_cast<long long>(f.threads)) +
       peaks_text(f.peaks) + "\n" +
-      line("loaded      %.2f s, %s resident\n", f.load_seconds,
+      line("loaded      %.2f s%s, %s resident\n", f.load_seconds,
+           f.move_seconds > 0 ? line(", in memory after %.1f s", f.move_seconds).c_str() : "",
            bytes_text(f.resident_bytes).c_str()) +
       line("a token     %s of weights and %.2f GOP of products; its cache %.0f B\n",
            bytes_text(f.active_bytes).c_str(), f.operations / 1e9, f.cache_bytes_per_token);
@@ -135,6 +136,7 @@ std::string bench_json(const BenchFigures& f) {
                               {"tile_bf16_operations_per_second", f.peaks.tile_bf16_operations},
                               {"tile_int8_operations_per_second", f.peaks.tile_int8_operations},
                               {"load_seconds", f.load_seconds},
+                              {"move_seconds", f.move_seconds},
                               {"resident_bytes", f.resident_bytes},
                               {"active_bytes", f.active_bytes},
                               {"operations_per_token", f.operations},

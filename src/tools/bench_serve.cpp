@@ -323,7 +323,8 @@ Status write_plot(const std::string& path, const std::vector<Row>& rows) {
 Result<int> bench_serve(const BenchServeChoice& choice) {
   ModelChoice model = choice.model;
   if (model.context == 0) model.context = 16;  // the caches are made for each row
-  TRY(OpenModel open, open_model(model, {.needs_tokenizer = false}));
+  TRY(OpenModel open, open_model(model, {.needs_tokenizer = false, .stays = true}));
+  TRY_STATUS(wait_for_weights(open, model.quiet));
   const int64_t longest = std::max(2 * (choice.prompt_tokens + choice.tokens) + 1,
                                    choice.long_prompt + choice.prompt_tokens);
   if (longest > open.config().max_positions)

@@ -154,12 +154,14 @@ Result<int> bench_verbs(const VerbsChoice& choice) {
   const int64_t most = *std::max_element(choice.rows.begin(), choice.rows.end());
   if (model.context == 0) model.context = choice.context + choice.passes * most;
   std::unique_ptr<TimedOps> timed;
-  OpenOptions options{.slots = choice.one_stream ? 1 : most, .needs_tokenizer = false};
+  OpenOptions options{
+      .slots = choice.one_stream ? 1 : most, .needs_tokenizer = false, .stays = true};
   options.stand_before = [&timed](Ops& ops) -> Ops& {
     timed = std::make_unique<TimedOps>(ops);
     return *timed;
   };
   TRY(OpenModel open, open_model(model, options));
+  TRY_STATUS(wait_for_weights(open, model.quiet));
   Output out;
   out.write(verbs_table(choice, VerbsBench(choice, open, *timed).run()));
   TRY_STATUS(out.finish());

@@ -290,7 +290,7 @@ void Chat::show_stats() const {
 Result<int> chat_command(const ChatChoice& choice) {
   if (!choice.effort.empty() && !choice.think) return fail("--effort needs --think");
   TRY_STATUS(check_sampling(choice.sampling));
-  TRY(OpenModel open, open_model(choice.model, {.drafts = choice.draft.wanted()}));
+  TRY(OpenModel open, open_model(choice.model, {.drafts = choice.draft.wanted(), .stays = true}));
   TRY(const std::unique_ptr<DraftLength> drafts,
       open_drafts(choice.draft, open, choice.model.quiet));
   TRY(const SamplerOptions sampler, sampler_options(choice.sampling, open.config().family));

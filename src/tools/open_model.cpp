@@ -46,6 +46,19 @@ Result<int64_t> choose_context(const ModelConfig& config, int64_t asked, CacheOp
                       fits > 0 ? "--context " + std::to_string(fits) + " fits" : "nothing fits");
 }
 
+Result<std::unique_ptr<WeightMover>> open_mover(const ModelChoice& choice,
+                                                const OpenOptions& options, const Model& model) {
+  const bool asked = choice.weights == "memory";
+  if (!asked && (choice.weights == "file" || !options.stays || !has_large_pages()))
+    return std::unique_ptr<WeightMover>();
+  const int64_t bytes = bytes_of(model.files()), available = machine_memory().available_bytes;
+  if (asked && bytes > available)
+    return fail_machine("--weights memory: the weights have ", bytes_text(bytes), ", ",
+                        bytes_text(available), " is available");
+  if (!asked && bytes > available / 2) return std::unique_ptr<WeightMover>();
+  return std::make_unique<WeightMover>(model.files());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Ops>> open_ops(const ModelChoice& choice) {
@@ -106,7 +119,14 @@ Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& optio
   TRY(const std::string fingerprint, model_fingerprint(open.folder));
   open.session = std::make_unique<Session>(*open.model, ops, *open.cache,
                                            SessionOptions{.fingerprint = fingerprint});
+  TRY(open.mover, open_mover(choice, options, *open.model));
   return open;
+}
+
+Status wait_for_weights(const OpenModel& open, bool quiet) {
+  if (!open.mover) return Ok{};
+  ProgressLine progress("moving the weights into memory", quiet);
+  return open.mover->wait([&](int64_t done, int64_t all) { progress.show(done, all); });
 }
 
 }  // namespace hadal

@@ -18,6 +18,7 @@
 #include "text/chat.h"
 #include "text/tokenizer.h"
 #include "tools/options.h"
+#include "tools/weight_mover.h"
 
 namespace hadal {
 
@@ -26,6 +27,9 @@ struct OpenOptions {
   int64_t max_chunk = 512;      // tokens of a prompt that are read at once
   bool needs_tokenizer = true;  // false: opened if it is there or if Engram needs it
   bool drafts = false;          // bind the draft head (draft_option.h)
+  // The model answers for long: its weights are moved into memory (weight_mover.h) if that has room
+  // for twice as much, unless the choice says otherwise.
+  bool stays = false;
   // Hears how much of the weights is read.
   std::function<void(int64_t done, int64_t all)> progress = {};
   // What the model is to run on instead of the back end that was opened; it hands on to that.
@@ -39,7 +43,8 @@ struct OpenModel {
   std::unique_ptr<Ops> ops;
   std::unique_ptr<Model> model;
   std::unique_ptr<Cache> cache;
-  std::unique_ptr<Session> session;  // on slot 0
+  std::unique_ptr<Session> session;    // on slot 0
+  std::unique_ptr<WeightMover> mover;  // null: the weights stay in their files' pages
 
   const ModelConfig& config() const { return model->config(); }
   Dialect dialect() const;
@@ -54,5 +59,8 @@ Result<std::string> read_tokenizer_json(const std::string& path);
 Result<std::unique_ptr<Ops>> open_ops(const ModelChoice& choice);
 
 Result<OpenModel> open_model(const ModelChoice& choice, const OpenOptions& options);
+
+// Until the weights lie where they will stay: for those who measure.
+Status wait_for_weights(const OpenModel& open, bool quiet);
 
 }  // namespace hadal

@@ -28,6 +28,11 @@ void add_model_options(CLI::App& command, ModelChoice& choice) {
                    "Let threads move between processors (default: they stay, if there is one for "
                    "each processor that the process may use)");
   command
+      .add_option("--weights", choice.weights,
+                  "Where weights lie: file (pages of their files), memory (large pages, faster to "
+                  "read), auto (memory where a model stays and they fit twice)")
+      ->check(CLI::IsMember({"auto", "file", "memory"}));
+  command
       .add_option("--rounding", choice.rounding,
                   "Roundings of cache rows and activations: published (as trained), none")
       ->check(CLI::IsMember({"published", "none"}))

@@ -24,8 +24,9 @@ struct ModelChoice {
   int64_t threads = 0;  // 0: one a core
   bool pinned = true;   // threads stay on their processors
   std::string rounding = "published";
-  int64_t context = 0;  // 0: what fits, at most 32768
-  bool quiet = false;   // no progress, no line of speed
+  int64_t context = 0;           // 0: what fits, at most 32768
+  std::string weights = "auto";  // where they lie: "file", "memory"; "auto": see open_model.h
+  bool quiet = false;            // no progress, no line of speed
 };
 
 struct SamplingChoice {

@@ -236,7 +236,7 @@ Result<ServedModel> served_model(const ServeChoice& choice, const Behind& behind
 Result<std::unique_ptr<Behind>> open_behind(const ServeChoice& choice, Accounts& accounts,
                                             const std::string& file, LoadingDoor& door) {
   auto behind = std::make_unique<Behind>();
-  OpenOptions opening{.slots = choice.slots, .max_chunk = choice.slice};
+  OpenOptions opening{.slots = choice.slots, .max_chunk = choice.slice, .stays = true};
   opening.progress = [&door](int64_t done, int64_t all) { door.progress(done, all); };
   TRY(behind->open, open_model(choice.model, opening));
   const OpenModel& open = behind->open;

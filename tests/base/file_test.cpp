@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace hadal {
 namespace {
@@ -73,6 +77,73 @@ TEST_F(FileTest, ACommitThatFailsIsTheMachinesFault) {
   ASSERT_FALSE(committed);
   EXPECT_EQ(committed.error().blame, Blame::machine);
   EXPECT_EQ(committed.error().message, path_ + ": cannot be written: No such file or directory");
+}
+
+class MovedFile : public FileTest {
+ protected:
+  // Five large pages and a bit; every word says where it is.
+  void SetUp() override {
+    FileTest::SetUp();
+    std::vector<uint64_t> words(kBytes / sizeof(uint64_t));
+    for (size_t i = 0; i < words.size(); ++i) words[i] = i * 0x9e3779b97f4a7c15u;
+    write({reinterpret_cast<const char*>(words.data()), kBytes});
+    Result<std::shared_ptr<MappedFile>> opened = MappedFile::open(path_);
+    ASSERT_TRUE(opened);
+    file_ = opened.take();
+  }
+  uint64_t word(size_t i) const {
+    uint64_t word = 0;
+    std::memcpy(&word, file_->bytes() + i * sizeof word, sizeof word);
+    return word;
+  }
+  bool is_right(size_t i) const { return word(i) == i * 0x9e3779b97f4a7c15u; }
+
+  static constexpr size_t kPage = 2 << 20;
+  static constexpr size_t kBytes = 5 * kPage + 4096;
+  static constexpr size_t kWords = kBytes / sizeof(uint64_t);
+  std::shared_ptr<MappedFile> file_;
+};
+
+TEST_F(MovedFile, ReadersNoticeNothing) {
+  const char* const before = file_->bytes();
+  std::atomic<bool> moved{false};
+  std::atomic<size_t> wrong{0}, read{0};
+  std::thread reader([&] {
+    for (size_t i = 0; !moved || read < 2 * kWords; i = (i + 509) % kWords) {
+      wrong += !is_right(i);
+      ++read;
+    }
+  });
+  const Status status = file_->move_into_memory([](int64_t) { return true; });
+  moved = true;
+  reader.join();
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(wrong, 0U);
+  EXPECT_EQ(file_->bytes(), before);
+  // What was moved no longer needs the file.
+  fs::resize_file(path_, 0);
+  for (size_t i = 0; i < 5 * kPage / sizeof(uint64_t); ++i) ASSERT_TRUE(is_right(i)) << i;
+}
+
+TEST_F(MovedFile, EndsWhenItIsToldTo) {
+  int64_t asked = 0;
+  const Status status = file_->move_into_memory([&](int64_t moved) {
+    EXPECT_EQ(moved, 0);
+    ++asked;
+    return false;
+  });
+  EXPECT_TRUE(status);
+  EXPECT_EQ(asked, 1);
+  for (size_t i = 0; i < kWords; i += 97) ASSERT_TRUE(is_right(i)) << i;
+}
+
+TEST_F(MovedFile, AFileThatWasCutIsTheMachinesFault) {
+  fs::resize_file(path_, kPage);
+  const Status status = file_->move_into_memory([](int64_t) { return true; });
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().blame, Blame::machine);
+  EXPECT_NE(status.error().message.find("cannot be read into memory"), std::string::npos);
+  EXPECT_TRUE(is_right(7)) << "what is left of it can be read";
 }
 
 TEST(AtomicFile, LeavesAloneWhatIsNoRegularFile) {

@@ -36,6 +36,18 @@ TEST(Generate, TheSameSeedGivesTheSameAnswer) {
   EXPECT_NE(first.out, generate({"--prompt", "the sea", "--max-tokens", "24", "--seed", "8"}).out);
 }
 
+TEST(Generate, WhereWeightsLieChangesNoWord) {
+  const auto nano = [](const std::string& place) {
+    return run_program({"generate", "--model", kNano, "--prompt", "The sea", "--max-tokens", "24",
+                        "--seed", "7", "--weights", place});
+  };
+  const Ran file = nano("file"), memory = nano("memory");
+  ASSERT_EQ(memory.code, 0) << memory.err;
+  EXPECT_FALSE(memory.out.empty());
+  EXPECT_EQ(file.out, memory.out);
+  EXPECT_NE(nano("disk").code, 0);
+}
+
 TEST(Generate, ALineOfSpeedStandsOnStderrUnlessQuiet) {
   const Ran ran = generate({"--prompt", "a", "--max-tokens", "4", "--seed", "1"});
   EXPECT_NE(ran.err.find("answer 4 tokens"), std::string::npos) << ran.err;

@@ -3,11 +3,13 @@
 #include "backends/cpu/peaks.h"
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 #include <vector>
 
 #include "backends/cpu/instruction_sets.h"
 #include "base/result.h"
+#include "base/tensor.h"
 #include "base/thread_pool.h"
 
 namespace hadal {
@@ -96,11 +98,12 @@ double rate_of(ThreadPool& pool, Clock clock, double amount, const Work& work) {
 }
 
 double read_rate(ThreadPool& pool, Clock clock) {
-  const std::vector<uint8_t> memory(static_cast<size_t>(kBytes + 8192), 1);
+  const Tensor memory = Tensor::empty(DType::i8, {kBytes + 8192});  // in large pages
+  std::memset(memory.raw(), 1, static_cast<size_t>(memory.bytes()));
   const int64_t part = kBytes / pool.threads() / 4096 * 4096;
   std::vector<uint64_t> sums(static_cast<size_t>(pool.threads()));
   const auto read = [&](int64_t thread) {
-    sums[static_cast<size_t>(thread)] = read_all(memory.data() + thread * part, part);
+    sums[static_cast<size_t>(thread)] = read_all(memory.raw() + thread * part, part);
   };
   pool.run(pool.threads(), read);  // virtual machines may still be mapping what was just written
   const double rate = rate_of(pool, clock, static_cast<double>(part), read);
