@@ -266,7 +266,8 @@ ApiResult<PictureChatCall> read_picture_chat(const OrderedJson& body, const ArtL
   const ImageTask task = form.has_file("image") ? ImageTask::edit : ImageTask::generate;
   TRY(ImageCall picture, read_image_call(form, limits, task, no_files(kNameInMessage)));
   call.order = std::move(picture.order);
-  call.order.previews = 0;  // every picture in a delta is one of the answer's
+  // Every picture in a delta is one of the answer's.
+  if (std::exchange(call.order.previews, 0) > 0) call.ignored.emplace_back("partial_images");
   call.model = picture.model;
   call.user = picture.user;
   call.ignored.insert(call.ignored.end(), picture.ignored.begin(), picture.ignored.end());

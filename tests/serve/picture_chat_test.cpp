@@ -102,6 +102,10 @@ TEST_F(PictureChat, AStreamHasADeltaForThePicture) {
   EXPECT_EQ(events[3]["usage"]["completion_tokens"], 64);
   EXPECT_EQ(events[4], "[DONE]");
   for (int i = 1; i < 4; ++i) EXPECT_EQ(events[i]["id"], events[0]["id"]);
+  fields["partial_images"] = 2;
+  const auto whole_alone = chat(fields);
+  EXPECT_EQ(whole_alone->events().size(), 5u);
+  EXPECT_EQ(whole_alone->header("x-hadal-ignored-fields"), "partial_images");
   artist_.failure = fail_machine("no memory");
   EXPECT_EQ(chat(fields)->events().back()["error"]["message"], "no memory");
 }
