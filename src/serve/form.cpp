@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 13> kNumbers = {
 constexpr std::string_view kFlag = "stream";
 // Larger pictures than any camera's; the sandbox that decodes them has limits of its own.
 constexpr size_t kMostMediaBytes = 32 << 20;
+constexpr int64_t kLongestSide = 1 << 16;  // that anybody may ask for
 
 template <typename Number>
 bool read_whole(std::string_view text, OrderedJson& value) {
@@ -174,7 +175,10 @@ ApiResult<FormSize> read_size(const std::string& text, const std::string& name) 
   if (cross == std::string::npos || !read_whole<int64_t>(text.substr(0, cross), width) ||
       !read_whole<int64_t>(text.substr(cross + 1), height))
     return bad_field(name, "expected WIDTHxHEIGHT in pixels, or auto");
-  return FormSize{width.get<int64_t>(), height.get<int64_t>()};
+  const FormSize size{width.get<int64_t>(), height.get<int64_t>()};
+  if (std::min(size.width, size.height) < 1 || std::max(size.width, size.height) > kLongestSide)
+    return bad_field(name, "found ", text, ", expected sides of 1 to ", kLongestSide, " pixels");
+  return size;
 }
 
 std::map<std::string, std::string, std::less<>> read_query(std::string_view query) {

@@ -57,7 +57,7 @@ ApiResult<std::optional<std::string>> read_clip(const Form& form, JsonFields& fi
 ApiStatus check_picture(const std::string& bytes, const std::string& name);
 ApiStatus check_clip(const std::string& bytes, const std::string& name);
 
-// Both numbers of "64x48".
+// Both numbers of "64x48", each 1 to 65,536.
 struct FormSize {
   int64_t width = 0, height = 0;
 };

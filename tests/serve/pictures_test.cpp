@@ -126,6 +126,8 @@ TEST_F(PicturesTest, WhatCannotBeDoneIsRefusedByName) {
   EXPECT_EQ(blamed({{"n", "two"}}), "n");
   EXPECT_EQ(blamed({{"size", "large"}}), "size");
   EXPECT_EQ(blamed({{"size", "1024x1024"}}), "size");
+  EXPECT_EQ(blamed({{"size", "64x-8"}}), "size");
+  EXPECT_EQ(blamed({{"size", "64x9223372036854775807"}}), "size");
   EXPECT_EQ(blamed({{"seed", -1}}), "seed");
   EXPECT_EQ(blamed({{"guidance_scale", 101}}), "guidance_scale");
   EXPECT_EQ(blamed({{"output_format", "tiff"}}), "output_format");
