@@ -57,10 +57,10 @@ void* next_large_page(void* address) {
 }
 
 bool read_whole(int descriptor, int64_t begin, char* to, size_t count) {
-  errno = EIO;  // of a file that ends before
   while (count > 0) {
     const ssize_t got = pread(descriptor, to, count, begin);
     if (got < 0 && errno == EINTR) continue;
+    if (got == 0) errno = EIO;  // the file ends before
     if (got <= 0) return false;
     to += got;
     begin += got;
@@ -118,11 +118,14 @@ Status MappedFile::move_part(int64_t begin, int64_t count) {
   const size_t before = static_cast<size_t>(made - static_cast<char*>(room));
   madvise(made, bytes, MADV_HUGEPAGE);
   machine_placement().spread(made, count);
-  const bool moved = read_whole(descriptor_, begin, made, bytes) &&
-                     mprotect(made, bytes, PROT_READ) == 0 &&
-                     mremap(made, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-                            const_cast<char*>(bytes_) + begin) != MAP_FAILED;
+  char* const place = const_cast<char*>(bytes_) + begin;
+  const bool read =
+      read_whole(descriptor_, begin, made, bytes) && mprotect(made, bytes, PROT_READ) == 0;
+  const bool moved =
+      read && mremap(made, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED;
   const int problem = errno;
+  // What was in the place may be gone by then.
+  if (read && !moved) mmap(place, bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, descriptor_, begin);
   // Once it is moved its old addresses are anybody's.
   if (before > 0) munmap(room, before);
   if (!moved) munmap(made, bytes);

@@ -466,7 +466,6 @@ Result<Safetensors> Safetensors::parse(std::string bytes, std::string_view name)
   Safetensors result;
   result.tensors_ = std::move(file.tensors);
   result.metadata_ = std::move(file.metadata);
-  result.files_ = std::move(file.files);
   return result;
 }
 

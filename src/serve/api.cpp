@@ -199,9 +199,7 @@ std::optional<HttpReply> Api::refuse(const HttpRequest& head) {
   if (route->door == Route::Door::open) return std::nullopt;
   if (draining_ && route->door == Route::Door::working) {
     metrics_.refused("draining");
-    return error_reply(
-        {.status = 503, .message = "the server is shutting down", .wait_seconds = kRestartSeconds},
-        family, head.id);
+    return error_reply(shutting_down(), family, head.id);
   }
   if (const auto key = authorise(head); !key) {
     metrics_.refused("key");

@@ -188,6 +188,9 @@ class Api : public HttpHandler {
                        PromptTeller tell);
   ApiStatus check_balance(const Asked& asked);
   ApiStatus complete(const Asked& asked, CompletionCall call, MakeWriter writer);
+  // In the words that `job` says.
+  ApiStatus answer_plans(const Asked& asked, const TextCall& call, std::vector<ReplyPlan> plans,
+                         const ChatJob& job);
   ApiStatus answer_text(const Asked& asked, TextJob job);
   // Why the worker did not take a request.
   static ApiError queue_error(Submitted state);

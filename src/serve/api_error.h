@@ -29,6 +29,9 @@ struct ApiError {
 
 // Until a server that shuts down may be there again.
 inline constexpr int64_t kRestartSeconds = 10;
+inline ApiError shutting_down() {
+  return {.status = 503, .message = "the server is shutting down", .wait_seconds = kRestartSeconds};
+}
 
 template <typename T>
 class [[nodiscard]] ApiResult {

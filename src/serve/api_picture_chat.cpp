@@ -108,16 +108,7 @@ ApiStatus Api::describe_in_chat(const Asked& asked, const ChatJob& job, Completi
   plan.generation.prompt = std::move(prompt);
   plan.picture_tokens = std::count_if(plan.generation.prompt.begin(), plan.generation.prompt.end(),
                                       [this](int64_t id) { return id >= model_.worker.vocab(); });
-  ReplyFacts facts = facts_for(completion, plans, make_id(job.id_prefix));
-  return answer_text(asked, {.plans = std::move(plans),
-                             .answers = completion.answers,
-                             .user = completion.user,
-                             .cache_salt = completion.cache_salt,
-                             .stream = completion.stream,
-                             .call_prefix = job.call_prefix,
-                             .family = job.family,
-                             .writer = job.writer,
-                             .facts = std::move(facts)});
+  return answer_plans(asked, completion, std::move(plans), job);
 }
 
 }  // namespace hadal

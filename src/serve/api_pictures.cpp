@@ -10,6 +10,7 @@
 #include "serve/picture_reply.h"
 #include "serve/pictures.h"
 #include "serve/random_id.h"
+#include "serve/text_call.h"
 #include "serve/video_codec.h"
 
 namespace hadal {
@@ -243,7 +244,7 @@ ApiStatus Api::extend_video(const Asked& asked, VideoJobs& videos) {
 
 // All its frames, painted over.
 ApiStatus Api::edit_video(const Asked& asked, VideoJobs& videos) {
-  TRY(Form form, read_form(asked.exchange->request()));
+  TRY(const Form form, read_form(asked.exchange->request()));
   TRY(std::optional<std::string> sent, read_sent_clip(form, file_reader(asked)));
   if (sent) return edit_sent_clip(asked, form, std::move(*sent));
   TRY(const VideoJob job, source_video(asked, videos, form));
@@ -256,14 +257,12 @@ ApiStatus Api::edit_video(const Asked& asked, VideoJobs& videos) {
 // How long the clip is, is known once it was looked into.
 ApiStatus Api::edit_sent_clip(const Asked& asked, const Form& form, std::string clip) {
   TRY_STATUS(check_balance(asked));
-  TRY(const std::string user, [&] {
-    JsonFields fields(form.fields, "");
-    return read_user(fields);
-  }());
-  const auto look = [this, asked, fields = form.fields, clip = std::move(clip)]() -> ApiStatus {
+  JsonFields fields(form.fields, "");
+  TRY(const std::string user, read_user(fields));
+  const auto look = [this, asked, body = form.fields, clip = std::move(clip)]() -> ApiStatus {
     Result<MediaInfo> info = read_media_info_bytes(clip, "video");
     if (!info) return bad_field("video", info.error().message);
-    TRY(VideoCall call, read_clip_edit({fields, {}}, pictures_->artist().limits(), *info));
+    TRY(VideoCall call, read_clip_edit({body, {}}, pictures_->artist().limits(), *info));
     TRY_STATUS(check_picture_model(call.model));
     TRY_STATUS(check_order(pictures_->artist(), call.order));
     call.order.first_frame = clip;

@@ -39,7 +39,7 @@ ApiStatus Api::add_sdcpp_job(const Asked& asked, SdcppReader read) {
 ApiStatus Api::sdcpp_job(const Asked& asked) {
   TRY(VideoJobs* const videos, videos_or_refusal());
   const HttpRequest& request = asked.exchange->request();
-  std::string id = request.path.substr(kSdcppJobs.size());
+  std::string id = request.path.substr(request.path.find(kSdcppJobs) + kSdcppJobs.size());
   const bool cancels = id.ends_with(kCancel);
   if (cancels) id.resize(id.size() - kCancel.size());
   if ((request.method == "POST") != cancels)

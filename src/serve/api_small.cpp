@@ -53,10 +53,12 @@ ApiStatus Api::tell_prompt(const Asked& asked, ChatCall call, ErrorFamily family
 ApiStatus Api::tell_cells(const Asked& asked, const ChatCall& call, ErrorFamily family,
                           PromptTeller tell) {
   TRY(ShownPicture shown, read_described(call));
-  const auto look = [this, asked, shown = std::move(shown), tell]() -> ApiStatus {
+  const auto look = [this, asked, shown = std::move(shown), ignored = call.ignored,
+                     tell]() -> ApiStatus {
     Result<std::vector<int64_t>> ids = pictures_->artist().looking_at(shown.bytes, shown.part);
     if (!ids) return bad_field(shown.where, ids.error().message);
-    reply_json(*asked.exchange, tell({}, {.ids = ids.take(), .given = {}, .positions = 0}));
+    reply_json(*asked.exchange, tell({}, {.ids = ids.take(), .given = {}, .positions = 0}),
+               ignored_headers(ignored));
     return Ok{};
   };
   return in_turn(asked, call.user, family, look);

@@ -73,6 +73,11 @@ ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job, const Se
   TRY(ReplyPlan plan, plan_chat(model_, call, seen));
   std::vector<ReplyPlan> plans;
   plans.push_back(std::move(plan));
+  return answer_plans(asked, call, std::move(plans), job);
+}
+
+ApiStatus Api::answer_plans(const Asked& asked, const TextCall& call, std::vector<ReplyPlan> plans,
+                            const ChatJob& job) {
   ReplyFacts facts = facts_for(call, plans, make_id(job.id_prefix));
   return answer_text(asked, {.plans = std::move(plans),
                              .answers = call.answers,
@@ -88,16 +93,8 @@ ApiStatus Api::answer_seen_chat(const Asked& asked, const ChatJob& job, const Se
 ApiStatus Api::complete(const Asked& asked, CompletionCall call, MakeWriter writer) {
   TRY_STATUS(choose_model(model_, NamesOf::openai, call, nullptr));
   TRY(std::vector<ReplyPlan> plans, plan_completion(model_, call));
-  ReplyFacts facts = facts_for(call, plans, make_id("cmpl-"));
-  return answer_text(asked, {.plans = std::move(plans),
-                             .answers = call.answers,
-                             .user = call.user,
-                             .cache_salt = call.cache_salt,
-                             .stream = call.stream,
-                             .call_prefix = "call_",
-                             .family = ErrorFamily::openai,
-                             .writer = std::move(writer),
-                             .facts = std::move(facts)});
+  return answer_plans(asked, call, std::move(plans),
+                      {.id_prefix = "cmpl-", .call_prefix = "call_", .writer = std::move(writer)});
 }
 
 ApiStatus Api::completions(const Asked& asked) {

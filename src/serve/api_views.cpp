@@ -26,10 +26,7 @@ ApiStatus Api::in_turn(const Asked& asked, const std::string& user, ErrorFamily 
   asked.exchange->watch([gone] { *gone = true; }, nullptr);
   const auto work = [asked, family, gone, look = std::move(look)](View what) {
     if (*gone) return;
-    const ApiStatus status =
-        what == View::look
-            ? look()
-            : ApiError{.status = 503, .message = "the server is shutting down", .wait_seconds = 10};
+    const ApiStatus status = what == View::look ? look() : shutting_down();
     if (!status)
       asked.exchange->reply(error_reply(status.error(), family, asked.exchange->request().id));
   };

@@ -54,7 +54,7 @@ ApiResult<EmbeddingCall> read_embedding_call(const OrderedJson& body) {
   EmbeddingCall call;
   TRY(const std::optional<std::string> model, fields.text("model"));
   call.common.model = model.value_or("");
-  TRY_STATUS(read_user(fields, call.common));
+  TRY(call.common.user, read_user(fields));
   TRY_STATUS(read_inputs(fields.any("input"), call));
   TRY(call.dimensions, fields.integer("dimensions", 1, 1 << 20));
   TRY(const std::optional<std::string> format, fields.text("encoding_format"));

@@ -64,9 +64,7 @@ void EmbeddingReply::ended(const GenerationEnd& end) {
   sum_.prefill_seconds += end.prefill_seconds;
   if (end.finish == GenerationFinish::deadline)
     return finish(ApiError{.status = 504, .message = "the answer took longer than a request may"});
-  if (end.finish == GenerationFinish::cancelled)
-    return finish(
-        ApiError{.status = 503, .message = "the server is shutting down", .wait_seconds = 10});
+  if (end.finish == GenerationFinish::cancelled) return finish(shutting_down());
   if (vectors_.size() == parts_.texts.size()) return finish(std::nullopt);
   if (const ApiStatus next = submit_next(); !next) finish(next.error());
 }

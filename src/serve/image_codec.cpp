@@ -8,12 +8,12 @@
 #include "serve/base64.h"
 #include "serve/random_id.h"
 #include "serve/reply_writer.h"
+#include "serve/text_call.h"
 
 namespace hadal {
 namespace {
 
 constexpr size_t kMostPrompt = 32'000;  // bytes, as OpenAI has it; captions are far shorter
-constexpr size_t kMostUser = 512;       // bytes
 constexpr int64_t kBest = 100;          // of output_compression
 
 ApiStatus read_side(JsonFields& fields, std::string_view name, int64_t& side) {
@@ -240,16 +240,6 @@ ApiStatus read_painting(JsonFields& fields, const ArtLimits& limits, ArtOrder& o
   TRY(const std::optional<int64_t> top_k, fields.integer("top_k", 0, 1 << 20));
   order.top_k = top_k.value_or(0);
   return refuse_unknown_arts(fields);
-}
-
-ApiResult<std::string> read_user(JsonFields& fields) {
-  TRY(const std::optional<std::string> user, fields.text("user"));
-  TRY(const std::optional<std::string> user_id, fields.text("user_id"));
-  const std::string name = user_id.value_or(user.value_or(""));
-  if (name.size() > kMostUser)
-    return bad_field(user_id ? "user_id" : "user", "has ", name.size(), " bytes, at most ",
-                     kMostUser);
-  return name;
 }
 
 ApiStatus check_order(const Artist& artist, const ArtOrder& order) {

@@ -56,8 +56,6 @@ ApiStatus read_order(JsonFields& fields, const ArtLimits& limits, ArtOrder& orde
 ApiStatus read_painting(JsonFields& fields, const ArtLimits& limits, ArtOrder& order);
 // What is given is painted over, so great a part of it, more than 0 and up to 1.
 ApiStatus paint_over(double strength, const ArtLimits& limits, ArtOrder& order);
-// What is a user's own partition of a key: user or user_id.
-ApiResult<std::string> read_user(JsonFields& fields);
 // A 400 that names the field, if the artist finds one wrong.
 ApiStatus check_order(const Artist& artist, const ArtOrder& order);
 

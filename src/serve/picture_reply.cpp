@@ -83,7 +83,7 @@ std::optional<ApiError> PictureReply::error_of(const ArtEnd& end) const {
   if (end.kind == ArtEnd::Kind::failed) return ApiStatus(end.error).error();
   if (Clock::now() >= deadline_)
     return ApiError{.status = 504, .message = "the picture took longer than a request may"};
-  return ApiError{.status = 503, .message = "the server is shutting down", .wait_seconds = 10};
+  return shutting_down();
 }
 
 // On the bookkeeper's thread.

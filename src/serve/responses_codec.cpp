@@ -311,7 +311,7 @@ ApiResult<ResponsesCall> read_responses_call(const OrderedJson& body, const Chat
     TRY_STATUS(inside.only("verbosity", {"medium"}, "ask for it in the prompt"));
     inside.tell_unread(call.ignored);
   }
-  TRY_STATUS(read_user(fields, call));
+  TRY(call.user, read_user(fields));
   call.echoed = OrderedJson::object();
   for (const char* name : {"instructions", "max_output_tokens", "metadata", "parallel_tool_calls",
                            "reasoning", "temperature", "text", "tool_choice", "tools", "top_p"})

@@ -93,11 +93,12 @@ ApiStatus check_user(const std::string& user, const std::string& where) {
   return bad_field(where, "has ", user.size(), " bytes, expected at most ", kLongestUser);
 }
 
-ApiStatus read_user(JsonFields& fields, TextCall& call) {
+ApiResult<std::string> read_user(JsonFields& fields) {
   TRY(const std::optional<std::string> user, fields.text("user_id"));
   TRY(const std::optional<std::string> old_user, fields.text("user"));
-  call.user = user ? *user : old_user.value_or("");
-  return check_user(call.user, fields.path(user ? "user_id" : "user"));
+  std::string name = user ? *user : old_user.value_or("");
+  TRY_STATUS(check_user(name, fields.path(user ? "user_id" : "user")));
+  return name;
 }
 
 ApiStatus read_common(JsonFields& fields, TextCall& call) {
@@ -128,7 +129,7 @@ ApiStatus read_openai(JsonFields& fields, TextCall& call) {
   TRY(const std::optional<double> frequency, fields.number("frequency_penalty", -2, 2));
   call.penalties = {presence.value_or(0), frequency.value_or(0)};
   TRY(call.stops, read_stops(fields, "stop"));
-  TRY_STATUS(read_user(fields, call));
+  TRY(call.user, read_user(fields));
   TRY(const std::optional<std::string> salt, fields.text("cache_salt"));
   call.cache_salt = salt.value_or("");
   if (call.cache_salt.size() > kLongestUser)

@@ -80,8 +80,8 @@ struct CompletionCall : TextCall {
 ApiStatus read_common(JsonFields& fields, TextCall& call);
 // … in OpenAI's chat and completions: n, penalties, stop, stream_options; and what is refused.
 ApiStatus read_openai(JsonFields& fields, TextCall& call);
-// user_id, or user, as OpenAI had it before.
-ApiStatus read_user(JsonFields& fields, TextCall& call);
+// A user's own partition of a key: user_id, or user, as OpenAI had it before.
+ApiResult<std::string> read_user(JsonFields& fields);
 // Refuses one that is longer than a partition's name may be.
 ApiStatus check_user(const std::string& user, const std::string& where);
 // {"extra": {"top_k": 5, "grammar": …}}: what goes beyond OpenAI's fields moves to the top, where

@@ -344,8 +344,7 @@ std::optional<LedgerEntry> TextReply::entry_of(const GenerationEnd& end) const {
 std::optional<ApiError> TextReply::error_of(const GenerationEnd& end) const {
   if (end.finish == GenerationFinish::deadline)
     return ApiError{.status = 504, .message = "the answer took longer than a request may"};
-  if (end.finish == GenerationFinish::cancelled && !stopped_)
-    return ApiError{.status = 503, .message = "the server is shutting down", .wait_seconds = 10};
+  if (end.finish == GenerationFinish::cancelled && !stopped_) return shutting_down();
   return std::nullopt;
 }
 

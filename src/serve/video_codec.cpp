@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "serve/image_codec.h"
+#include "serve/text_call.h"
 
 namespace hadal {
 namespace {

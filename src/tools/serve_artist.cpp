@@ -252,9 +252,7 @@ Result<StudioArtist::Given> StudioArtist::given_of(const ArtOrder& order) {
 
 // The cells of a picture or clip, and which of them the region shows.
 Result<StudioArtist::Given> StudioArtist::paper_of(const ArtOrder& order) const {
-  const ReadRequest one{.width = order.width, .height = order.height, .frames = 1};
-  ReadRequest asked = one;
-  asked.frames = order.frames;
+  const ReadRequest asked{.width = order.width, .height = order.height, .frames = order.frames};
   TRY(const Clip clip, read_media_bytes(order.first_frame, "the given picture", asked));
   if (static_cast<int64_t>(clip.frames.size()) != order.frames)
     return fail("the given picture: has ", clip.frames.size(), " frames, expected ", order.frames);
