@@ -335,9 +335,11 @@ TEST_F(PictureChat, PicturesAreDescribedInTheWordsOfOtherApis) {
   EXPECT_TRUE(claude->json()["id"].get<std::string>().starts_with("msg_"));
   EXPECT_EQ(worker_.last.prompt, shown);
   EXPECT_EQ(claude->header("x-hadal-ignored-fields"), "system");
+  message["wish"] = 1;
   const auto counted = post("/v1/messages/count_tokens", message);
   counted->wait();
   EXPECT_EQ(counted->json()["input_tokens"], 3) << counted->answer.body;
+  EXPECT_EQ(counted->header("x-hadal-ignored-fields"), "wish");
   message["messages"][0]["content"][1]["text"] = "Count them.";
   const auto refused = post("/v1/messages", message);
   refused->wait();
