@@ -162,6 +162,12 @@ Result<std::string> read_file(const std::string& path, int64_t limit_bytes) {
   return bytes;
 }
 
+Status write_file(const std::string& path, std::string_view bytes) {
+  TRY(AtomicFile file, AtomicFile::create(path));
+  TRY_STATUS(file.write(bytes.data(), static_cast<int64_t>(bytes.size())));
+  return file.commit();
+}
+
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
   // Renaming over a device or a pipe would put a file in its place.
   struct stat found;

@@ -61,6 +61,8 @@ bool is_folder(const std::string& path);
 
 // The whole of a small file; one longer than `limit_bytes` is refused before it is read.
 Result<std::string> read_file(const std::string& path, int64_t limit_bytes);
+// Puts a whole file in the place of what was there, as an AtomicFile does.
+Status write_file(const std::string& path, std::string_view bytes);
 
 // Writes beside `path` and renames at the end; a crash or a full disk leaves the old file.
 class AtomicFile {

@@ -369,13 +369,7 @@ Result<std::string> encode_media(const Clip& clip, FileKind kind, const Metadata
 
 Status write_media(const std::string& path, const Clip& clip, const Metadata& metadata) {
   TRY(const std::string bytes, encode_media(clip, kind_of_name(path), metadata, path));
-  return write_encoded(path, bytes);
-}
-
-Status write_encoded(const std::string& path, const std::string& bytes) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(bytes.data(), static_cast<int64_t>(bytes.size())));
-  return file.commit();
+  return write_file(path, bytes);
 }
 
 }  // namespace hadal

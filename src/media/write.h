@@ -33,9 +33,6 @@ constexpr int64_t kBestQuality = 100;
 Result<std::string> encode_media(const Clip& clip, FileKind kind, const Metadata& metadata = {},
                                  const std::string& name = "clip", int64_t quality = kBestQuality);
 
-// Puts such bytes into a file, as a whole.
-Status write_encoded(const std::string& path, const std::string& bytes);
-
 struct FilmForm {
   FileKind kind = FileKind::mp4;  // mp4 or webm
   int64_t width = 0, height = 0;  // pixels

@@ -69,10 +69,8 @@ Status CheckpointWriter::write_shard() {
 }
 
 Status CheckpointWriter::write_file(const std::string& name, const std::string& bytes) {
-  TRY(AtomicFile file, AtomicFile::create(folder_ + "/" + name));
-  TRY_STATUS(file.write(bytes.data(), static_cast<int64_t>(bytes.size())));
   files_.insert(name);
-  return file.commit();
+  return hadal::write_file(folder_ + "/" + name, bytes);
 }
 
 Status CheckpointWriter::finish() {

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/file.h"
 #include "media/kind.h"
 #include "serve/kept_bytes.h"
 #include "serve/random_id.h"
@@ -128,7 +129,7 @@ ApiResult<StoredFile> FileStore::add(StoredFile file, std::string_view bytes) {
     const std::lock_guard lock(mutex_);
     TRY_STATUS(check_room(file.owner, file.bytes));
   }
-  TRY_STATUS(keep_bytes(path(file), bytes));
+  TRY_STATUS(write_file(path(file), bytes));
   const ApiStatus inserted = insert(file);
   if (inserted) return file;
   ::unlink(path(file).c_str());

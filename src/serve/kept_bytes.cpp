@@ -9,16 +9,9 @@
 #include <cstring>
 #include <utility>
 
-#include "base/file.h"
 #include "serve/byte_range.h"
 
 namespace hadal {
-
-Status keep_bytes(const std::string& path, std::string_view bytes) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(bytes.data(), static_cast<int64_t>(bytes.size())));
-  return file.commit();
-}
 
 Result<std::string> read_kept(const std::string& path, int64_t first, int64_t count) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

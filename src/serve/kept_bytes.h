@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Files of the server's own: written whole or not at all, read in parts, answered with byte ranges.
 //
-//   TRY_STATUS(keep_bytes(path, bytes));
+//   TRY_STATUS(write_file(path, bytes));               // base/file.h
 //   TRY(const std::string part, read_kept(path, first, count));
 //   TRY_STATUS(reply_kept(exchange, {.path = path, .size = size, .type = "image/png", .tag = id}));
 //
@@ -18,7 +18,6 @@
 
 namespace hadal {
 
-Status keep_bytes(const std::string& path, std::string_view bytes);
 // Fails if the file has fewer.
 Result<std::string> read_kept(const std::string& path, int64_t first, int64_t count);
 

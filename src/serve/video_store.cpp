@@ -209,7 +209,7 @@ Status VideoStore::add(const VideoJob& job) {
   TRY_STATUS(forget_old(job.created));
   const std::string& reference = job.order.first_frame;
   if (!reference.empty()) {
-    TRY_STATUS(keep_bytes(path(job.id, kReference), reference));
+    TRY_STATUS(write_file(path(job.id, kReference), reference));
   }
   TRY(Statement insert,
       database_.prepare("INSERT INTO videos(id, owner, key, status, runs, request, reference, "
@@ -287,9 +287,9 @@ Status VideoStore::save(const std::string& id, const ArtFile& file) {
     return fail_machine("the video has ", bytes, " bytes, all together may have ",
                         limits_.files_bytes);
   TRY_STATUS(make_room(bytes));
-  TRY_STATUS(keep_bytes(path(id, kVideo), file.bytes));
-  TRY_STATUS(keep_bytes(path(id, kThumbnail), file.thumbnail));
-  TRY_STATUS(keep_bytes(path(id, kSheet), file.sheet));
+  TRY_STATUS(write_file(path(id, kVideo), file.bytes));
+  TRY_STATUS(write_file(path(id, kThumbnail), file.thumbnail));
+  TRY_STATUS(write_file(path(id, kSheet), file.sheet));
   TRY(Statement update, database_.prepare("UPDATE videos SET bytes = ?2 WHERE id = ?1"));
   update.bind(1, id);
   update.bind(2, bytes);

@@ -98,10 +98,8 @@ Result<std::string> tokenizer_json(const TrainedBpe& bpe, std::span<const AddedT
 
 Status write_tokenizer_json(const std::string& path, const TrainedBpe& bpe,
                             std::span<const AddedToken> added) {
-  TRY(std::string text, tokenizer_json(bpe, added));
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
-  return file.commit();
+  TRY(const std::string text, tokenizer_json(bpe, added));
+  return write_file(path, text);
 }
 
 }  // namespace hadal

@@ -27,13 +27,6 @@ struct BenchCommand {
   bool masks = false;  // what holding answers to forms costs, instead
 };
 
-Status write_report(const std::string& path, const std::string& text) {
-  if (path.empty()) return Ok{};
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
-  return file.commit();
-}
-
 // Held against one model's step, behind an empty context.
 Result<int> bench_masks(BenchChoice choice) {
   choice.prefills = {};
@@ -58,8 +51,8 @@ Result<int> bench_command(BenchCommand command) {
   TRY(const BenchFigures figures, measure_bench(command.choice));
   Output out;
   out.write(bench_table(figures, old ? &*old : nullptr));
-  TRY_STATUS(write_report(command.json, bench_json(figures)));
-  TRY_STATUS(write_report(command.svg, bench_svg(figures)));
+  if (!command.json.empty()) TRY_STATUS(write_file(command.json, bench_json(figures)));
+  if (!command.svg.empty()) TRY_STATUS(write_file(command.svg, bench_svg(figures)));
   TRY_STATUS(out.finish());
   return 0;
 }

@@ -267,7 +267,7 @@ Status write_plot(const std::string& path, const std::vector<Row>& rows) {
     step.points.emplace_back(static_cast<double>(row.context), row.step.processor_ms);
     chunk.points.emplace_back(static_cast<double>(row.context), row.chunk.processor_ms);
   }
-  return write_curves(path, {step, chunk});
+  return write_file(path, curves_svg({step, chunk}));
 }
 
 Result<int> bench_context(ContextChoice choice) {

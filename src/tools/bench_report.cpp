@@ -166,13 +166,6 @@ std::string curves_svg(const std::vector<Curve>& curves) {
   return svg + "</svg>\n";
 }
 
-Status write_curves(const std::string& path, const std::vector<Curve>& curves) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  const std::string svg = curves_svg(curves);
-  TRY_STATUS(file.write(svg.data(), static_cast<int64_t>(svg.size())));
-  return file.commit();
-}
-
 Result<BenchFigures> read_bench(const std::string& path) {
   TRY(const std::string text, read_file(path, kReportLimit));
   const nlohmann::json object = nlohmann::json::parse(text, nullptr, false);

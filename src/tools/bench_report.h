@@ -29,7 +29,6 @@ struct Curve {
 };
 // Side by side, as one SVG.
 std::string curves_svg(const std::vector<Curve>& curves);
-Status write_curves(const std::string& path, const std::vector<Curve>& curves);
 
 Result<BenchFigures> read_bench(const std::string& path);
 

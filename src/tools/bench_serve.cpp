@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/file.h"
 #include "base/random.h"
 #include "serve/slot_worker.h"
 #include "tools/bench_report.h"
@@ -317,7 +318,7 @@ Status write_plot(const std::string& path, const std::vector<Row>& rows) {
     first.points.emplace_back(streams, 1e3 * row.first[1]);
     gap.points.emplace_back(streams, 1e3 * row.gap[1]);
   }
-  return write_curves(path, {together, open, first, gap});
+  return write_file(path, curves_svg({together, open, first, gap}));
 }
 
 Result<int> bench_serve(const BenchServeChoice& choice) {

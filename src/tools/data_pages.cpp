@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/random.h"
 #include "scenes/gallery.h"
 #include "scenes/page.h"
@@ -44,8 +45,8 @@ Result<int> write_pages(const PageOptions& options) {
     const uint64_t seed = seed_for(options.seed, std::to_string(i));
     const Page page = random_page(seed, *split_named(options.split));
     const std::string name = numbered(options.out, i);
-    TRY_STATUS(write_text(name + ".html", html(page)));
-    TRY_STATUS(write_text(name + ".script", script_json(script(page, seed))));
+    TRY_STATUS(write_file(name + ".html", html(page)));
+    TRY_STATUS(write_file(name + ".script", script_json(script(page, seed))));
     different.insert(html(page));
   }
   std::printf("%s: %lld pages, %zu different; record them with models/nano/visual/record.mjs\n",

@@ -15,6 +15,7 @@
 #include <memory>
 #include <random>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "engine/fingerprint.h"
 #include "media/read.h"
@@ -151,7 +152,7 @@ class PictureFiles {
       if (item.film ? item.film->frames() == 0 : made[i].clip.frames.empty()) continue;
       if (item.film) {
         TRY(const std::string bytes, item.film->finish());
-        TRY_STATUS(write_encoded(item.path, bytes));
+        TRY_STATUS(write_file(item.path, bytes));
       } else {
         TRY_STATUS(write_media(item.path, made[i].clip, item.metadata));
       }

@@ -181,7 +181,7 @@ class VisualEval {
       TRY(const std::string asked, page_text(name));
       TRY(const PageRecording recording, PageRecording::open(name));
       TRY(const std::string said, studio_.describe(studio_.encode(recording.clip), kPageTokens));
-      TRY_STATUS(write_text(options_.answers + "/" + page_stem(name) + ".html", said));
+      TRY_STATUS(write_file(options_.answers + "/" + page_stem(name) + ".html", said));
       add_page(score, asked, said);
     }
     score.print("pages");
@@ -274,7 +274,7 @@ class VisualEval {
                                        {"passes", options_.passes},
                                        {"sets", results_}};
     const std::string text = document.dump(1) + "\n";
-    return write_text(options_.json, text);
+    return write_file(options_.json, text);
   }
 
   Studio& studio_;

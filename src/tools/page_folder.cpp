@@ -44,10 +44,4 @@ Status make_folder(const std::string& folder) {
   return Ok{};
 }
 
-Status write_text(const std::string& path, const std::string& text) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
-  return file.commit();
-}
-
 }  // namespace hadal

@@ -4,7 +4,7 @@
 //
 //   TRY(const std::vector<std::string> names, pages_in("pages"));        // "pages/00000", …
 //   TRY(const std::string html, page_text(names[0]));
-//   TRY_STATUS(write_text("answers/" + page_stem(names[0]) + ".html", html));
+//   TRY_STATUS(write_file("answers/" + page_stem(names[0]) + ".html", html));
 //
 // Any thread may use them.
 #pragma once
@@ -23,6 +23,5 @@ std::string page_stem(const std::string& name);  // the last part of the path
 Result<std::string> page_text(const std::string& name);
 
 Status make_folder(const std::string& folder);  // and those above it
-Status write_text(const std::string& path, const std::string& text);
 
 }  // namespace hadal

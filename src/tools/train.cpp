@@ -33,10 +33,8 @@ namespace {
 // What the published folder holds besides config.json and the weights.
 Status copy_tokenizer(const TrainConfig& config) {
   if (config.tokenizer.empty()) return Ok{};
-  TRY(std::string json, read_tokenizer_json(config.tokenizer));
-  TRY(AtomicFile file, AtomicFile::create(config.out + "/tokenizer.json"));
-  TRY_STATUS(file.write(json.data(), static_cast<int64_t>(json.size())));
-  return file.commit();
+  TRY(const std::string json, read_tokenizer_json(config.tokenizer));
+  return write_file(config.out + "/tokenizer.json", json);
 }
 
 Result<std::vector<int32_t>> engram_map(const TrainConfig& config) {

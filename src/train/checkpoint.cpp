@@ -75,12 +75,6 @@ std::vector<NamedTensor> all_stored(const ModelConfig& config, const Parameters&
   return tensors;
 }
 
-Status write_text(const std::string& path, const std::string& text) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(text.data(), static_cast<int64_t>(text.size())));
-  return file.commit();
-}
-
 constexpr const char* kDraftFile = "draft.safetensors";
 
 // The file of every tensor of a folder, by the tensor's name, but those of a head that is replaced.
@@ -113,7 +107,7 @@ Status write_checkpoint(const std::string& folder, const ModelConfig& config,
   TRY_STATUS(make_folder(folder));
   TRY_STATUS(write_safetensors(folder + "/model.safetensors", all_stored(config, parameters),
                                {{"format", "pt"}}));
-  return write_text(folder + "/config.json", config.to_json());
+  return write_file(folder + "/config.json", config.to_json());
 }
 
 Status check_has_no_head(const std::string& draft_of) {
@@ -141,8 +135,8 @@ Status write_draft_head(const std::string& folder, const std::string& draft_of,
   index["metadata"]["total_size"] = bytes;
   TRY_STATUS(make_folder(folder));
   TRY_STATUS(write_safetensors(folder + "/" + kDraftFile, tensors, {{"format", "pt"}}));
-  TRY_STATUS(write_text(folder + "/model.safetensors.index.json", index.dump(1) + "\n"));
-  return write_text(folder + "/config.json", config.to_json());
+  TRY_STATUS(write_file(folder + "/model.safetensors.index.json", index.dump(1) + "\n"));
+  return write_file(folder + "/config.json", config.to_json());
 }
 
 Status write_state(const std::string& path, const NamedState& tensors,

@@ -149,10 +149,7 @@ std::string loss_plot(const std::string& title, const std::vector<LogLine>& line
 
 Status write_loss_plot(const std::string& path, const std::string& title,
                        const std::vector<LogLine>& lines, const std::string& unit) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  std::string svg = loss_plot(title, lines, unit);
-  TRY_STATUS(file.write(svg.data(), static_cast<int64_t>(svg.size())));
-  return file.commit();
+  return write_file(path, loss_plot(title, lines, unit));
 }
 
 }  // namespace hadal

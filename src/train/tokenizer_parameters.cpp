@@ -113,10 +113,7 @@ Status write_tokenizer(const std::string& folder, const VisualTokenizerConfig& c
   if (error) return fail_machine(folder, ": ", error.message());
   TRY_STATUS(
       write_safetensors(folder + "/visual_tokenizer.safetensors", tensors, {{"format", "pt"}}));
-  TRY(AtomicFile file, AtomicFile::create(folder + "/visual_tokenizer.json"));
-  const std::string json = config.to_json();
-  TRY_STATUS(file.write(json.data(), static_cast<int64_t>(json.size())));
-  return file.commit();
+  return write_file(folder + "/visual_tokenizer.json", config.to_json());
 }
 
 }  // namespace hadal

@@ -65,9 +65,7 @@ Result<TrainingLog> TrainingLog::open(const std::string& path, int64_t steps_don
       kept += line + "\n";
     }
   }
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_STATUS(file.write(kept.data(), static_cast<int64_t>(kept.size())));
-  TRY_STATUS(file.commit());
+  TRY_STATUS(write_file(path, kept));
   log.file_.reset(std::fopen(path.c_str(), "ab"));
   if (!log.file_) return fail_machine(path, ": ", std::strerror(errno));
   return log;
