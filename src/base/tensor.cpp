@@ -10,6 +10,7 @@
 #include "base/block_cache.h"
 #include "base/checked.h"
 #include "base/memory_placement.h"
+#include "base/small_blocks.h"
 
 namespace hadal {
 namespace {
@@ -48,21 +49,17 @@ class BlockStorage final : public Storage {
   void* block_;
 };
 
-// Small tensors come from the heap, which keeps such memory by itself.
-constexpr int64_t kSlackBytes = 64;  // so that an empty tensor still has an address
-
-class HeapStorage final : public Storage {
+class SmallStorage final : public Storage {
  public:
-  explicit HeapStorage(int64_t bytes)
-      : memory_(static_cast<std::byte*>(
-            ::operator new[](static_cast<size_t>(bytes + kSlackBytes), std::align_val_t(64)))) {}
-  ~HeapStorage() override { ::operator delete[](memory_, std::align_val_t(64)); }
-  HeapStorage(const HeapStorage&) = delete;
-  HeapStorage& operator=(const HeapStorage&) = delete;
-  void* host_address() override { return memory_; }
+  explicit SmallStorage(int64_t bytes) : bytes_(bytes), block_(take_small_block(bytes)) {}
+  ~SmallStorage() override { give_small_block(block_, bytes_); }
+  SmallStorage(const SmallStorage&) = delete;
+  SmallStorage& operator=(const SmallStorage&) = delete;
+  void* host_address() override { return block_; }
 
  private:
-  std::byte* memory_;
+  int64_t bytes_;
+  void* block_;
 };
 
 class BorrowedStorage final : public Storage {
@@ -77,9 +74,6 @@ class BorrowedStorage final : public Storage {
 };
 
 constexpr int64_t kHeapLimitBytes = 1 << 20;  // of zeros
-// From half of what glibc takes from the system at first (M_MMAP_THRESHOLD); so small that a step
-// of one token takes a block now and then, for its logits, and old blocks are looked for.
-constexpr int64_t kLeastBlockBytes = 1 << 16;
 
 int64_t bytes_of(DType dtype, const Shape& shape) {
   const std::optional<int64_t> count = checked_count(shape);
@@ -115,9 +109,9 @@ Tensor Tensor::zeros(DType dtype, Shape shape) {
 
 Tensor Tensor::empty(DType dtype, Shape shape) {
   const int64_t bytes = bytes_of(dtype, shape);
-  if (bytes >= kLeastBlockBytes)
+  if (bytes > kLargestSmallBlock)
     return Tensor(dtype, std::move(shape), std::make_shared<BlockStorage>(bytes));
-  return Tensor(dtype, std::move(shape), std::make_shared<HeapStorage>(bytes));
+  return Tensor(dtype, std::move(shape), std::make_shared<SmallStorage>(bytes));
 }
 
 Tensor Tensor::of_floats(Shape shape, const std::vector<float>& values) {
