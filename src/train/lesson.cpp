@@ -15,7 +15,8 @@ namespace {
 // One document, cells packed.
 struct Document {
   std::vector<int64_t> ids;
-  size_t given = 0;  // so many of the first ids carry no loss
+  size_t given = 0;   // so many of the first ids carry no loss
+  double hidden = 0;  // share of what follows that the model does not read
 };
 
 class LessonReader {
@@ -51,6 +52,8 @@ class LessonReader {
       if (random_.uniform() < options_.caption_drop) drop_caption(document);
       if (random_.uniform() < options_.block_share) return add_masked(document);
     }
+    if (options_.said_drop > 0 && shows(document.ids) && random_.uniform() < options_.said_drop)
+      document.hidden = random_.uniform();
     add_plain(document, document.ids.size());
     ++lesson_.slots;
   }
@@ -61,12 +64,14 @@ class LessonReader {
     const std::vector<int64_t>& ids = lesson_.batch.ids;
     std::vector<uint64_t>& salt_T = lesson_.batch.engram_salt_T;
     salt_T.resize(ids.size(), 0);
-    const bool shows = std::any_of(ids.begin() + static_cast<long>(first), ids.end(),
-                                   [&](int64_t id) { return is_visual(config_, id); });
-    if (!shows || random_.uniform() >= options_.engram_stray) return;
+    if (!shows(std::span(ids).subspan(first)) || random_.uniform() >= options_.engram_stray) return;
     const double share = random_.uniform();
     for (size_t i = first; i < ids.size(); ++i)
       if (random_.uniform() < share) salt_T[i] = random_.next() | 1;
+  }
+
+  bool shows(std::span<const int64_t> ids) const {
+    return std::any_of(ids.begin(), ids.end(), [&](int64_t id) { return is_visual(config_, id); });
   }
 
   // Whether cells are among what is to be said.
@@ -97,7 +102,7 @@ class LessonReader {
   void add_plain(const Document& document, size_t count) {
     const std::vector<int64_t>& ids = document.ids;
     const int64_t first = lesson_.batch.rows(), rows = static_cast<int64_t>(count);
-    lesson_.batch.append(lesson_.slots, 0, {ids.begin(), ids.begin() + static_cast<long>(count)});
+    lesson_.batch.append(lesson_.slots, 0, read(document, count));
     for (int64_t i = 0; i < rows; ++i) {
       const size_t next = static_cast<size_t>(i + 1);
       const bool token = next < count && !cells_.is_cell(ids[next]);
@@ -110,6 +115,18 @@ class LessonReader {
       }
     }
     lesson_.longest = std::max(lesson_.longest, rows);
+  }
+
+  // The first `count` ids, less what is hidden: cells where cells are said, else words.  The
+  // borders of spans and their sizes stay, as the positions of cells follow from them.
+  std::vector<int64_t> read(const Document& document, size_t count) {
+    std::vector<int64_t> ids(document.ids.begin(), document.ids.begin() + static_cast<long>(count));
+    if (document.hidden == 0) return ids;
+    const bool cells = draws(document);
+    for (size_t i = document.given; i < count; ++i)
+      if (cells_.is_cell(ids[i]) == cells && random_.uniform() < document.hidden)
+        ids[i] = cells ? config_.visual.mask_id : config_.visual.no_caption_id;
+    return ids;
   }
 
   void want(int64_t row, int64_t target) {

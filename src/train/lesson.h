@@ -8,7 +8,10 @@
 // (guidance) or the sequence ends with a frame of which some cells are masked and which is seen
 // both ways (block refinement).  In a share of all documents with pictures Engram looks up n-grams
 // that never occur, at a part of the positions: a caption whose pair of words is new must be read
-// by attention, and a model that met every pair in Engram's tables never learns to. All draws
+// by attention, and a model that met every pair in Engram's tables never learns to.  In a share of
+// them a part of what the model said is taken away from what it reads, so that a word is told from
+// the picture and not from the word before it, and a cell is drawn from the caption and not from
+// its neighbour (word dropout: Bowman et al. 2016, arXiv:1511.06349, section 3.1).  All draws
 // follow from the seed and the index.
 #pragma once
 
@@ -29,6 +32,7 @@ struct LessonOptions {
   double caption_drop = 0;  // share of drawn documents whose caption is taken away
   double block_share = 0;   // share of them that end with a masked frame
   double engram_stray = 0;  // share of documents with pictures that have stray n-grams
+  double said_drop = 0;     // share of them that lack a part of what was said
 };
 
 // Guesses that a draft head is asked for (draft_lesson.h): config.draft.block of them for each

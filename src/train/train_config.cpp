@@ -141,6 +141,7 @@ void read_losses(Reader& reader, TrainConfig& config) {
   reader.number("caption_drop", 0, 1, config.caption_drop);
   reader.number("block_share", 0, 1, config.block_share);
   reader.number("engram_stray", 0, 1, config.engram_stray);
+  reader.number("said_drop", 0, 1, config.said_drop);
   reader.integer("code_levels", 0, 1 << 20, config.code_levels);
 }
 

@@ -66,6 +66,7 @@ struct TrainConfig {
   double caption_drop = 0.1;  // share of captions taken away, for guidance
   double block_share = 0.3;   // share of drawn documents that end with a masked frame
   double engram_stray = 0;    // share of documents with pictures of which Engram knows only a part
+  double said_drop = 0;       // share of documents with pictures that lack a part of what was said
   int64_t code_levels = 0;    // values of a digit of a code, for digit rows (digit_rows.h); 0: none
 
   int64_t validate_every = 100;

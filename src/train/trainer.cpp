@@ -106,7 +106,8 @@ Result<StepReport> TrainerOfModel::step() {
                                   {.seed = seed_for(config_.seed, "lesson" + std::to_string(index)),
                                    .caption_drop = config_.caption_drop,
                                    .block_share = config_.block_share,
-                                   .engram_stray = config_.engram_stray}));
+                                   .engram_stray = config_.engram_stray,
+                                   .said_drop = config_.said_drop}));
     report.tokens +=
         prepare(lessons.back(), seed_for(config_.seed, "blocks" + std::to_string(index)));
   }

@@ -89,6 +89,43 @@ TEST(LessonTest, EngramMeetsStrangersInDocumentsWithPicturesOnly) {
   EXPECT_EQ(std::ranges::count(words.batch.engram_salt_T, 0u), words.batch.rows());
 }
 
+// How many ids of four copies of a document are read as another one; all of them after what is
+// given.
+int64_t taken_away(const Drawn& document, int64_t instead) {
+  const Folder folder;
+  const Shard shard = shard_of(folder, {document, document, document, document});
+  const Lesson whole = read_lesson({shard}, all_of(shard), document.config, {.seed = 5});
+  const Lesson lesson =
+      read_lesson({shard}, all_of(shard), document.config, {.seed = 5, .said_drop = 1});
+  EXPECT_EQ(lesson.targets, whole.targets);
+  EXPECT_EQ(lesson.next_ids, whole.next_ids);
+  EXPECT_EQ(lesson.batch.ids.size(), whole.batch.ids.size());
+  int64_t gone = 0;
+  for (size_t i = 0; i < whole.batch.ids.size(); ++i) {
+    if (lesson.batch.ids[i] == whole.batch.ids[i]) continue;
+    EXPECT_EQ(lesson.batch.ids[i], instead);
+    EXPECT_GE(i % document.ids.size(), static_cast<size_t>(document.given));
+    ++gone;
+  }
+  return gone;
+}
+
+TEST(LessonTest, WordsThatAreTakenAwayAreAskedForAllTheSame) {
+  Drawn described;
+  described.given = static_cast<int64_t>(described.ids.size());
+  described.ids.insert(described.ids.end(), {5, 6, 7, 8, 9, 10});
+  const int64_t gone = taken_away(described, described.config.visual.no_caption_id);
+  EXPECT_GT(gone, 0);
+  EXPECT_LT(gone, 4 * 6);
+}
+
+TEST(LessonTest, CellsThatAreTakenAwayAreAskedForAllTheSame) {
+  const Drawn drawn;
+  const int64_t gone = taken_away(drawn, drawn.config.visual.mask_id);
+  EXPECT_GT(gone, 0);
+  EXPECT_LT(gone, 4 * 12);  // two frames of 2 × 3 cells
+}
+
 TEST(LessonTest, AMaskedFrameAsksForWhatItHides) {
   const Folder folder;
   const Drawn document;
