@@ -5,8 +5,8 @@
 //   give_small_block(block, bytes);             // the bytes that it was taken with; by any thread
 //
 // One token of a forward pass makes some hundred small tensors, one after the other, of a few
-// sizes.  glibc serves aligned blocks by splitting and joining neighbours, which took three parts
-// in a hundred of such a pass (bench/README.md).  A thread keeps at most kIdleBytes of each size,
+// sizes.  glibc serves aligned blocks by splitting and joining neighbours, which took a tenth of
+// such a pass of a small model (bench/README.md).  A thread keeps at most kIdleBytes of each size,
 // and frees them when it ends.
 #pragma once
 

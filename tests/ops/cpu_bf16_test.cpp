@@ -77,6 +77,59 @@ TEST_P(CpuBf16, RowsThatItDoesNotHoldTakeTheFloats) {
     EXPECT_EQ(mine.data<float>()[i], theirs.data<float>()[i]);
 }
 
+// The fast mode: BF16 weights meet activations that are rounded to BF16.
+class CpuBf16Weights : public CpuBf16 {
+ protected:
+  std::unique_ptr<Ops> open_fast(int64_t threads) {
+    return make_cpu_ops(
+        {.threads = threads, .instruction_set = GetParam().set, .arithmetic = Arithmetic::fast});
+  }
+  static Tensor as_bf16(const Tensor& x) {
+    const Tensor out = Tensor::empty(DType::f32, x.shape());
+    for (int64_t i = 0; i < x.count(); ++i)
+      out.data<float>()[i] = bf16_to_float(float_to_bf16(x.data<float>()[i]));
+    return out;
+  }
+  const StoredFormat kPlain{"bf16", DType::bf16, DType::f32, 1, 1};
+};
+INSTANTIATE_TEST_SUITE_P(Builds, CpuBf16Weights, testing::ValuesIn(bf16_builds()),
+                         [](const auto& test) { return build_name(test.param); });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CpuBf16Weights);
+
+TEST_P(CpuBf16Weights, MeetWhatTheRoundingLeaves) {
+  const std::unique_ptr<Ops> fast = open_fast(GetParam().threads);
+  for (int64_t inputs : {2, 32, 80, 128, 130, 288, 1040})
+    for (int64_t outputs : kOutputs) {
+      const Weight w = weight(kPlain, outputs, inputs);
+      for (int64_t rows : {0, 1, 3, 5, 9, 14, 40}) {
+        const Tensor x = floats({rows, inputs});
+        expect_agrees(fast->linear(x, w), reference_->linear(as_bf16(x), w), Tolerance::sums,
+                      std::to_string(rows) + " x " + std::to_string(inputs) + " -> " +
+                          std::to_string(outputs));
+      }
+    }
+}
+
+TEST_P(CpuBf16Weights, RowsAreIndependentOfOthersAndOfThreads) {
+  const std::unique_ptr<Ops> fast = open_fast(GetParam().threads), alone = open_fast(1);
+  for (int64_t inputs : {80, 512, 1040}) {
+    const Weight w = weight(kPlain, 300, inputs);
+    const Tensor x = floats({33, inputs}), whole = fast->linear(x, w);
+    expect_same_bits(whole, alone->linear(x, w), "on one thread");
+    for (int64_t t = 0; t < 33; t += 8)
+      expect_same_bits(fast->linear(x.rows(t, 1), w), whole.rows(t, 1), "alone");
+    expect_same_bits(fast->linear(x.rows(2, 7), w), whole.rows(2, 7), "of seven");
+  }
+}
+
+TEST_P(CpuBf16Weights, StayExactInTheExactMode) {
+  const std::unique_ptr<Ops> floats_only =
+      make_cpu_ops({.threads = GetParam().threads, .instruction_set = InstructionSet::avx512});
+  const Weight w = weight(kPlain, 67, 288);
+  const Tensor x = floats({5, 288});
+  expect_same_bits(cpu_->linear(x, w), floats_only->linear(x, w), "bf16");
+}
+
 // Every code of both formats, each met by 1.
 TEST_P(CpuBf16, EveryCodeIsItsValue) {
   for (const StoredFormat& format : {kQuantised[2], kQuantised[3]}) {

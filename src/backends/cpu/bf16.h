@@ -9,7 +9,10 @@
 //   in a span of 128 inputs, lane i adds up eight products; times the scale of its block; the spans
 //   in ascending order; then the lanes by one tree.
 //
-// So a row gives the same bits alone and among others, decoded on the fly or from a panel.  Rows
+// So a row gives the same bits alone and among others, decoded on the fly or from a panel.
+//
+// In the fast mode BF16 weights come here, too: their activations are rounded to BF16, and nothing
+// is scaled.  Rows
 // that BF16 does not hold (no rounding was asked for) take kernels.cpp.  Tested by
 // tests/ops/cpu_bf16_test.cpp.
 #pragma once
@@ -34,8 +37,8 @@ struct Bf16Rows {
   }
 };
 
-// out[t][o - first] = x[t] · matrix[o], added if `add`.  The matrix is fp4, or e4m3 in tiles of 32
-// columns or a power of two more, both with E8M0 scales.
+// out[t][o - first] = x[t] · matrix[o], added if `add`.  The matrix is bf16, or fp4, or e4m3 in
+// tiles of 32 columns or a power of two more, both with E8M0 scales.
 struct Bf16Product {
   Matrix matrix;
   int64_t first = 0, last = 0;
@@ -43,14 +46,14 @@ struct Bf16Product {
   Rows out;
   int64_t rows = 0;
   bool add = false;
-  // Rows of weights that this thread reads after these: fetched meanwhile.
-  const uint8_t* next = nullptr;
+  NextWeights next;
 };
 
 struct Bf16Table {
   void (*product)(const Bf16Product& product, uint8_t* scratch);  // scratch at 64 bytes
   int64_t (*scratch_bytes)(int64_t inputs);
-  // `width` floats as one row for weights of this format; false when BF16 does not hold them all.
+  // `width` floats as one row for weights of this format.  For BF16 weights they are rounded; else
+  // false when BF16 does not hold them all.
   bool (*pack_row)(const float* x, int64_t width, Format weights, uint16_t* out);
 };
 

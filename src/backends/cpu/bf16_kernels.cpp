@@ -11,22 +11,18 @@
 
 #include "backends/cpu/bf16.h"
 #include "backends/cpu/vec_bf16.h"
+#include "backends/cpu/weight_stream.h"
 
 namespace hadal::cpu::HADAL_CPU_ISA {
 namespace {
 
-constexpr int64_t kOutputs = 4;         // of a tile
 constexpr int64_t kTileRows = 3;        // 3 x 4 sums, 3 x 4 of a span, and the span's weights
-constexpr int64_t kBytesAhead = 4096;   // that weights are fetched ahead (bench/README.md)
 constexpr int64_t kMostDirectRows = 8;  // from here on making a panel pays
 constexpr int64_t kPanelOutputs = 32;
 // Rows of x that meet four outputs after four: half of a first cache of 48 KiB, beside the outputs.
 constexpr int64_t kBlockBytes = 24 << 10;
 constexpr int64_t kSpanWords = 4;  // registers of a span
 
-constexpr int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
 constexpr int64_t spans_of(int64_t inputs) {
   return (inputs + kBf16Span - 1) / kBf16Span;
 }
@@ -81,9 +77,26 @@ struct CoarseE4m3Span : E4m3Span {
   }
 };
 
-inline const uint8_t* scale_row(const Matrix& matrix, int64_t row) {
-  return matrix.scales + row / matrix.block_rows * matrix.scale_columns;
-}
+// Weights that are BF16 already, and have no scales.
+struct PlainSpan {
+  static constexpr int64_t kBytes = 256;
+  static constexpr int64_t kScales = 0;
+
+  static inline __attribute__((always_inline)) void load(bool whole, const uint8_t* row,
+                                                         int64_t inputs, int64_t span,
+                                                         Words* words) {
+    for (int64_t j = 0; j < kSpanWords; ++j) {
+      const int64_t begin = span * kBytes + 64 * j;
+      words[j] = whole ? load_line(row + begin) : load_line_part(row + begin, 2 * inputs - begin);
+    }
+  }
+};
+
+// What a span's scales are kept in.
+template <typename Span>
+struct SpanScales {
+  Floats of[Span::kScales > 0 ? Span::kScales : 1];
+};
 
 // The codes of the four blocks of a span.
 template <typename Span>
@@ -105,25 +118,35 @@ inline __attribute__((always_inline)) uint32_t span_codes(bool whole, const Matr
   return word;
 }
 
+template <typename Span>
+inline __attribute__((always_inline)) SpanScales<Span> span_scales(bool whole, const Matrix& matrix,
+                                                                   const uint8_t* scales,
+                                                                   int64_t span) {
+  SpanScales<Span> out;
+  if constexpr (Span::kScales > 0)
+    Span::scales(span_codes<Span>(whole, matrix, scales, span), out.of);
+  return out;
+}
+
 // sum + the products of a span, scaled; panel_tile() adds in the same order.
 template <typename Span>
 inline __attribute__((always_inline)) Floats add_span(Floats sum, const Words* words,
-                                                      const uint16_t* x, const Floats* scales) {
-  constexpr int64_t kEach = kSpanWords / Span::kScales;
-  for (int64_t i = 0; i < Span::kScales; ++i) {
-    Floats part = float_everywhere(0);
-    for (int64_t j = i * kEach; j < (i + 1) * kEach; ++j)
-      part = add_products(part, words[j], load_line(x + 32 * j));
-    sum = madd_floats(part, scales[i], sum);
+                                                      const uint16_t* x,
+                                                      const SpanScales<Span>& scales) {
+  if constexpr (Span::kScales == 0) {
+    for (int64_t j = 0; j < kSpanWords; ++j)
+      sum = add_products(sum, words[j], load_line(x + 32 * j));
+    return sum;
+  } else {
+    constexpr int64_t kEach = kSpanWords / Span::kScales;
+    for (int64_t i = 0; i < Span::kScales; ++i) {
+      Floats part = float_everywhere(0);
+      for (int64_t j = i * kEach; j < (i + 1) * kEach; ++j)
+        part = add_products(part, words[j], load_line(x + 32 * j));
+      sum = madd_floats(part, scales.of[i], sum);
+    }
+    return sum;
   }
-  return sum;
-}
-
-// Where the rows of weights lie that are read after those of outputs [o, o + count).
-inline const uint8_t* rows_after(const Bf16Product& p, int64_t o, int64_t count) {
-  if (o + count >= p.last && p.next != nullptr)
-    return p.next + (o + count - p.last) * p.matrix.row_bytes;
-  return p.matrix.values + (o + count) * p.matrix.row_bytes;
 }
 
 inline void write_outputs(const Bf16Product& p, int64_t t, int64_t o, int64_t count,
@@ -139,24 +162,6 @@ inline void write_outputs(const Bf16Product& p, int64_t t, int64_t o, int64_t co
 
 // ---- few rows -----------------------------------------------------------------------------------
 
-// How far ahead of four outputs weights are fetched: whole fours, and kBytesAhead at the least.
-inline int64_t outputs_ahead(const Matrix& matrix) {
-  return (kBytesAhead / (kOutputs * matrix.row_bytes) + 1) * kOutputs;
-}
-
-struct FourRows {
-  const uint8_t *values[kOutputs], *scales[kOutputs];
-  const uint8_t* next;
-
-  FourRows(const Bf16Product& p, int64_t o) : next(rows_after(p, o, outputs_ahead(p.matrix))) {
-    for (int64_t n = 0; n < kOutputs; ++n) {
-      const int64_t row = smaller(o + n, p.last - 1);
-      values[n] = p.matrix.values + row * p.matrix.row_bytes;
-      scales[n] = scale_row(p.matrix, row);
-    }
-  }
-};
-
 // One span of four outputs of M rows.  The same span of the next four is fetched meanwhile: rows
 // are too short for the machine to see the stream by itself.
 template <typename Span, int64_t M>
@@ -164,26 +169,13 @@ inline __attribute__((always_inline)) void step(bool whole, const Matrix& matrix
                                                 const FourRows& rows, const uint16_t* const* x,
                                                 int64_t s, Floats (*sums)[kOutputs]) {
   for (int64_t n = 0; n < kOutputs; ++n) {
-    const uint8_t* next = rows.next + (s * kOutputs + n) * Span::kBytes;
-    prefetch_line(next);
-    if (Span::kBytes > 64) prefetch_line(next + 64);
+    rows.fetch<Span::kBytes>(s, n);
     Words words[kSpanWords];
     Span::load(whole, rows.values[n], matrix.inputs, s, words);
-    Floats scales[Span::kScales];
-    Span::scales(span_codes<Span>(whole, matrix, rows.scales[n], s), scales);
+    const SpanScales<Span> scales = span_scales<Span>(whole, matrix, rows.scales[n], s);
     for (int64_t m = 0; m < M; ++m)
       sums[m][n] = add_span<Span>(sums[m][n], words, x[m] + s * kBf16Span, scales);
   }
-}
-
-// The scales of the outputs that are so far ahead.
-inline void fetch_scales(const Bf16Product& p, int64_t o) {
-  const int64_t ahead = o + outputs_ahead(p.matrix);
-  if (ahead >= p.last) return;
-  const uint8_t* begin = scale_row(p.matrix, ahead);
-  const uint8_t* end =
-      scale_row(p.matrix, smaller(ahead + kOutputs, p.last) - 1) + p.matrix.scale_columns;
-  for (; begin < end; begin += 64) prefetch_line(begin);
 }
 
 // Outputs o … o + 3 of rows t … t + M - 1.
@@ -244,10 +236,9 @@ void make_panel(const Bf16Product& p, int64_t o, const Panel<Span>& panel) {
       const bool whole = (s + 1) * kBf16Span <= p.matrix.inputs;
       Words words[kSpanWords];
       Span::load(whole, row, p.matrix.inputs, s, words);
-      Floats scales[Span::kScales];
-      Span::scales(span_codes<Span>(whole, p.matrix, codes, s), scales);
+      const SpanScales<Span> scales = span_scales<Span>(whole, p.matrix, codes, s);
       __builtin_memcpy(panel.span(n, s), words, sizeof words);
-      __builtin_memcpy(panel.span(n, s) + sizeof words, scales, sizeof scales);
+      __builtin_memcpy(panel.span(n, s) + sizeof words, scales.of, Span::kScales * sizeof(Floats));
     }
   }
 }
@@ -266,21 +257,27 @@ __attribute__((noinline)) void panel_tile(const Bf16Product& p, const Panel<Span
     for (int64_t i = 0; i < kOutputs; ++i) sums[m][i] = float_everywhere(0);
   for (int64_t s = 0; s < panel.spans; ++s) {
     const int64_t at = s * Panel<Span>::kSpanBytes;
-    constexpr int64_t kEach = kSpanWords / Span::kScales;
-#pragma GCC unroll 2
-    for (int64_t scale = 0; scale < Span::kScales; ++scale) {
-      Floats parts[M][kOutputs];
-      for (int64_t m = 0; m < M; ++m)
-        for (int64_t i = 0; i < kOutputs; ++i) parts[m][i] = float_everywhere(0);
+    // Adds lines [first, first + count) of the span.
+    const auto add_lines = [&](int64_t first, int64_t count, Floats(*to)[kOutputs])
+        __attribute__((always_inline)) {
 #pragma GCC unroll 4
-      for (int64_t j = scale * kEach; j < (scale + 1) * kEach; ++j) {
+      for (int64_t j = first; j < first + count; ++j) {
         Words rows[M];
         for (int64_t m = 0; m < M; ++m) rows[m] = load_line(x[m] + s * kBf16Span + 32 * j);
         for (int64_t i = 0; i < kOutputs; ++i) {
           const Words words = load_line(w[i] + at + 64 * j);
-          for (int64_t m = 0; m < M; ++m) parts[m][i] = add_products(parts[m][i], words, rows[m]);
+          for (int64_t m = 0; m < M; ++m) to[m][i] = add_products(to[m][i], words, rows[m]);
         }
       }
+    };
+    if constexpr (Span::kScales == 0) add_lines(0, kSpanWords, sums);
+#pragma GCC unroll 2
+    for (int64_t scale = 0; scale < Span::kScales; ++scale) {
+      constexpr int64_t kEach = kSpanWords / (Span::kScales > 0 ? Span::kScales : 1);
+      Floats parts[M][kOutputs];
+      for (int64_t m = 0; m < M; ++m)
+        for (int64_t i = 0; i < kOutputs; ++i) parts[m][i] = float_everywhere(0);
+      add_lines(scale * kEach, kEach, parts);
       for (int64_t i = 0; i < kOutputs; ++i) {
         const Floats factor = load_floats(w[i] + at + 64 * (kSpanWords + scale));
         for (int64_t m = 0; m < M; ++m) sums[m][i] = madd_floats(parts[m][i], factor, sums[m][i]);
@@ -300,7 +297,7 @@ void panel_product(const Bf16Product& p, uint8_t* scratch) {
     make_panel<Span>(p, o, panel);
     const int64_t outputs = smaller(kPanelOutputs, p.last - o);
     // Weights of the next panel come while this one is met.
-    const uint8_t* next = rows_after(p, o, kPanelOutputs);
+    const uint8_t* next = values_at(p, o + kPanelOutputs);
     const int64_t bytes = kPanelOutputs * p.matrix.row_bytes;
     int64_t fetched = 0;
     for (int64_t begin = 0; begin < p.rows; begin += block) {
@@ -326,7 +323,7 @@ void panel_product(const Bf16Product& p, uint8_t* scratch) {
 }
 
 int64_t scratch_bytes(int64_t inputs) {
-  return Panel<E4m3Span>{nullptr, spans_of(inputs)}.stride() * kPanelOutputs;
+  return Panel<E4m3Span>{nullptr, spans_of(inputs)}.stride() * kPanelOutputs;  // the largest
 }
 
 template <typename Span>
@@ -339,7 +336,9 @@ void product_of(const Bf16Product& p, uint8_t* scratch) {
 
 void product(const Bf16Product& p, uint8_t* scratch) {
   if (p.rows == 0 || p.first >= p.last) return;
-  if (p.matrix.format == Format::fp4)
+  if (p.matrix.format == Format::bf16)
+    product_of<PlainSpan>(p, scratch);
+  else if (p.matrix.format == Format::fp4)
     product_of<Fp4Span>(p, scratch);
   else if (p.matrix.block_shift >= 7)
     product_of<CoarseE4m3Span>(p, scratch);
@@ -380,6 +379,11 @@ bool pack_row(const float* x, int64_t width, Format weights, uint16_t* out) {
     if (width - begin < kBf16Span) {
       __builtin_memcpy(last, span, (size_t)(width - begin) * sizeof(float));
       span = last;
+    }
+    if (weights == Format::bf16) {
+      for (int64_t j = 0; j < kSpanWords; ++j)
+        store_line(out + begin + 32 * j, nearest_words(span + 32 * j));
+      continue;
     }
     Words in[kSpanWords];
     for (int64_t j = 0; j < kSpanWords; ++j) in[j] = upper_halves(span + 32 * j, &lost);

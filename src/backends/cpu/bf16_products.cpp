@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Exact products in BF16: which weights and rows take them.
+// Products in BF16: which weights and rows take them.
 #include "backends/cpu/bf16.h"
 
 #include <atomic>
@@ -14,16 +14,22 @@ constexpr int64_t kLeastBlock = 32;
 
 }  // namespace
 
-// Published formats: FP4 in blocks of 32, E4M3 in tiles of 32 columns or more, E8M0 scales.  A row
-// is refused alone, but all rows of a call are rounded to E4M3 or none is, so that whom a row
+// Published formats: FP4 in blocks of 32, E4M3 in tiles of 32 columns or more, E8M0 scales; and
+// BF16 where activations may be rounded.
+bool CpuOps::takes_bf16(const Weight& weight) const {
+  if (bf16_ == nullptr) return false;
+  const std::optional<Matrix> matrix = matrix_of(weight);
+  if (!matrix) return false;
+  if (matrix->format == Format::bf16) return int8_ != nullptr;
+  if (matrix->format != Format::fp4 && matrix->format != Format::e4m3) return false;
+  return !matrix->scales_are_floats && weight.block_columns >= kLeastBlock;
+}
+
+// A row is refused alone, but all rows of a call are rounded to E4M3 or none is, so that whom a row
 // shares its call with cannot be seen in its bits.
 std::optional<ProductRows> CpuOps::bf16_rows(const Weight& weight, const float* x, int64_t rows) {
-  if (bf16_ == nullptr || !weight.quantised()) return std::nullopt;
-  if (weight.scales.dtype() != DType::f8_e8m0 || weight.block_columns < kLeastBlock)
-    return std::nullopt;
+  if (!takes_bf16(weight)) return std::nullopt;
   const std::optional<Matrix> matrix = matrix_of(weight);
-  if (!matrix || (matrix->format != Format::fp4 && matrix->format != Format::e4m3))
-    return std::nullopt;
   const int64_t width = weight.inputs();
   const int64_t stride = (width + kBf16Span - 1) / kBf16Span * kBf16Span;
   const Tensor values = Tensor::empty(DType::bf16, {rows, stride});

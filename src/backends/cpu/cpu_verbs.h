@@ -86,8 +86,8 @@ struct Piece {
   int64_t next_first = 0;
 };
 
-// The first row of weights that is read after a piece; null where that is not known.
-const uint8_t* next_of_piece(const Piece& piece);
+// What is read after a piece; nulls where that is not known.
+NextWeights next_of_piece(const Piece& piece);
 // The rows of a piece, whose group begins elsewhere.
 RowGroup rows_of_piece(const ProductRows& x, const Piece& piece);
 
@@ -196,7 +196,8 @@ class CpuOps final : public Ops {
   ProductRows product_rows(const Weight& weight, const float* x, int64_t rows,
                            std::vector<RowGroup> groups);
   void pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride);
-  // Exact products in BF16 (bf16_products.cpp).  Nothing where this weight or these rows need f32.
+  // Products in BF16 (bf16_products.cpp).  Nothing where this weight or these rows need f32.
+  bool takes_bf16(const Weight& weight) const;
   std::optional<ProductRows> bf16_rows(const Weight& weight, const float* x, int64_t rows);
   void multiply_bf16_here(const Weight& weight, const ProductRows& x, const Piece& piece) const;
   // Exact products in tiles (tile_products.cpp).

@@ -166,11 +166,14 @@ struct CpuOps::ExpertPass {
       each(i, static_cast<size_t>(pairs.experts[i]), pairs.starts[i],
            pairs.starts[i + 1] - pairs.starts[i]);
   }
-  // The matrix that is read after that of the expert at a place.
-  const Weight* next_of(const std::vector<Weight>& matrices, size_t place) const {
-    return place + 1 < pairs.experts.size()
-               ? &matrices[static_cast<size_t>(pairs.experts[place + 1])]
-               : nullptr;
+  // What is read after outputs [first, last) of the expert at a place: those of the next expert,
+  // and after the last one those that lie behind them.
+  void set_next(Piece& piece, const std::vector<Weight>& matrices, size_t place, int64_t first,
+                int64_t last) const {
+    const bool is_last = place + 1 == pairs.experts.size();
+    const Weight& next = matrices[static_cast<size_t>(pairs.experts[is_last ? 0 : place + 1])];
+    piece.next = is_last && last == next.outputs() ? nullptr : &next;
+    piece.next_first = is_last ? last : first;
   }
   // Each expert's rows of x, and of what it makes of them.
   std::vector<RowGroup> token_groups() const {
@@ -207,9 +210,9 @@ void CpuOps::gate_and_up(const ExpertPass& pass, const ProductRows& x, int64_t f
                   .next_first = o};
       multiply_here(pass.weights.gate[expert], x, piece);
       piece.out.base = up;
-      const bool ends = o + outputs == last;
-      piece.next = ends ? pass.next_of(pass.weights.gate, place) : &pass.weights.gate[expert];
-      piece.next_first = ends ? first : o + outputs;
+      piece.next = &pass.weights.gate[expert];
+      piece.next_first = o + outputs;
+      if (o + outputs == last) pass.set_next(piece, pass.weights.gate, place, first, last);
       multiply_here(pass.weights.up[expert], x, piece);
       for (int64_t n = 0; n < count; ++n)
         kernels_.swiglu(gate + n * outputs, up + n * outputs, pass.limit,
@@ -224,15 +227,14 @@ void CpuOps::add_down(const ExpertPass& pass, float* out, int64_t first, int64_t
   for (int64_t t = 0; t < pass.tokens; ++t)
     std::fill(out + t * pass.width + first, out + t * pass.width + last, 0.0f);
   pass.for_experts([&](size_t place, size_t expert, int64_t start, int64_t count) {
-    multiply_here(pass.weights.down[expert], pass.down_input,
-                  {.first = first,
-                   .last = last,
-                   .rows = count,
-                   .group = place,
-                   .out = {out + first, pass.width, pass.pairs.tokens.data() + start},
-                   .add = true,
-                   .next = pass.next_of(pass.weights.down, place),
-                   .next_first = first});
+    Piece piece{.first = first,
+                .last = last,
+                .rows = count,
+                .group = place,
+                .out = {out + first, pass.width, pass.pairs.tokens.data() + start},
+                .add = true};
+    pass.set_next(piece, pass.weights.down, place, first, last);
+    multiply_here(pass.weights.down[expert], pass.down_input, piece);
   });
 }
 

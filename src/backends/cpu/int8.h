@@ -46,8 +46,7 @@ struct Int8Product {
   Rows out;
   int64_t rows = 0;
   bool add = false;
-  // Rows of weights that this thread reads after these: fetched meanwhile.
-  const uint8_t* next = nullptr;
+  NextWeights next;
 };
 
 struct Int8Table {

@@ -19,21 +19,17 @@
 
 #include "backends/cpu/int8.h"
 #include "backends/cpu/vec_int8.h"
+#include "backends/cpu/weight_stream.h"
 
 namespace hadal::cpu::HADAL_CPU_ISA {
 namespace {
 
-constexpr int64_t kOutputs = 4;         // of the direct product
 constexpr int64_t kDirectRows = 4;      // and rows of x that it takes at a time
-constexpr int64_t kBytesAhead = 4096;   // that weights are fetched ahead (bench/README.md)
 constexpr int64_t kMostDirectRows = 8;  // from here on turning a panel pays (bench/README.md)
 constexpr int64_t kPanelOutputs = 16 * kTileLines;
 constexpr int64_t kSums = 4;
 constexpr int64_t kPieces = kInt8Block / kPieceBytes;  // of a block
 
-constexpr int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
 constexpr int64_t spans_of(int64_t inputs) {
   return (inputs + kInt8Span - 1) / kInt8Span;
 }
@@ -108,17 +104,6 @@ inline __attribute__((always_inline)) uint32_t span_scales(bool whole, ScaleShap
   return word;
 }
 
-inline const uint8_t* scale_row(const Matrix& matrix, int64_t row) {
-  return matrix.scales + row / matrix.block_rows * matrix.scale_columns;
-}
-
-// Where the rows of weights lie that are read after those of outputs [o, o + count).
-inline const uint8_t* rows_after(const Int8Product& p, int64_t o, int64_t count) {
-  if (o + count >= p.last && p.next != nullptr)
-    return p.next + (o + count - p.last) * p.matrix.row_bytes;
-  return p.matrix.values + (o + count) * p.matrix.row_bytes;
-}
-
 inline void write_outputs(const Int8Product& p, int64_t t, int64_t o, int64_t count,
                           const float* values) {
   float* out = p.out.row(t) + (o - p.first);
@@ -148,24 +133,6 @@ struct Inputs {
   }
 };
 
-// How far ahead of four outputs weights are fetched: whole fours, and kBytesAhead at the least.
-inline int64_t outputs_ahead(const Matrix& matrix) {
-  return (kBytesAhead / (kOutputs * matrix.row_bytes) + 1) * kOutputs;
-}
-
-struct FourRows {
-  const uint8_t *values[kOutputs], *scales[kOutputs];
-  const uint8_t* next;
-
-  FourRows(const Int8Product& p, int64_t o) : next(rows_after(p, o, outputs_ahead(p.matrix))) {
-    for (int64_t n = 0; n < kOutputs; ++n) {
-      const int64_t row = smaller(o + n, p.last - 1);
-      values[n] = p.matrix.values + row * p.matrix.row_bytes;
-      scales[n] = scale_row(p.matrix, row);
-    }
-  }
-};
-
 // Adds one span of four outputs of M rows.  The same span of the next four is fetched meanwhile:
 // rows are too short for the machine to see the stream by itself.
 template <typename Span, int64_t M>
@@ -175,9 +142,7 @@ inline __attribute__((always_inline)) void add_span(bool whole, ScaleShape shape
   Bytes dots[M][kOutputs];
   uint32_t codes[kOutputs];
   for (int64_t n = 0; n < kOutputs; ++n) {
-    const uint8_t* next = rows.next + (s * kOutputs + n) * Span::kBytes;
-    prefetch_line(next);
-    if (Span::kBytes > 64) prefetch_line(next + 64);
+    rows.fetch<Span::kBytes>(s, n);
     Bytes lines[2];
     Span::load(whole, rows.values[n], matrix.inputs, s, lines);
     for (int64_t m = 0; m < M; ++m)
@@ -191,16 +156,6 @@ inline __attribute__((always_inline)) void add_span(bool whole, ScaleShape shape
                                  spread_ints(x.corrections[m] + 4 * s));
     sums[m] = madd_floats(as_floats(exact), scales * spread_floats(x.scales[m] + 4 * s), sums[m]);
   }
-}
-
-// The scales of the outputs that are so far ahead.
-inline void fetch_scales(const Int8Product& p, int64_t o) {
-  const int64_t ahead = o + outputs_ahead(p.matrix);
-  if (ahead >= p.last) return;
-  const uint8_t* begin = scale_row(p.matrix, ahead);
-  const uint8_t* end =
-      scale_row(p.matrix, smaller(ahead + kOutputs, p.last) - 1) + p.matrix.scale_columns;
-  for (; begin < end; begin += 64) prefetch_line(begin);
 }
 
 // All outputs of M rows.
@@ -418,7 +373,7 @@ void panel_product(const Int8Product& p, uint8_t* scratch) {
   for (int64_t o = p.first; o < p.last; o += kPanelOutputs) {
     make_panel<Span>(p, o, panel);
     // Weights of the next panel come while this one is met.
-    const uint8_t* next = rows_after(p, o, kPanelOutputs);
+    const uint8_t* next = values_at(p, o + kPanelOutputs);
     const int64_t bytes = kPanelOutputs * p.matrix.row_bytes;
     int64_t fetched = 0;
     for (int64_t t = 0; t < p.rows; t += kTileRows) {

@@ -27,6 +27,13 @@ struct Matrix {
   int64_t block_shift = 0;
 };
 
+// What a thread reads after the weights of a product, and so is fetched at its end: a row of a
+// matrix of the same layout, and its scales.
+struct NextWeights {
+  const uint8_t* values = nullptr;
+  const uint8_t* scales = nullptr;
+};
+
 // Rows of floats: base + index[t]·stride, or base + t·stride without an index.
 struct Rows {
   float* base = nullptr;

@@ -72,10 +72,13 @@ RowGroup rows_of_piece(const ProductRows& x, const Piece& piece) {
   return rows;
 }
 
-const uint8_t* next_of_piece(const Piece& piece) {
-  if (piece.next == nullptr) return nullptr;
-  const Tensor& values = piece.next->values;
-  return values.raw() + piece.next_first * values.size(-1) * element_bytes(values.dtype());
+NextWeights next_of_piece(const Piece& piece) {
+  if (piece.next == nullptr) return {};
+  const Matrix next = *matrix_of(*piece.next);
+  return {next.values + piece.next_first * next.row_bytes,
+          next.scales == nullptr
+              ? nullptr
+              : next.scales + piece.next_first / next.block_rows * next.scale_columns};
 }
 
 void CpuOps::pack_rows(const float* x, int64_t rows, int64_t width, float* out, int64_t stride) {
@@ -144,7 +147,9 @@ void CpuOps::multiply_here(const Weight& weight, const ProductRows& x, const Pie
 
 void CpuOps::multiply(const Weight& weight, const ProductRows& x, const Piece& whole) {
   const int64_t outputs = whole.last - whole.first;
-  if (whole.rows * outputs * weight.inputs() < kCostWorthThreads)
+  // One row: reading a byte of a weight takes as long as a product.
+  const int64_t row_bytes = weight.values.size(-1) * element_bytes(weight.values.dtype());
+  if (std::max(whole.rows * weight.inputs(), row_bytes) * outputs < kCostWorthThreads)
     return multiply_here(weight, x, whole);
   // Outputs first: then each weight is decoded by one thread.  Rows only when outputs run out.
   const int64_t grain =

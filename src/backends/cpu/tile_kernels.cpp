@@ -300,10 +300,10 @@ struct Pair {
                               scales + kStripOutputs * scale_words(p.matrix.inputs))} {
     const int64_t after = o + kPairOutputs;
     const bool ends = after >= p.last;
-    next = !ends               ? p.matrix.values + after * p.matrix.row_bytes
-           : p.next != nullptr ? p.next
-                               : strips[0].values[0];
-    const uint8_t* scale = ends ? p.next_scales : scale_row(p.matrix, after);
+    next = !ends                      ? p.matrix.values + after * p.matrix.row_bytes
+           : p.next.values != nullptr ? p.next.values
+                                      : strips[0].values[0];
+    const uint8_t* scale = ends ? p.next.scales : scale_row(p.matrix, after);
     if (Line::kScales == 0 || scale == nullptr) return;
     const int64_t bytes = parts(kPairOutputs, p.matrix.block_rows) * p.matrix.scale_columns;
     for (int64_t at = 0; at < bytes; at += kLine) prefetch_far(scale + at);

@@ -99,13 +99,8 @@ void CpuOps::multiply_tiles_here(const Weight& weight, const ProductRows& x,
                       .first_row = piece.first_row,
                       .rows = piece.rows,
                       .out = piece.out,
-                      .add = piece.add};
-  if (piece.next != nullptr) {
-    const Matrix next = *matrix_of(*piece.next);
-    product.next = next.values + piece.next_first * next.row_bytes;
-    if (next.scales != nullptr)
-      product.next_scales = next.scales + piece.next_first / next.block_rows * next.scale_columns;
-  }
+                      .add = piece.add,
+                      .next = next_of_piece(piece)};
   tiles_->product(product, scratch);
 }
 

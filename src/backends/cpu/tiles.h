@@ -56,9 +56,7 @@ struct TileProduct {
   int64_t first_row = 0, rows = 0;
   Rows out;
   bool add = false;
-  // Rows of weights that this thread reads after these, and their scales: fetched at the end.
-  const uint8_t* next = nullptr;
-  const uint8_t* next_scales = nullptr;
+  NextWeights next;
 };
 
 struct TileTable {

@@ -29,8 +29,9 @@ inline void store_line(void* p, Words v) {
 inline Floats load_floats(const void* p) {
   return _mm512_loadu_ps(p);
 }
+// volatile: to the compiler, a function that only prefetches has no effect, and its calls go.
 inline void prefetch_line(const void* p) {
-  _mm_prefetch((const char*)p, _MM_HINT_T0);
+  asm volatile("prefetcht0 %0" : : "m"(*(const char*)p));
 }
 
 // ---- weights as BF16: tables of the upper and the lower byte by code
@@ -156,6 +157,10 @@ inline Words upper_halves(const float* x, Words* lost) {
                                _mm512_and_si512(b, rest));
   return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(_mm512_srli_epi32(a, 16))),
                             _mm512_cvtepi32_epi16(_mm512_srli_epi32(b, 16)), 1);
+}
+// 32 floats, each rounded to the nearest BF16, halves to even.
+inline Words nearest_words(const float* x) {
+  return (Words)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x));
 }
 inline bool any_bit(Words v) {
   return _mm512_test_epi32_mask(v, v) != 0;
