@@ -64,7 +64,8 @@ void add_needle_data(CLI::App& data, Command& chosen) {
       ->capture_default_str();
   const CLI::Range lengths(kShortestDocument, int64_t{1} << 20);
   command
-      ->add_option("--shortest", options->shortest, "Tokens of a document, half of them haystack")
+      ->add_option("--shortest", options->shortest,
+                   "Tokens of a document, half of them haystack, at most half questions")
       ->check(lengths)
       ->capture_default_str();
   command->add_option("--longest", options->longest, "Tokens of a document")
@@ -75,7 +76,7 @@ void add_needle_data(CLI::App& data, Command& chosen) {
                    "The fewest different words of a document; the most are all there are")
       ->check(CLI::Range(kFewestWords, int64_t{1} << 20))
       ->capture_default_str();
-  command->add_option("--vocab", options->vocab, "Ids: four control ids, the rest are words")
+  command->add_option("--vocab", options->vocab, "Ids: five control ids, the rest are words")
       ->check(CLI::Range(kFirstWord + kFewestWords, int64_t{1} << 20))
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Of everything that is drawn")

@@ -34,9 +34,9 @@ struct NeedlesOptions {
 // What one way of looking found.
 struct Findings {
   std::vector<NeedleAnswer> answers;
-  std::vector<std::vector<int64_t>> words;  // of each answer
+  std::vector<int64_t> words;  // the likeliest answers
   double read_seconds = 0, ask_seconds = 0;
-  int64_t asked_tokens = 0;  // read and written for the questions
+  int64_t asked_tokens = 0;  // of the questions
 
   int64_t found() const {
     return std::count_if(answers.begin(), answers.end(),
@@ -47,7 +47,7 @@ struct Findings {
 // Attention to all entries lists them for every row of a chunk: chunks must be small.
 constexpr int64_t kSparseChunk = 512, kDenseChunk = 32;
 // Behind the haystack: the question and the answer.
-constexpr int64_t kQuestionTokens = 1 + kKeyWords + kValueWords;
+constexpr int64_t kQuestionTokens = 1 + kKeyWords + 1;
 
 double probability_of(std::span<const float> logits, int64_t id) {
   const double most = *std::max_element(logits.begin(), logits.end());
@@ -78,19 +78,12 @@ Status ask(Session& session, const Haystack& haystack, const Needle& needle, Fin
   CHECK(prefill.reused >= static_cast<int64_t>(haystack.ids.size()), prefill.reused,
         " tokens were kept of a haystack of ", haystack.ids.size());
   findings.asked_tokens += prefill.read;
-  NeedleAnswer answer{.place = needle.place, .found = true, .probability = 1};
-  std::vector<int64_t> words;
-  for (int64_t expected : needle.value) {
-    const std::span<const float> logits = session.logits();
-    answer.probability *= probability_of(logits, expected);
-    words.push_back(std::max_element(logits.begin(), logits.end()) - logits.begin());
-    answer.found = answer.found && words.back() == expected;
-    if (words.size() == needle.value.size()) break;
-    session.append(words.back());
-    ++findings.asked_tokens;
-  }
-  findings.answers.push_back(answer);
-  findings.words.push_back(std::move(words));
+  const std::span<const float> logits = session.logits();
+  const int64_t word = std::max_element(logits.begin(), logits.end()) - logits.begin();
+  findings.answers.push_back({.place = needle.place,
+                              .found = word == needle.value,
+                              .probability = probability_of(logits, needle.value)});
+  findings.words.push_back(word);
   return Ok{};
 }
 
@@ -163,10 +156,7 @@ Result<int> find_needles(NeedlesOptions options) {
     const std::string title = std::to_string(sparse.found()) + " of " +
                               std::to_string(hay.needles) + " needles found in " +
                               std::to_string(options.tokens) + " tokens";
-    TRY(AtomicFile file, AtomicFile::create(options.svg));
-    const std::string svg = needle_plot(title, hay.tokens, sparse.answers);
-    TRY_STATUS(file.write(svg.data(), static_cast<int64_t>(svg.size())));
-    TRY_STATUS(file.commit());
+    TRY_STATUS(write_file(options.svg, needle_plot(title, hay.tokens, sparse.answers)));
   }
   TRY_STATUS(out.finish());
   return all ? 0 : 1;
@@ -188,7 +178,8 @@ void add_needles(CLI::App& eval, Command& chosen) {
   command->add_option("--needles", hay.needles, "What is asked for, spread evenly")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 16))
       ->capture_default_str();
-  command->add_option("--decoys", hay.decoys, "Of each needle: keys with one other word")
+  command
+      ->add_option("--decoys", hay.decoys, "Of each needle: needles whose key has one other word")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 16))
       ->capture_default_str();
   command->add_option("--seed", hay.seed, "Of the haystack")->capture_default_str();

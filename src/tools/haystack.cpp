@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <span>
-#include <unordered_map>
+#include <set>
 
 #include "base/random.h"
 #include "base/result.h"
@@ -14,102 +13,79 @@
 namespace hadal {
 namespace {
 
-constexpr int64_t kNeedleWords = kKeyWords + kValueWords;
+constexpr int64_t kNeedleTokens = 1 + kKeyWords + 1;
 // Of a haystack, needles and decoys fill at most one part in this many.
 constexpr int64_t kLeastHay = 4;
-// With fewer words than this most keys of a long haystack would stand there twice.
+// With fewer words than this, many needles could not have keys of their own.
 constexpr int64_t kFewestHayWords = 128;
 
-// A run of kKeyWords ids as one number.
-uint64_t run_at(std::span<const int64_t> ids, int64_t place) {
-  uint64_t run = 0;
-  for (int64_t i = 0; i < kKeyWords; ++i)
-    run = run << 21 | static_cast<uint64_t>(ids[static_cast<size_t>(place + i)]);
-  return run;
-}
-
+// Hay of some words, into which needles are put one after the other.
 class HaystackMaker {
  public:
-  explicit HaystackMaker(const HaystackOptions& options)
-      : options_(options), random_(options.seed), taken_(static_cast<size_t>(options.tokens)) {}
-
-  Haystack make() {
-    haystack_.ids.push_back(options_.bos_id);
-    while (static_cast<int64_t>(haystack_.ids.size()) < options_.tokens)
-      haystack_.ids.push_back(word());
-    for (int64_t i = 0; i < options_.needles; ++i) place_needle(i);
-    for (const Needle& needle : haystack_.needles)
-      for (int64_t i = 0; i < options_.decoys; ++i) place_decoy(needle, i % kKeyWords);
-    while (remove_repeats()) continue;
-    return std::move(haystack_);
+  HaystackMaker(int64_t tokens, int64_t bos_id, std::vector<int64_t> words, Random& random)
+      : words_(std::move(words)), random_(random), taken_(static_cast<size_t>(tokens)) {
+    haystack_.ids.push_back(bos_id);
+    while (static_cast<int64_t>(haystack_.ids.size()) < tokens) haystack_.ids.push_back(word());
   }
 
- private:
-  int64_t word() { return kFirstWord + random_.below(options_.vocab - kFirstWord); }
-  int64_t& id(int64_t place) { return haystack_.ids[static_cast<size_t>(place)]; }
-
-  // The i-th needle is what stands somewhere in the i-th part of the haystack.
-  void place_needle(int64_t i) {
-    const int64_t part = (options_.tokens - 1) / options_.needles;
-    const int64_t words = kKeyWords + 1 + i % kValueWords;
+  // A needle that begins in [first, first + span), over hay.
+  void place_needle(int64_t first, int64_t span) {
     Needle needle;
     do {
-      needle.place = 1 + i * part + random_.below(part - 2 * kNeedleWords);
-    } while (!note_runs(needle.place, words));
-    for (int64_t at = 0; at < words; ++at) {
-      (at < kKeyWords ? needle.key : needle.value).push_back(id(needle.place + at));
-      taken_[static_cast<size_t>(needle.place + at)] = true;
-    }
-    haystack_.needles.push_back(std::move(needle));
+      for (int64_t& id : needle.key) id = word();
+    } while (keys_.contains(needle.key));
+    needle.value = word();
+    add(put(needle, first, span));
   }
 
-  // False, noting nothing, if another needle has one of them.
-  bool note_runs(int64_t place, int64_t words) {
-    std::unordered_map<uint64_t, int64_t> own;
-    for (int64_t at = place; at + kKeyWords <= place + words; ++at) {
-      const uint64_t run = run_at(haystack_.ids, at);
-      if (runs_.contains(run) || !own.emplace(run, at).second) return false;
-    }
-    runs_.merge(own);
-    return true;
+  // Needles whose keys are this one's but for one word: one that is asked for, too, and one that is
+  // not, anywhere over hay.
+  void place_relative(const Needle& needle, size_t other) { add(put_anywhere(needle, other)); }
+  void place_decoy(const Needle& needle, size_t other) { put_anywhere(needle, other); }
+
+  Haystack take() { return std::move(haystack_); }
+  const Haystack& haystack() const { return haystack_; }
+
+ private:
+  int64_t tokens() const { return static_cast<int64_t>(haystack_.ids.size()); }
+  int64_t word() {
+    return words_[static_cast<size_t>(random_.below(static_cast<int64_t>(words_.size())))];
   }
 
-  // The needle's key but for one word, over hay.
-  void place_decoy(const Needle& needle, int64_t other) {
-    int64_t place = 0;
-    do {
-      place = 1 + random_.below(options_.tokens - 1 - kKeyWords);
-    } while (is_taken(place, kKeyWords));
-    for (int64_t at = 0; at < kKeyWords; ++at) {
-      const int64_t same = needle.key[static_cast<size_t>(at)];
-      id(place + at) = same;
-      while (at == other && id(place + at) == same) id(place + at) = word();
-    }
-  }
-
-  bool is_taken(int64_t place, int64_t words) const {
+  bool is_taken(int64_t place) const {
     const auto first = taken_.begin() + place;
-    return std::find(first, first + words, true) != first + words;
+    return std::find(first, first + kNeedleTokens, true) != first + kNeedleTokens;
   }
 
-  // Runs of a needle that stand elsewhere too lose their words there, but for those of a needle.
-  // True if there were any: what took their place may be another one.
-  bool remove_repeats() {
-    bool found = false;
-    for (int64_t place = 0; place + kKeyWords <= options_.tokens; ++place) {
-      const auto run = runs_.find(run_at(haystack_.ids, place));
-      if (run == runs_.end() || run->second == place) continue;
-      for (int64_t at = 0; at < kKeyWords; ++at)
-        if (!is_taken(place + at, 1)) id(place + at) = word();
-      found = true;
-    }
-    return found;
+  Needle put_anywhere(Needle needle, size_t other) {
+    do {
+      needle.key[other] = word();
+    } while (keys_.contains(needle.key));
+    needle.value = word();
+    return put(needle, 1, tokens() - kNeedleTokens);
   }
 
-  HaystackOptions options_;
-  Random random_;
-  std::vector<bool> taken_;                     // by a needle
-  std::unordered_map<uint64_t, int64_t> runs_;  // of needles: where they stand
+  Needle put(Needle needle, int64_t first, int64_t span) {
+    do {
+      needle.place = first + random_.below(span);
+    } while (is_taken(needle.place));
+    std::fill_n(taken_.begin() + needle.place, kNeedleTokens, true);
+    int64_t* id = haystack_.ids.data() + needle.place;
+    *id++ = kMarkId;
+    for (const int64_t key : needle.key) *id++ = key;
+    *id = needle.value;
+    return needle;
+  }
+
+  void add(const Needle& needle) {
+    keys_.insert(needle.key);
+    haystack_.needles.push_back(needle);
+  }
+
+  std::vector<int64_t> words_;
+  Random& random_;
+  std::vector<bool> taken_;  // by a needle or a decoy
+  std::set<std::array<int64_t, kKeyWords>> keys_;
   Haystack haystack_;
 };
 
@@ -124,8 +100,8 @@ std::vector<int64_t> some_words(int64_t count, int64_t vocab, Random& random) {
   return words;
 }
 
-// As many of few words as of many: evenly over the logarithm.
-int64_t word_count(int64_t fewest, int64_t most, Random& random) {
+// Small numbers as often as large ones: evenly over the logarithm.
+int64_t by_ratio(int64_t fewest, int64_t most, Random& random) {
   const double ratio = static_cast<double>(most) / static_cast<double>(fewest);
   return static_cast<int64_t>(static_cast<double>(fewest) * std::pow(ratio, random.uniform()));
 }
@@ -133,13 +109,24 @@ int64_t word_count(int64_t fewest, int64_t most, Random& random) {
 }  // namespace
 
 bool fits_haystack(const HaystackOptions& options) {
-  const int64_t words = options.needles * (2 * kNeedleWords + options.decoys * kKeyWords);
+  const int64_t words = options.needles * (1 + options.decoys) * kNeedleTokens;
   return options.vocab - kFirstWord >= kFewestHayWords && words * kLeastHay <= options.tokens;
 }
 
 Haystack make_haystack(const HaystackOptions& options) {
   CHECK(fits_haystack(options), options.needles, " needles in ", options.tokens, " tokens");
-  return HaystackMaker(options).make();
+  Random random(options.seed);
+  const int64_t words = options.vocab - kFirstWord;
+  HaystackMaker maker(options.tokens, options.bos_id, some_words(words, options.vocab, random),
+                      random);
+  // The i-th needle stands somewhere in the i-th part.
+  const int64_t part = (options.tokens - 1) / options.needles;
+  for (int64_t i = 0; i < options.needles; ++i)
+    maker.place_needle(1 + i * part, part - kNeedleTokens);
+  for (const Needle& needle : maker.haystack().needles)
+    for (int64_t i = 0; i < options.decoys; ++i)
+      maker.place_decoy(needle, static_cast<size_t>(i % kKeyWords));
+  return maker.take();
 }
 
 std::vector<int64_t> question(const Needle& needle) {
@@ -152,26 +139,25 @@ NeedleDocument make_needle_document(const NeedleDocumentOptions& options) {
   CHECK(options.tokens >= kShortestDocument && options.fewest_words >= kFewestWords &&
         options.fewest_words <= options.vocab - kFirstWord);
   Random random(options.seed);
-  const std::vector<int64_t> words = some_words(
-      word_count(options.fewest_words, options.vocab - kFirstWord, random), options.vocab, random);
-  NeedleDocument document;
-  std::vector<int64_t>& ids = document.ids;
-  ids.push_back(options.bos_id);
+  const int64_t count = by_ratio(options.fewest_words, options.vocab - kFirstWord, random);
   const int64_t hay = options.tokens / 2;
-  while (static_cast<int64_t>(ids.size()) < hay)
-    ids.push_back(words[static_cast<size_t>(random.below(static_cast<int64_t>(words.size())))]);
-  document.given = hay;
-  std::unordered_map<uint64_t, int64_t> seen;
-  for (int64_t place = 0; place + kKeyWords <= hay; ++place) ++seen[run_at(ids, place)];
-  while (static_cast<int64_t>(ids.size()) < options.tokens) {
-    const int64_t place = 1 + random.below(hay - kNeedleWords);
-    bool once = true;
-    for (int64_t at = 0; at < kValueWords; ++at) once &= seen[run_at(ids, place + at)] == 1;
-    // Where no run stands once, a question without a sure answer does no harm.
-    if (!once && random.uniform() < 0.9) continue;
-    ids.push_back(kAskId);
-    for (int64_t at = 0; at < kNeedleWords; ++at)
-      ids.push_back(ids[static_cast<size_t>(place + at)]);
+  // Many, but at most half of the hay, and so few that no word is a part of all keys there are of it.
+  const int64_t most = std::min(hay / (2 * kNeedleTokens), count * count / 16);
+  const int64_t needles = by_ratio(std::max<int64_t>(most / 16, 1), most, random);
+  HaystackMaker maker(hay, options.bos_id, some_words(count, options.vocab, random), random);
+  for (int64_t i = 0; i < needles; ++i) {
+    if (i == 0 || random.uniform() < 0.5)
+      maker.place_needle(1, hay - kNeedleTokens);
+    else
+      maker.place_relative(maker.haystack().needles[static_cast<size_t>(random.below(i))],
+                           static_cast<size_t>(i % kKeyWords));
+  }
+  const Haystack haystack = maker.take();
+  NeedleDocument document{.ids = haystack.ids, .given = hay};
+  // Needles come in the order in which they were put there, which is none.
+  for (const Needle& needle : haystack.needles) {
+    for (const int64_t id : question(needle)) document.ids.push_back(id);
+    document.ids.push_back(needle.value);
   }
   return document;
 }

@@ -10,8 +10,8 @@ namespace hadal {
 
 struct NeedleAnswer {
   int64_t place = 0;       // in the haystack
-  bool found = false;      // every word of the value was the likeliest
-  double probability = 0;  // of the whole value
+  bool found = false;      // its value was the likeliest word
+  double probability = 0;  // of its value
   bool operator==(const NeedleAnswer&) const = default;
 };
 
