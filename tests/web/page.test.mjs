@@ -114,7 +114,7 @@ test("a conversation: asked, streamed, listed, counted", async () => {
   await set(page, { Temperature: "0" });
   await ask(page, "Is an oak a tree?");
   await complete(page);
-  assert.equal(await last(page).locator(".said").innerText(), "Yes. An oak is a kind of tree.");
+  assert.equal(await last(page).locator(".said").innerText(), "Yes, an oak is a tree.");
   assert.match(
     await last(page).locator(".facts").innerText(),
     /^nano · \d+ tokens · [\d.]+ tokens\/s$/,
@@ -415,7 +415,7 @@ test("a picture and a clip, drawn by the model in the box", async () => {
   await set(page, { Temperature: "0" });
   await ask(page, "Is an oak a tree?");
   await complete(page);
-  assert.equal(await last(page).locator(".said").innerText(), "Yes. An oak is a kind of tree.");
+  assert.equal(await last(page).locator(".said").innerText(), "Yes, an oak is a tree.");
   await page.reload();
   await ready(page);
   await last(page).waitFor();

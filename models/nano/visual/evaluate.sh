@@ -25,5 +25,5 @@ rm -rf "$answers"
 node "$here/record.mjs" "$answers" --script "$pages"
 "$hadal" data pages --collect "$pages" --answers "$answers"
 # The fast way, from the same weights.
-"$hadal" eval visual --model models/nano --set shapes --count 100 --passes 8 --json "$here/shapes_passes.json"
+"$hadal" eval visual --model models/nano --set shapes --count 300 --passes 8 --json "$here/shapes_passes.json"
 "$hadal" eval visual --model models/nano --set motion --count 50 --passes 8 --json "$here/motion_passes.json"

@@ -27,33 +27,27 @@ shard() {  # NAME OPTION...
 # Threads that wait without spinning: micro-batches have one thread each.
 export OMP_WAIT_POLICY=passive
 
-# The seventh stage, begun with the shipped weights (README.md says what each part is for).  It needs
-# nothing that the stages before it have left but the text and the named pictures.
+# The seventh stage, the eighth and the ninth, begun with the weights that were shipped before them (README.md says
+# what each part is for).  They need nothing of the stages before but the text's shards.
 seventh() {
     gallery names400 emoji --names 400
-    local names=$work/names400.gallery fifty=()
-    while ((${#fifty[@]} < 50)); do fifty+=("$names"); done
-    gallery seventh_shapes shapes --count 10000 --seed 701
-    gallery seventh_wide shapes --count 46000 --seed 702 --all-words --vague 0.4
-    gallery seventh_wide_told shapes --count 24000 --seed 703 --all-words
-    gallery seventh_motion motion --count 7000 --seed 704
-    gallery seventh_wide_motion motion --count 5000 --seed 705 --all-words --vague 0.3
-    gallery seventh_wide_motion_told motion --count 9000 --seed 706 --all-words
+    local names=$work/names400.gallery forty=()
+    while ((${#forty[@]} < 40)); do forty+=("$names"); done
+    gallery seventh_shapes shapes --count 40000 --seed 702 --all-words --vague 0.4
+    gallery seventh_told shapes --count 34000 --seed 703 --all-words
+    gallery seventh_motion motion --count 6000 --seed 705 --all-words --vague 0.3
+    gallery seventh_motion_told motion --count 13000 --seed 706 --all-words
     gallery seventh_asked shapes --count 3500 --seed 707 --all-words
-    gallery seventh_asked_motion motion --count 900 --seed 708
+    gallery seventh_asked_motion motion --count 900 --seed 708 --all-words
     gallery told_shapes_valid shapes --count 150 --seed 102 --split unseen
     gallery told_motion_valid motion --count 60 --seed 104 --split unseen
-    shard seventh_shapes_draw --gallery "$work/seventh_shapes.gallery" --count 7000 --task draw
-    shard seventh_shapes_read --gallery "$work/seventh_shapes.gallery" --first 7000 --task describe
-    shard seventh_wide_draw --gallery "$work/seventh_wide.gallery" --task draw
-    shard seventh_wide_read --gallery "$work/seventh_wide_told.gallery" --task describe
-    shard seventh_motion_draw --gallery "$work/seventh_motion.gallery" --count 3000 --task draw
-    shard seventh_motion_animate --gallery "$work/seventh_motion.gallery" --first 3000 --count 1000 --task animate
-    shard seventh_motion_read --gallery "$work/seventh_motion.gallery" --first 4000 --task describe
-    shard seventh_wide_motion_draw --gallery "$work/seventh_wide_motion.gallery" --task draw
-    shard seventh_wide_motion_read --gallery "$work/seventh_wide_motion_told.gallery" --task describe
+    shard seventh_shapes_draw --gallery "$work/seventh_shapes.gallery" --task draw
+    shard seventh_shapes_read --gallery "$work/seventh_told.gallery" --task describe
+    shard seventh_motion_draw --gallery "$work/seventh_motion.gallery" --task draw
+    shard seventh_motion_read --gallery "$work/seventh_motion_told.gallery" --count 12000 --task describe
+    shard seventh_motion_animate --gallery "$work/seventh_motion_told.gallery" --first 12000 --task animate
     shard seventh_asked --gallery "$work/seventh_asked.gallery" "$work/seventh_asked_motion.gallery" --task asked
-    shard seventh_names_draw --gallery "${fifty[@]}" --task draw
+    shard seventh_names_draw --gallery "${forty[@]}" --task draw
     shard seventh_names_read --gallery "$names" "$names" --task describe
     shard shapes_valid --gallery "$work/told_shapes_valid.gallery" --task draw --task describe
     shard motion_valid --gallery "$work/told_motion_valid.gallery" --task draw --task describe
@@ -62,7 +56,17 @@ seventh() {
         "$hadal" data shards --tokenizer "$here/../tokenizer.json" --input "$work/seventh_text.jsonl" \
             --out "$work/seventh_text.shard"
     fi
+    # The eighth, short: half text, drawn from all of it.  The ninth, shorter: and names.
     "$hadal" train "$here/generator_seventh.json" --resume
+    "$hadal" train "$here/generator_eighth.json" --resume
+    "$hadal" train "$here/generator_ninth.json" --resume
+    for file in model.safetensors config.json; do
+        cp "$work/generator_ninth/$file" "$here/../$file"
+    done
+    cp "$work/generator_seventh/log.jsonl" "$here/generator_seventh_log.jsonl"
+    cp "$work/generator_seventh/loss.svg" "$here/generator_seventh_loss.svg"
+    cp "$work/generator_eighth/log.jsonl" "$here/generator_eighth_log.jsonl"
+    cp "$work/generator_ninth/log.jsonl" "$here/generator_ninth_log.jsonl"
     exit
 }
 [ -z "${HADAL_SEVENTH:-}" ] || seventh
