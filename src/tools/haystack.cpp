@@ -141,7 +141,7 @@ NeedleDocument make_needle_document(const NeedleDocumentOptions& options) {
   Random random(options.seed);
   const int64_t count = by_ratio(options.fewest_words, options.vocab - kFirstWord, random);
   const int64_t hay = options.tokens / 2;
-  // Many, but at most half of the hay, and so few that no word is a part of all keys there are of it.
+  // Many, but at most half of the hay, and a sixteenth of all keys: no word runs out of partners.
   const int64_t most = std::min(hay / (2 * kNeedleTokens), count * count / 16);
   const int64_t needles = by_ratio(std::max<int64_t>(most / 16, 1), most, random);
   HaystackMaker maker(hay, options.bos_id, some_words(count, options.vocab, random), random);
