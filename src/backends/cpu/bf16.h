@@ -9,12 +9,11 @@
 //   in a span of 128 inputs, lane i adds up eight products; times the scale of its block; the spans
 //   in ascending order; then the lanes by one tree.
 //
-// So a row gives the same bits alone and among others, decoded on the fly or from a panel.
+// So a row gives the same bits alone and among others, decoded on the fly or from a panel.  Rows
+// that BF16 does not hold (no rounding was asked for) take kernels.cpp.
 //
 // In the fast mode BF16 weights come here, too: their activations are rounded to BF16, and nothing
-// is scaled.  Rows
-// that BF16 does not hold (no rounding was asked for) take kernels.cpp.  Tested by
-// tests/ops/cpu_bf16_test.cpp.
+// is scaled.  Tested by tests/ops/cpu_bf16_test.cpp.
 #pragma once
 
 #include <cstdint>
