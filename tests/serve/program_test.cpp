@@ -227,9 +227,10 @@ TEST_F(ServeProgram, PaintsOverWhatTheMaskShowsWhite) {
   // As OpenAI's clients ask; the left half of holed.png is transparent, so the columns' turn comes.
   std::ifstream file(std::string(HADAL_TESTS_DIR) + "/corpus/media/holed.png", std::ios::binary);
   const std::string holed{std::istreambuf_iterator<char>(file), {}};
-  const Picture circle = painted("/sdapi/v1/txt2img",
-                                 {{"prompt", "a large red circle, centre, on white"}, {"seed", 5}});
-  json edit = {{"prompt", "a large blue square, centre, on black"},
+  const Picture circle =
+      painted("/sdapi/v1/txt2img",
+              {{"prompt", "a large red circle, middle centre, on white"}, {"seed", 5}});
+  json edit = {{"prompt", "a large blue square, middle centre, on black"},
                {"seed", 5},
                {"image", "data:image/png;base64," + png(circle)},
                {"mask", "data:image/png;base64," + to_base64(holed)}};
