@@ -27,8 +27,9 @@ shard() {  # NAME OPTION...
 # Threads that wait without spinning: micro-batches have one thread each.
 export OMP_WAIT_POLICY=passive
 
-# The seventh stage, the eighth and the ninth, begun with the weights that were shipped before them (README.md says
-# what each part is for).  They need nothing of the stages before but the text's shards.
+# The seventh stage, the eighth and the ninth (README.md says what each part is for).  They need
+# nothing of the stages before but the text's shards, and begin with the shipped weights: those of the
+# sixth when they ran, the ninth's own when they are run again.
 seventh() {
     gallery names400 emoji --names 400
     local names=$work/names400.gallery forty=()
