@@ -34,7 +34,7 @@ Result<Figure> figure_of(const Board& board, const BoardPiece& piece) {
     return fail("scene: a ", word(fit.form), " in (", std::lround(fit.shade.red), ", ",
                 std::lround(fit.shade.green), ", ", std::lround(fit.shade.blue),
                 "), which is no colour of ours");
-  return Figure{fit.form, fit.colour, fit.x, fit.y, fit.radius, fit.likeness};
+  return Figure{fit.form, fit.colour, fit.x, fit.y, fit.radius, fit.likeness, fit.of_form};
 }
 
 bool is_near(const BoardPiece& piece, int64_t x, int64_t y) {

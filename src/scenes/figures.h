@@ -29,6 +29,7 @@ struct Figure {
   Colour colour = Colour::red;
   double x = 0, y = 0, radius = 0;  // centre and half the width, in units of the board
   double likeness = 0;              // share of the piece's energy that the form explains, 0 … 1
+  FormLikeness of_form = {};        // the same of every form
 };
 
 struct SceneSight {

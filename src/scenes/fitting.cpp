@@ -126,12 +126,18 @@ FormFit best_fit(const Board& board, const BoardPiece& piece) {
   for (int64_t form = 0; form < kForms; ++form)
     fits.push_back(stepped(fitter, first_guess(static_cast<Form>(form), piece), 1.0, {0, 2}));
   std::sort(fits.begin(), fits.end(), explains_more);
-  fits.resize(kFinalists);
-  for (FormFit& fit : fits) {
-    fit = stepped(fitter, fit, 0.5, {0, 1, 2, 3});
-    fit = stepped(fitter, fit, 0.25, {fit.blur});
+  FormLikeness of_form;
+  for (size_t i = 0; i < fits.size(); ++i) {
+    FormFit& fit = fits[i];
+    if (i < kFinalists) {
+      fit = stepped(fitter, fit, 0.5, {0, 1, 2, 3});
+      fit = stepped(fitter, fit, 0.25, {fit.blur});
+    }
+    of_form[static_cast<size_t>(fit.form)] = fit.likeness;
   }
-  return *std::min_element(fits.begin(), fits.end(), explains_more);
+  FormFit best = *std::min_element(fits.begin(), fits.begin() + kFinalists, explains_more);
+  best.of_form = of_form;
+  return best;
 }
 
 }  // namespace hadal

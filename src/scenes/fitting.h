@@ -23,6 +23,7 @@ struct FormFit {
   double explained = -1e30;         // squared difference that it takes away
   double likeness = 0;              // 0 … 1; below 0 when it makes things worse
   Rgb shade;                        // the colour that would have left least, of any colours
+  FormLikeness of_form = {};        // the likeness of every form; of three of them fitted finely
 };
 
 FormFit best_fit(const Board& board, const BoardPiece& piece);

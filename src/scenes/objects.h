@@ -71,6 +71,9 @@ enum class Split { seen, unseen };
 constexpr int64_t kColours = 8, kForms = 6, kSizes = 2, kGrounds = 3;  // that judges know
 constexpr int64_t kAllColours = 18, kAllForms = 16;
 
+// How much each form that judges know is like something seen: at most 1.
+using FormLikeness = std::array<double, kForms>;
+
 // Which words scenes by lot are made of.
 enum class Words { judged, all };
 

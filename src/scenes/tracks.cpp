@@ -16,8 +16,11 @@ constexpr double kMoves = 8;     // units: half of the way that what moves goes
 constexpr double kRests = 5;     // units: what does not move, through a codec
 constexpr double kGrowth = 1.2;  // units: a little under half of the way from small to large
 constexpr double kJump = 4;      // units beside the line, in the mean
-// Of the frames that could be read, those that must agree about form and about colour.
+// Of the frames that could be read, those that must agree about colour, and not speak against the
+// form.
 constexpr double kAgreement = 0.7;
+// How much more likeness of another form speaks against one; sharp figures are 0.025 or more apart.
+constexpr double kDoubt = 0.02;
 constexpr size_t kUnreadable = 4;  // at most one frame in so many
 
 struct Sighting {
@@ -65,6 +68,22 @@ TrackLine line_through(const Sightings& sightings, double Figure::*value) {
   return line;
 }
 
+// The form that all frames together are most like.  A frame speaks against it when it is clearly
+// more like another one; a blurred frame, whose forms are nearly alike, speaks for none.
+std::optional<Form> form_of(const Sightings& sightings) {
+  FormLikeness sums = {};
+  for (const Sighting& s : sightings)
+    for (size_t form = 0; form < kForms; ++form) sums[form] += s.figure.of_form[form];
+  const size_t best =
+      static_cast<size_t>(std::max_element(sums.begin(), sums.end()) - sums.begin());
+  size_t against = 0;
+  for (const Sighting& s : sightings)
+    if (s.figure.likeness - s.figure.of_form[best] > kDoubt) ++against;
+  if (static_cast<double>(against) > (1 - kAgreement) * static_cast<double>(sightings.size()))
+    return std::nullopt;
+  return static_cast<Form>(best);
+}
+
 // The value that most frames saw, if enough of them did.
 template <typename Value, size_t count>
 std::optional<Value> agreed(const Sightings& sightings, Value Figure::*value) {
@@ -78,7 +97,7 @@ std::optional<Value> agreed(const Sightings& sightings, Value Figure::*value) {
 }
 
 Result<Track> track_of(const Sightings& sightings) {
-  const std::optional<Form> form = agreed<Form, kForms>(sightings, &Figure::form);
+  const std::optional<Form> form = form_of(sightings);
   if (!form) return fail("film: a figure that changes its form");
   const std::optional<Colour> colour = agreed<Colour, kColours>(sightings, &Figure::colour);
   if (!colour) return fail("film: a ", word(*form), " that changes its colour");

@@ -109,6 +109,28 @@ TEST(FilmCheckTest, NoticesWhoCrosses) {
   EXPECT_TRUE(verdict.ground);
 }
 
+// Whatever a figure becomes on its way, it is neither.
+TEST(FilmCheckTest, NoticesFormsThatChange) {
+  const auto film = [](int64_t form) {
+    return FilmScene{
+        Ground::white,
+        Plot::apart,
+        {{{Size::small, Colour::blue, static_cast<Form>(form)}, {0, 0}, Motion::right}}};
+  };
+  for (int64_t form = 0; form < kForms; ++form)
+    for (int64_t later = 0; later < kForms; ++later) {
+      if (form == later) continue;
+      Clip clip = draw_film(film(form), {});
+      const Clip others = draw_film(film(later), {});
+      for (size_t i = 6; i < 9; ++i) clip.frames[i] = others.frames[i];  // a third of the frames
+      EXPECT_FALSE(check_film(film(form), clip).right()) << form << " " << later;
+      EXPECT_FALSE(check_film(film(later), clip).right()) << form << " " << later;
+      for (size_t i : {4, 5}) clip.frames[i] = others.frames[i];  // more than half
+      EXPECT_FALSE(check_film(film(form), clip).right()) << form << " " << later;
+      EXPECT_FALSE(check_film(film(later), clip).right()) << form << " " << later;
+    }
+}
+
 TEST(FilmCheckTest, RefusesClipsOfNoFilm) {
   const FilmScene film =
       parse_film("a small blue square, middle right, moves left, on black").take();
