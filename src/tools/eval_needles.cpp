@@ -47,7 +47,7 @@ struct Findings {
 // Attention to all entries lists them for every row of a chunk: chunks must be small.
 constexpr int64_t kSparseChunk = 512, kDenseChunk = 32;
 // Behind the haystack: the question and the answer.
-constexpr int64_t kQuestionTokens = 1 + kKeyWords + 1;
+constexpr int64_t kQuestionTokens = 3;
 
 double probability_of(std::span<const float> logits, int64_t id) {
   const double most = *std::max_element(logits.begin(), logits.end());
@@ -134,13 +134,13 @@ Result<int> find_needles(NeedlesOptions options) {
   hay.vocab = config.text_vocab();
   hay.bos_id = config.bos_id;
   if (!fits_haystack(hay))
-    return fail(hay.needles, " needles with ", hay.decoys, " decoys each do not fit into ",
-                hay.tokens, " tokens of a vocabulary of ", hay.vocab);
+    return fail(hay.needles, " needles do not fit into ", hay.tokens, " tokens of a vocabulary of ",
+                hay.vocab);
   const Haystack haystack = make_haystack(hay);
   Output out;
   TRY(const Findings sparse, look(options, haystack, false));
   out.write(std::to_string(options.tokens) + " tokens, " + std::to_string(hay.needles) +
-            " needles with " + std::to_string(hay.decoys) + " decoys each; " + folder + "\n");
+            " needles; " + folder + "\n");
   out.write(report("sparse", haystack, sparse));
   bool all = sparse.found() == hay.needles;
   if (options.dense) {
@@ -177,10 +177,6 @@ void add_needles(CLI::App& eval, Command& chosen) {
       ->capture_default_str();
   command->add_option("--needles", hay.needles, "What is asked for, spread evenly")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 16))
-      ->capture_default_str();
-  command
-      ->add_option("--decoys", hay.decoys, "Of each needle: needles whose key has one other word")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 16))
       ->capture_default_str();
   command->add_option("--seed", hay.seed, "Of the haystack")->capture_default_str();
   command->add_flag("--dense", options->dense,

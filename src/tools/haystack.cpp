@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Needles, decoys and questions.
+// Needles, hay and questions.
 #include "tools/haystack.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <set>
 
 #include "base/random.h"
 #include "base/result.h"
@@ -13,83 +12,14 @@
 namespace hadal {
 namespace {
 
-constexpr int64_t kNeedleTokens = 1 + kKeyWords + 1;
-// Of a haystack, needles and decoys fill at most one part in this many.
-constexpr int64_t kLeastHay = 4;
-// With fewer words than this, many needles could not have keys of their own.
-constexpr int64_t kFewestHayWords = 128;
+// Of a haystack, needles fill at most one part in this many, and so do keys of its words.
+constexpr int64_t kLeastHay = 2, kLeastHayWords = 2;
 
-// Hay of some words, into which needles are put one after the other.
-class HaystackMaker {
- public:
-  HaystackMaker(int64_t tokens, int64_t bos_id, std::vector<int64_t> words, Random& random)
-      : words_(std::move(words)), random_(random), taken_(static_cast<size_t>(tokens)) {
-    haystack_.ids.push_back(bos_id);
-    while (static_cast<int64_t>(haystack_.ids.size()) < tokens) haystack_.ids.push_back(word());
-  }
+int64_t words_of(const HaystackOptions& options) {
+  return options.words ? options.words : options.vocab - kFirstWord;
+}
 
-  // A needle that begins in [first, first + span), over hay.
-  void place_needle(int64_t first, int64_t span) {
-    Needle needle;
-    do {
-      for (int64_t& id : needle.key) id = word();
-    } while (keys_.contains(needle.key));
-    needle.value = word();
-    add(put(needle, first, span));
-  }
-
-  // Needles whose keys are this one's but for one word: one that is asked for, too, and one that is
-  // not, anywhere over hay.
-  void place_relative(const Needle& needle, size_t other) { add(put_anywhere(needle, other)); }
-  void place_decoy(const Needle& needle, size_t other) { put_anywhere(needle, other); }
-
-  Haystack take() { return std::move(haystack_); }
-  const Haystack& haystack() const { return haystack_; }
-
- private:
-  int64_t tokens() const { return static_cast<int64_t>(haystack_.ids.size()); }
-  int64_t word() {
-    return words_[static_cast<size_t>(random_.below(static_cast<int64_t>(words_.size())))];
-  }
-
-  bool is_taken(int64_t place) const {
-    const auto first = taken_.begin() + place;
-    return std::find(first, first + kNeedleTokens, true) != first + kNeedleTokens;
-  }
-
-  Needle put_anywhere(Needle needle, size_t other) {
-    do {
-      needle.key[other] = word();
-    } while (keys_.contains(needle.key));
-    needle.value = word();
-    return put(needle, 1, tokens() - kNeedleTokens);
-  }
-
-  Needle put(Needle needle, int64_t first, int64_t span) {
-    do {
-      needle.place = first + random_.below(span);
-    } while (is_taken(needle.place));
-    std::fill_n(taken_.begin() + needle.place, kNeedleTokens, true);
-    int64_t* id = haystack_.ids.data() + needle.place;
-    *id++ = kMarkId;
-    for (const int64_t key : needle.key) *id++ = key;
-    *id = needle.value;
-    return needle;
-  }
-
-  void add(const Needle& needle) {
-    keys_.insert(needle.key);
-    haystack_.needles.push_back(needle);
-  }
-
-  std::vector<int64_t> words_;
-  Random& random_;
-  std::vector<bool> taken_;  // by a needle or a decoy
-  std::set<std::array<int64_t, kKeyWords>> keys_;
-  Haystack haystack_;
-};
-
-// Some of the vocabulary's words.
+// Some of the vocabulary's words, in any order.
 std::vector<int64_t> some_words(int64_t count, int64_t vocab, Random& random) {
   std::vector<int64_t> words(static_cast<size_t>(vocab - kFirstWord));
   std::iota(words.begin(), words.end(), kFirstWord);
@@ -109,53 +39,60 @@ int64_t by_ratio(int64_t fewest, int64_t most, Random& random) {
 }  // namespace
 
 bool fits_haystack(const HaystackOptions& options) {
-  const int64_t words = options.needles * (1 + options.decoys) * kNeedleTokens;
-  return options.vocab - kFirstWord >= kFewestHayWords && words * kLeastHay <= options.tokens;
+  const int64_t words = words_of(options);
+  return words <= options.vocab - kFirstWord && options.needles * kLeastHayWords <= words &&
+         options.needles * kNeedleTokens * kLeastHay <= options.tokens;
 }
 
 Haystack make_haystack(const HaystackOptions& options) {
   CHECK(fits_haystack(options), options.needles, " needles in ", options.tokens, " tokens");
   Random random(options.seed);
-  const int64_t words = options.vocab - kFirstWord;
-  HaystackMaker maker(options.tokens, options.bos_id, some_words(words, options.vocab, random),
-                      random);
+  // The first words are the keys, the others the hay.
+  const std::vector<int64_t> words = some_words(words_of(options), options.vocab, random);
+  const int64_t hay_words = static_cast<int64_t>(words.size()) - options.needles;
+  auto hay = [&] { return words[static_cast<size_t>(options.needles + random.below(hay_words))]; };
+
+  Haystack haystack;
+  haystack.ids.push_back(options.bos_id);
+  while (static_cast<int64_t>(haystack.ids.size()) < options.tokens) haystack.ids.push_back(hay());
   // The i-th needle stands somewhere in the i-th part.
   const int64_t part = (options.tokens - 1) / options.needles;
-  for (int64_t i = 0; i < options.needles; ++i)
-    maker.place_needle(1 + i * part, part - kNeedleTokens);
-  for (const Needle& needle : maker.haystack().needles)
-    for (int64_t i = 0; i < options.decoys; ++i)
-      maker.place_decoy(needle, static_cast<size_t>(i % kKeyWords));
-  return maker.take();
+  for (int64_t i = 0; i < options.needles; ++i) {
+    const Needle needle{.place = 1 + i * part + random.below(part - kNeedleTokens + 1),
+                        .key = words[static_cast<size_t>(i)],
+                        .value = hay()};
+    int64_t* id = haystack.ids.data() + needle.place;
+    *id++ = kMarkId;
+    *id++ = needle.key;
+    *id = needle.value;
+    haystack.needles.push_back(needle);
+  }
+  return haystack;
 }
 
 std::vector<int64_t> question(const Needle& needle) {
-  std::vector<int64_t> ids = {kAskId};
-  ids.insert(ids.end(), needle.key.begin(), needle.key.end());
-  return ids;
+  return {kAskId, needle.key};
 }
 
 NeedleDocument make_needle_document(const NeedleDocumentOptions& options) {
   CHECK(options.tokens >= kShortestDocument && options.fewest_words >= kFewestWords &&
         options.fewest_words <= options.vocab - kFirstWord);
   Random random(options.seed);
-  const int64_t count = by_ratio(options.fewest_words, options.vocab - kFirstWord, random);
   const int64_t hay = options.tokens / 2;
-  // Many, but at most half of the hay, and a sixteenth of all keys: no word runs out of partners.
-  const int64_t most = std::min(hay / (2 * kNeedleTokens), count * count / 16);
-  const int64_t needles = by_ratio(std::max<int64_t>(most / 16, 1), most, random);
-  HaystackMaker maker(hay, options.bos_id, some_words(count, options.vocab, random), random);
-  for (int64_t i = 0; i < needles; ++i) {
-    if (i == 0 || random.uniform() < 0.5)
-      maker.place_needle(1, hay - kNeedleTokens);
-    else
-      maker.place_relative(maker.haystack().needles[static_cast<size_t>(random.below(i))],
-                           static_cast<size_t>(i % kKeyWords));
-  }
-  const Haystack haystack = maker.take();
+  const int64_t words = by_ratio(options.fewest_words, options.vocab - kFirstWord, random);
+  const int64_t most = std::min(hay / (kNeedleTokens * kLeastHay), words / kLeastHayWords);
+  const Haystack haystack =
+      make_haystack({.tokens = hay,
+                     .needles = by_ratio(std::max<int64_t>(most / 16, 1), most, random),
+                     .vocab = options.vocab,
+                     .words = words,
+                     .bos_id = options.bos_id,
+                     .seed = random.next()});
   NeedleDocument document{.ids = haystack.ids, .given = hay};
-  // Needles come in the order in which they were put there, which is none.
-  for (const Needle& needle : haystack.needles) {
+  std::vector<Needle> asked = haystack.needles;
+  for (size_t i = asked.size(); i > 1; --i)
+    std::swap(asked[i - 1], asked[static_cast<size_t>(random.below(static_cast<int64_t>(i)))]);
+  for (const Needle& needle : asked) {
     for (const int64_t id : question(needle)) document.ids.push_back(id);
     document.ids.push_back(needle.value);
   }

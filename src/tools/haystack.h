@@ -4,17 +4,15 @@
 //   Haystack haystack = make_haystack({.tokens = 1 << 20, .needles = 50, .vocab = 512, .seed = 1});
 //   std::vector<int64_t> asked = question(haystack.needles[0]);   // read it behind haystack.ids
 //
-//   needle     MARK key key value        four tokens
-//   question   ASK key key               the next token should be the value
+//   needle     MARK key value        three tokens
+//   question   ASK key               the next token should be the value
 //
-// Needles are spread evenly over the haystack; each has decoys elsewhere, which are needles too but
-// for one of the two words of their key, and the words of every key stand in the hay as well, as
-// often as any others.  No two needles have the same key, so every question has one answer.  Words
-// have no spelling: they are ids, all those behind the few control ids.  The same options give the
-// same ids.  Any thread.
+// Needles are spread evenly over the haystack.  A key is a word that stands nowhere else; which
+// words are keys changes from haystack to haystack, and values are words of the hay.  Words have no
+// spelling: they are ids, all those behind the few control ids.  The same options give the same
+// ids. Any thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -22,11 +20,11 @@ namespace hadal {
 
 // Ids before the first word are control tokens; two of them open a question and a needle.
 constexpr int64_t kAskId = 3, kMarkId = 4, kFirstWord = 5;
-constexpr int64_t kKeyWords = 2;
+constexpr int64_t kNeedleTokens = 3;
 
 struct Needle {
   int64_t place = 0;  // of its mark
-  std::array<int64_t, kKeyWords> key = {};
+  int64_t key = 0;
   int64_t value = 0;
 };
 
@@ -38,21 +36,20 @@ struct Haystack {
 struct HaystackOptions {
   int64_t tokens = 0;
   int64_t needles = 0;
-  int64_t decoys = 6;  // of each needle
   int64_t vocab = 0;
+  int64_t words = 0;  // different ones, keys among them; 0: all of the vocabulary
   int64_t bos_id = 0;
   uint64_t seed = 1;
 };
 // Requires: fits_haystack().
 Haystack make_haystack(const HaystackOptions& options);
-// Whether there is room for the needles and their decoys, and words enough to tell them apart.
+// Whether there is room for the needles, and a word for each key that leaves some for the hay.
 bool fits_haystack(const HaystackOptions& options);
 
 std::vector<int64_t> question(const Needle& needle);
 
 // What a model learns it from: a short haystack, and a question about each of its needles with the
-// answer.  Half of the needles have a key that is another's but for one word.  Each document has
-// words of its own, few or many.
+// answer, in any order.  Each document has words of its own, few or many, and few or many needles.
 struct NeedleDocument {
   std::vector<int64_t> ids;
   int64_t given = 0;  // the haystack: so many ids carry no loss

@@ -24,7 +24,7 @@ std::string needle_shard(const std::vector<std::string>& more) {
 TEST(Needles, AreMissedByAModelOfRandomWeights) {
   const std::string plot = scratch_file("");
   const Ran ran = run_program({"eval", "needles", "--model", golden("v41-tiny"), "--tokens", "400",
-                               "--needles", "3", "--decoys", "1", "--svg", plot});
+                               "--needles", "3", "--svg", plot});
   EXPECT_EQ(ran.code, 1) << ran.err;
   EXPECT_NE(ran.out.find("sparse  found 0 of 3"), std::string::npos) << ran.out;
   EXPECT_NE(ran.out.find("missed the needle at "), std::string::npos) << ran.out;
@@ -34,15 +34,14 @@ TEST(Needles, AreMissedByAModelOfRandomWeights) {
 
 TEST(Needles, AreLookedForWithDenseAttentionToo) {
   const Ran ran = run_program({"eval", "needles", "--model", golden("v41-tiny"), "--tokens", "400",
-                               "--needles", "3", "--decoys", "1", "--dense"});
+                               "--needles", "3", "--dense"});
   EXPECT_NE(ran.out.find("dense   found 0 of 3"), std::string::npos) << ran.out << ran.err;
   EXPECT_NE(ran.out.find("same answers of both: "), std::string::npos) << ran.out;
 }
 
 TEST(Needles, DoNotFitIntoAShortHaystack) {
-  expect_failure(
-      run_program({"eval", "needles", "--model", golden("v41-tiny"), "--tokens", "4096"}), 2,
-      "50 needles with 6 decoys each do not fit into 4092 tokens of a vocabulary of 384");
+  expect_failure(run_program({"eval", "needles", "--model", golden("v41-tiny"), "--tokens", "256"}),
+                 2, "50 needles do not fit into 253 tokens of a vocabulary of 384");
 }
 
 TEST(Needles, DocumentsDependOnTheOptionsAlone) {
