@@ -162,23 +162,21 @@ inline void write_outputs(const Bf16Product& p, int64_t t, int64_t o, int64_t co
 
 // ---- few rows -----------------------------------------------------------------------------------
 
-// One span of four outputs of M rows.  The same span of the next four is fetched meanwhile: rows
-// are too short for the machine to see the stream by itself.
+// One span of output `n` of four, of M rows.
 template <typename Span, int64_t M>
 inline __attribute__((always_inline)) void step(bool whole, const Matrix& matrix,
                                                 const FourRows& rows, const uint16_t* const* x,
-                                                int64_t s, Floats (*sums)[kOutputs]) {
-  for (int64_t n = 0; n < kOutputs; ++n) {
-    rows.fetch<Span::kBytes>(s, n);
-    Words words[kSpanWords];
-    Span::load(whole, rows.values[n], matrix.inputs, s, words);
-    const SpanScales<Span> scales = span_scales<Span>(whole, matrix, rows.scales[n], s);
-    for (int64_t m = 0; m < M; ++m)
-      sums[m][n] = add_span<Span>(sums[m][n], words, x[m] + s * kBf16Span, scales);
-  }
+                                                int64_t s, int64_t n, Floats (*sums)[kOutputs]) {
+  Words words[kSpanWords];
+  Span::load(whole, rows.values[n], matrix.inputs, s, words);
+  const SpanScales<Span> scales = span_scales<Span>(whole, matrix, rows.scales[n], s);
+  for (int64_t m = 0; m < M; ++m)
+    sums[m][n] = add_span<Span>(sums[m][n], words, x[m] + s * kBf16Span, scales);
 }
 
-// Outputs o … o + 3 of rows t … t + M - 1.
+// Outputs o … o + 3 of rows t … t + M - 1: side by side, but those without scales one after the
+// other, as they lie in memory (bench/README.md).  What is read next is fetched meanwhile: rows are
+// too short for the machine to see the stream by itself.
 template <typename Span, int64_t M>
 __attribute__((noinline)) void direct_tile(const Bf16Product& p, const FourRows& rows, int64_t o,
                                            int64_t t) {
@@ -188,9 +186,25 @@ __attribute__((noinline)) void direct_tile(const Bf16Product& p, const FourRows&
   for (int64_t m = 0; m < M; ++m)
     for (int64_t n = 0; n < kOutputs; ++n) sums[m][n] = float_everywhere(0);
   const int64_t whole_spans = p.matrix.inputs / kBf16Span;
-  for (int64_t s = 0; s < whole_spans; ++s) step<Span, M>(true, p.matrix, rows, x, s, sums);
-  if (whole_spans < spans_of(p.matrix.inputs))
-    step<Span, M>(false, p.matrix, rows, x, whole_spans, sums);
+  const bool has_part = whole_spans < spans_of(p.matrix.inputs);
+  if constexpr (Span::kScales == 0) {
+    for (int64_t n = 0; n < kOutputs; ++n) {
+      const uint8_t* next = values_at(p, o + n + rows_ahead(p.matrix));
+      for (int64_t s = 0; s < whole_spans; ++s) {
+        fetch<Span::kBytes>(next + s * Span::kBytes);
+        step<Span, M>(true, p.matrix, rows, x, s, n, sums);
+      }
+      if (has_part) step<Span, M>(false, p.matrix, rows, x, whole_spans, n, sums);
+    }
+  } else {
+    for (int64_t s = 0; s < whole_spans; ++s)
+      for (int64_t n = 0; n < kOutputs; ++n) {
+        rows.fetch<Span::kBytes>(s, n);
+        step<Span, M>(true, p.matrix, rows, x, s, n, sums);
+      }
+    for (int64_t n = 0; has_part && n < kOutputs; ++n)
+      step<Span, M>(false, p.matrix, rows, x, whole_spans, n, sums);
+  }
   for (int64_t m = 0; m < M; ++m)
     write_outputs(p, t + m, o, smaller(kOutputs, p.last - o), sums[m]);
 }

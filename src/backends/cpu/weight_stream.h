@@ -27,6 +27,16 @@ inline int64_t outputs_ahead(const Matrix& matrix) {
   return (kBytesAhead / (kOutputs * matrix.row_bytes) + 1) * kOutputs;
 }
 
+// How far ahead of one output: as many bytes, in whole rows.
+inline int64_t rows_ahead(const Matrix& matrix) {
+  return matrix.row_bytes < kBytesAhead ? kBytesAhead / matrix.row_bytes : 1;
+}
+
+template <int64_t bytes>
+inline __attribute__((always_inline)) void fetch(const uint8_t* begin) {
+  for (int64_t at = 0; at < bytes; at += 64) prefetch_line(begin + at);
+}
+
 // Where the row of weights lies that is read in the turn of output `o` of a product: its own, or
 // behind its last one that of what is next.
 template <typename AnyProduct>
@@ -59,8 +69,7 @@ struct FourRows {
   // The part of them that belongs to span `s` of output `n`.
   template <int64_t span_bytes>
   __attribute__((always_inline)) void fetch(int64_t s, int64_t n) const {
-    const uint8_t* begin = next + (s * kOutputs + n) * span_bytes;
-    for (int64_t at = 0; at < span_bytes; at += 64) prefetch_line(begin + at);
+    cpu::HADAL_CPU_ISA::fetch<span_bytes>(next + (s * kOutputs + n) * span_bytes);
   }
 };
 
