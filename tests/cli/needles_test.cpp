@@ -39,6 +39,17 @@ TEST(Needles, AreLookedForWithDenseAttentionToo) {
   EXPECT_NE(ran.out.find("same answers of both: "), std::string::npos) << ran.out;
 }
 
+// Many times as long as anything that it was trained with; far more entries than the indexer takes.
+TEST(Needles, AreAllFoundByTheModelThatLearntIt) {
+  const Ran ran =
+      run_program({"eval", "needles", "--model", std::string(HADAL_TESTS_DIR) + "/../bench/needles",
+                   "--tokens", "8192", "--dense"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("sparse  found 50 of 50"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("dense   found 50 of 50"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("same answers of both: 50 of 50"), std::string::npos) << ran.out;
+}
+
 TEST(Needles, DoNotFitIntoAShortHaystack) {
   expect_failure(run_program({"eval", "needles", "--model", golden("v41-tiny"), "--tokens", "256"}),
                  2, "50 needles do not fit into 253 tokens of a vocabulary of 384");
