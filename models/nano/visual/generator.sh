@@ -72,6 +72,40 @@ seventh() {
 }
 [ -z "${HADAL_SEVENTH:-}" ] || seventh
 
+recorded() {  # NAME OPTION...
+    [ -e "$work/$1.gallery" ] && return
+    [ -d "$work/$1" ] || "$hadal" data pages --out "$work/$1" "${@:2}"
+    node "$here/record.mjs" "$work/$1"
+    "$hadal" data pages --collect "$work/$1" --out "$work/$1.gallery"
+}
+
+# The tenth stage, and the eleventh and twelfth, short: recorded pages, and more clips.  They need the
+# galleries, names and text that HADAL_SEVENTH makes, and begin with the shipped weights, those of the
+# ninth.  Their result is not shipped (README.md says what it gains and loses): it stays in build.
+tenth() {
+    recorded tenth_pages --count 2000 --seed 3001
+    recorded more_pages --count 600 --seed 2001
+    recorded unseen_pages --count 100 --seed 7 --split unseen
+    gallery tenth_motion motion --count 12000 --seed 503 --all-words
+    shard tenth_pages_read --gallery "$work/tenth_pages.gallery" --task describe
+    shard more_pages_read --gallery "$work/more_pages.gallery" --task describe
+    shard pages_valid --gallery "$work/unseen_pages.gallery" --count 20 --task describe
+    shard tenth_motion_draw --gallery "$work/tenth_motion.gallery" --task draw
+    shard tenth_motion_animate --gallery "$work/seventh_motion.gallery" --count 1500 --task animate
+    shard tenth_motion_read --gallery "$work/seventh_motion_told.gallery" --count 6000 --task describe
+    shard tenth_shapes_draw --gallery "$work/seventh_shapes.gallery" --first 30000 --count 6000 --task draw
+    shard tenth_shapes_read --gallery "$work/seventh_told.gallery" --first 20000 --count 14000 --task describe
+    "$hadal" train "$here/generator_tenth.json" --resume
+    "$hadal" train "$here/generator_eleventh.json" --resume
+    "$hadal" train "$here/generator_twelfth.json" --resume
+    cp "$work/generator_tenth/log.jsonl" "$here/generator_tenth_log.jsonl"
+    cp "$work/generator_tenth/loss.svg" "$here/generator_tenth_loss.svg"
+    cp "$work/generator_eleventh/log.jsonl" "$here/generator_eleventh_log.jsonl"
+    cp "$work/generator_twelfth/log.jsonl" "$here/generator_twelfth_log.jsonl"
+    exit
+}
+[ -z "${HADAL_TENTH:-}" ] || tenth
+
 gallery told_shapes shapes --count 20000 --seed 101
 gallery told_shapes_valid shapes --count 150 --seed 102 --split unseen
 gallery told_motion motion --count 6000 --seed 103
@@ -137,12 +171,6 @@ gallery wide_told shapes --count 6000 --seed 303 --all-words
 gallery fourth_motion motion --count 8000 --seed 304
 gallery wide_motion motion --count 4500 --seed 305 --all-words --vague 0.3
 gallery sprites sprites --names 100 --count 700 --seed 306
-recorded() {  # NAME OPTION...
-    [ -e "$work/$1.gallery" ] && return
-    [ -d "$work/$1" ] || "$hadal" data pages --out "$work/$1" "${@:2}"
-    node "$here/record.mjs" "$work/$1"
-    "$hadal" data pages --collect "$work/$1" --out "$work/$1.gallery"
-}
 recorded told_pages --count 2400 --seed 1001
 recorded unseen_pages --count 100 --seed 7 --split unseen
 shard fourth_shapes_draw --gallery "$work/fourth_shapes.gallery" --count 5000 --task draw
