@@ -8,8 +8,8 @@
 namespace hadal {
 namespace {
 
-constexpr double kPlotWidth = 860, kPlotHeight = 260;  // of the picture, in its own units
-constexpr double kPlotLeft = 60, kPlotRight = 20, kPlotTop = 40, kPlotBottom = 44;
+constexpr double kPlotWidth = 880, kPlotHeight = 260;  // of the picture, in its own units
+constexpr double kPlotLeft = 60, kPlotRight = 40, kPlotTop = 40, kPlotBottom = 44;
 
 template <typename... Values>
 std::string drawn(const char* format, Values... values) {
