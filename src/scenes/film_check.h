@@ -7,8 +7,8 @@
 //
 // Every frame is read on its own (figures.h) and the figures are followed from frame to frame.
 // A straight line is laid through each figure's place and radius over time: it must fit, and its
-// slope is the motion.  A figure's form is what all its frames together are most like, unless three
-// frames in ten are clearly more like another one.  A clip is refused when its first or last frame
+// slope is the motion.  A figure's form is what all its frames together are most like, unless more
+// than three frames in ten are clearly more like another one.  A clip is refused when its first or last frame
 // or more than a quarter of all cannot be read, when figures come and go, change form or colour,
 // jump, or go askew.
 // Pure functions; any thread may use them.
