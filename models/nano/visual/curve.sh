@@ -11,9 +11,9 @@ function y(score) { return 260 - 2.2 * score }
 NR == 1 { for (i = 2; i <= NF; ++i) name[i] = $i; columns = NF; next }
 { at[NR - 1] = $1; for (i = 2; i <= columns; ++i) score[NR - 1, i] = $i; points = NR - 1; if ($1 > last) last = $1 }
 END {
-    split("#1f6feb,#d1242f,#8250df,#1a7f37,#bf8700", colour, ",")
-    print "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 310\" font-family=\"sans-serif\" font-size=\"12\">"
-    print "<rect width=\"720\" height=\"310\" fill=\"white\"/>"
+    split("#1f6feb,#d1242f,#8250df,#1a7f37,#bf8700,#0a7ea4", colour, ",")
+    print "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 740 310\" font-family=\"sans-serif\" font-size=\"12\">"
+    print "<rect width=\"740\" height=\"310\" fill=\"white\"/>"
     for (share = 0; share <= 100; share += 25)
         printf "<line x1=\"60\" x2=\"620\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/><text x=\"52\" y=\"%.1f\" text-anchor=\"end\">%d %%</text>\n", y(share), y(share), y(share) + 4, share
     for (minutes = 0; minutes <= last; minutes += 60)
